@@ -1,0 +1,86 @@
+"""Where the content of each commit is.
+
+The index holds ids and edges; message, author and changes stay in the segment that brought them, which lies compressed
+in the plane's document. A *location* is one integer: the number of the segment in this process, and the place in it.
+Reading unpacks a segment (about 0.3 ms for 256 commits) and keeps the latest few.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+
+from crdtgraph.ids import SegmentKey
+from crdtgraph.records import Commit, Value
+from crdtgraph.segment import RECORDS_MAX, Records, Segment, unpack
+
+CACHED_SEGMENTS_MAX = 32
+"""About 15 MB of full segments; small ones take less."""
+
+_SHIFT = RECORDS_MAX.bit_length()
+_MASK = (1 << _SHIFT) - 1
+
+
+class Contents:
+    """Commits by location. `load` gives the unpacked segment of a key."""
+
+    __slots__ = ("_cache", "_keys", "_load", "_open")
+
+    def __init__(self, load: Callable[[SegmentKey], Segment]) -> None:
+        self._load = load
+        self._keys: list[SegmentKey | bytes | None] = []
+        self._open: dict[int, Records] = {}
+        self._cache: OrderedDict[int, Segment] = OrderedDict()
+
+    def start(self, records: Records) -> int:
+        """The location of the first commit of a batch that has no segment yet; the next ones count up from it."""
+        self._keys.append(None)
+        self._open[len(self._keys) - 1] = records
+        return (len(self._keys) - 1) << _SHIFT
+
+    def seal(self, start: int, key: SegmentKey) -> None:
+        """The batch that begins at location `start` is in this segment now."""
+        self._keys[start >> _SHIFT] = key
+        del self._open[start >> _SHIFT]
+
+    def register(self, key: SegmentKey | bytes) -> int:
+        """The location of the first commit of a segment, named by its key or, where it has none of its own, itself."""
+        self._keys.append(key)
+        return (len(self._keys) - 1) << _SHIFT
+
+    def get(self, location: int) -> Commit:
+        """The commit at a location."""
+        number, position = location >> _SHIFT, location & _MASK
+        records = self._open.get(number)
+        if records is not None:
+            return records.commits[position]
+        return self._segment(number).commit(position)
+
+    def origins(self, locations: Iterable[int]) -> list[str]:
+        """The origins alone of many commits, in the order given; fastest when neighbours share a segment."""
+        found = []
+        for location in locations:
+            number, position = location >> _SHIFT, location & _MASK
+            records = self._open.get(number)
+            found.append(records.commits[position].origin if records else self._segment(number).origin(position))
+        return found
+
+    def changes(self, locations: Iterable[int]) -> Iterator[tuple[tuple[str, Value], ...]]:
+        """The changes alone of many commits, in the order given."""
+        for location in locations:
+            number, position = location >> _SHIFT, location & _MASK
+            records = self._open.get(number)
+            yield records.commits[position].changes if records else self._segment(number).changes(position)
+
+    def _segment(self, number: int) -> Segment:
+        segment = self._cache.get(number)
+        if segment is not None:
+            self._cache.move_to_end(number)
+            return segment
+        key = self._keys[number]
+        assert key is not None
+        segment = unpack(key, check_signature=False) if isinstance(key, bytes) else self._load(key)
+        self._cache[number] = segment
+        if len(self._cache) > CACHED_SEGMENTS_MAX:
+            self._cache.popitem(last=False)
+        return segment

@@ -1,0 +1,69 @@
+"""Counters of commits: visits, values, whatever a search adds up.
+
+A count adds a vector of integers; the total is the sum over all counts that are not superseded. Integers only: floats
+added in another order give other bits, and then replicas disagree. Totals are Python integers and do not overflow.
+
+A segment's counts are added once, whatever the number of times it arrives, because the projection folds a segment
+key once; when a compaction supersedes the segment its counts are taken back and the new segment's added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from crdtgraph.canonical import encode
+from crdtgraph.ids import CommitId
+
+_TAG = b"crdtgraph count\0"
+_MASK = (1 << 256) - 1
+
+
+class Counters:
+    """Totals by commit, with the digest sum of those of live commits."""
+
+    __slots__ = ("_totals", "sum")
+
+    def __init__(self) -> None:
+        self._totals: dict[CommitId, tuple[int, ...]] = {}
+        self.sum = 0
+
+    def add(self, commit: CommitId, vector: tuple[int, ...], *, live: bool, sign: int = 1) -> None:
+        """Add `vector` (sign 1) or take it back (sign -1); vectors of other lengths are padded with zeros."""
+        before = self._totals.get(commit, ())
+        if live:
+            self.leave(commit)
+        width = max(len(before), len(vector))
+        padded = before + (0,) * (width - len(before))
+        total = tuple(a + sign * b for a, b in zip(padded, vector + (0,) * (width - len(vector)), strict=True))
+        while total and total[-1] == 0:
+            total = total[:-1]
+        if total:
+            self._totals[commit] = total
+        else:
+            self._totals.pop(commit, None)
+        if live:
+            self.enter(commit)
+
+    def get(self, commit: CommitId) -> tuple[int, ...]:
+        """The totals of a commit without trailing zeros; empty when nothing was counted."""
+        return self._totals.get(commit, ())
+
+    def enter(self, commit: CommitId) -> None:
+        """Let a commit's totals count in the digest."""
+        self.sum = (self.sum + self._term(commit)) & _MASK
+
+    def leave(self, commit: CommitId) -> None:
+        """Take a commit's totals out of the digest."""
+        self.sum = (self.sum - self._term(commit)) & _MASK
+
+    def __iter__(self) -> Iterator[tuple[CommitId, tuple[int, ...]]]:
+        """Commits with totals, ordered by id."""
+        for commit in sorted(self._totals):
+            yield commit, self._totals[commit]
+
+    def _term(self, commit: CommitId) -> int:
+        total = self._totals.get(commit)
+        if not total:
+            return 0
+        return int.from_bytes(hashlib.sha256(_TAG + encode([commit, list(total)])).digest(), "big")

@@ -1,0 +1,50 @@
+"""What was thrown away: a grow-only set of roots, and a mark on everything that follows from them.
+
+A commit is *live* when it is visible and neither it nor an ancestor was discarded in this plane. Marks follow the graph
+in both directions of arrival: a discard marks the descendants that are there, a commit that arrives later takes the
+mark of its parents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from crdtgraph.dag import Dag
+from crdtgraph.ids import CommitId
+
+
+class Discards:
+    """The discarded roots of one plane and a mark per node of its graph."""
+
+    __slots__ = ("_marks", "roots")
+
+    def __init__(self) -> None:
+        self.roots: set[CommitId] = set()
+        self._marks = bytearray()
+
+    def append(self, parents: Iterable[int]) -> bool:
+        """Note a new node; True when it is discarded because a parent is. O(parents)."""
+        marks = self._marks
+        for parent in parents:
+            if marks[parent]:
+                marks.append(1)
+                return True
+        marks.append(0)
+        return False
+
+    def __contains__(self, node: int) -> bool:
+        return self._marks[node] == 1
+
+    def __len__(self) -> int:
+        return self._marks.count(1)
+
+    def mark(self, dag: Dag, root: int) -> Iterator[int]:
+        """Mark a node and all its descendants; yields those that were live until now. O(their number)."""
+        marks = self._marks
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            if not marks[node]:
+                marks[node] = 1
+                yield node
+                stack.extend(dag.children(node))

@@ -1,0 +1,121 @@
+"""What two replicas give each other: the missing segments of a plane, cut into deltas without gaps.
+
+A delta is a Yjs update and the clocks that it builds on. A receiver that lacks those refuses it (`RemoteGapError`)
+and asks for a diff, because Yjs would keep the update in a waiting room where nobody sees it. Before anything is
+applied it is read and verified (update.py, segment.py); each segment is then written, added and folded by itself, so
+a large delta is a sequence of small, whole steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+
+from crdtgraph.errors import RemoteError
+from crdtgraph.ids import SegmentKey
+from crdtgraph.planes import Plane
+from crdtgraph.segment import unpack
+from crdtgraph.update import Item, RemoteUpdateError, Update, decode_update
+
+DELTA_BYTES_MAX = 256 << 10
+"""A delta grows to about this size, or to that of one segment: what fits a socket's buffers, so that the next is made
+while this one travels and is folded."""
+
+
+class RemoteGapError(RemoteError):
+    """A delta builds on segments that are not here; a diff from our own state vector mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Segments of one plane as a Yjs update.
+
+    `base` maps each writer in it to its first clock; the receiver must have all earlier ones. `last` marks the end of
+    a diff.
+    """
+
+    plane: str
+    base: Mapping[int, int]
+    update: bytes
+    last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a delta brought: the keys that were new, and a delta of just the news for other peers (None: no news)."""
+
+    segments: tuple[SegmentKey, ...]
+    delta: Delta | None
+
+
+def make_delta(plane: str, update: Update, *, last: bool = True) -> Delta:
+    """Wrap an update."""
+    return Delta(plane, update.base(), update.encode(), last)
+
+
+def deltas(plane: Plane, vector: Mapping[int, int]) -> Iterator[Delta]:
+    """What a replica with that state vector lacks, in order; the last one carries all deletions and may be empty.
+
+    The diff is taken at the first step; segments that are added while a slow peer reads are not part of it.
+    """
+    update = plane.document.diff(vector)
+    chunk: list[Item] = []
+    size = 0
+    for item in update.items:
+        more = len(item.value or b"") + 64
+        if chunk and size + more > DELTA_BYTES_MAX:
+            yield make_delta(plane.name, Update(tuple(chunk)), last=False)
+            chunk, size = [], 0
+        chunk.append(item)
+        size += more
+    yield make_delta(plane.name, Update(tuple(chunk), update.deletes))
+
+
+def receive_steps(plane: Plane, data: bytes) -> Generator[None, None, Received]:
+    """Apply a delta's update segment by segment, at most about 6 ms of work between two steps.
+
+    Raises RemoteUpdateError, RemoteSegmentError, RemoteEncodingError or RemoteGapError. The segments before the
+    offending one stay applied (each is valid by itself), it and those after it do not.
+    """
+    update = decode_update(data)
+    news: list[Item] = []
+    for item in update.items:
+        known = plane.document.state_vector.get(item.key.writer, 0)
+        if item.key.seq < known:
+            continue
+        if item.key.seq > known:
+            raise RemoteGapError(
+                f"a delta of plane {plane.name!r} goes on at segment {item.key.text}, and only {known} are here"
+            )
+        if item.key.writer == plane.identity.writer:
+            raise RemoteUpdateError(f"segment {item.key.text} bears our own writer number, and we did not write it")
+        if item.value is None:
+            plane.receive_deletions(Update((item,)))
+        else:
+            segment = unpack(item.value)
+            if segment.key != item.key or segment.plane != plane.name:
+                raise RemoteUpdateError(
+                    f"key {item.key.text} of plane {plane.name!r} holds segment {segment.key.text} of {segment.plane!r}"
+                )
+            plane.receive(segment, item.value)
+        news.append(item)
+        yield
+    deleted = _receive_deletes(plane, update)
+    if not news and not deleted:
+        return Received((), None)
+    delta = make_delta(plane.name, Update(tuple(news), update.deletes if deleted else ()))
+    return Received(tuple(item.key for item in news), delta)
+
+
+def _receive_deletes(plane: Plane, update: Update) -> bool:
+    for writer, first, length in update.deletes:
+        known = plane.document.state_vector.get(writer, 0)
+        if first + length > known:
+            raise RemoteGapError(f"a delta deletes {first + length} segments of writer {writer:x}; {known} are here")
+    present = list(plane.document.present(update.deletes))
+    for key in present:
+        if key not in plane.projection.superseded:
+            raise RemoteUpdateError(f"a delta deletes segment {key.text}, which no segment supersedes")
+    if present:
+        plane.receive_deletions(Update((), update.deletes))
+    return bool(present)

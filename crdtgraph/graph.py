@@ -1,0 +1,522 @@
+"""`Graph`: the commit graph as a program uses it.
+
+Reading is in `reader.py`, what peers ask for in `replica.py`; this module writes. A call that returns has folded its
+records into the projection, so a writer always sees its own writes; what survives a crash is said by `Durability`
+(buffer.py). A call that raises has changed nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+from crdtgraph import ancestry
+from crdtgraph.buffer import FLUSH_RECORDS, Durability
+from crdtgraph.clock import HybridClock
+from crdtgraph.errors import CorruptError, LocalError
+from crdtgraph.fsck import Finding, check
+from crdtgraph.host import SYSTEM, Host
+from crdtgraph.ids import INCARNATION_BYTES, CommitId, Dot, SegmentKey
+from crdtgraph.planes import LEDGER, Plane, PlanePolicy
+from crdtgraph.reader import meta_namespace, show_id
+from crdtgraph.records import (
+    RECORD_BYTES_MAX,
+    REF_NAMESPACE,
+    Assign,
+    Commit,
+    Count,
+    Discard,
+    Value,
+    check_commit,
+    check_name,
+    check_vector,
+    commit_bytes,
+    ordered_changes,
+)
+from crdtgraph.refs import Ref
+from crdtgraph.replica import Replica
+from crdtgraph.segment import RECORDS_MAX
+from crdtgraph.signing import SEED_BYTES, Identity
+from crdtgraph.state import MergeResult, PathConflict, merge_states, replay
+from crdtgraph.store import Batch, Keyspace, Store, open_store
+
+DEFAULT_CLUSTER = "default"
+MERGE_AUTHOR = "crdtgraph"
+META_VALUE_BYTES_MAX = 64 << 10
+SMALL_SEGMENTS_MAX = 256
+"""A node compacts when this many of its own segments could be joined."""
+
+Written = Mapping[str, list[SegmentKey]]
+"""Segments by plane that were written and may not be on disk yet."""
+
+_SEED_KEY, _CLUSTER_KEY = b"replica-seed", b"cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How one replica is doing. Counts are of the ledger."""
+
+    replica: str
+    cluster: str
+    url: str
+    writer: str
+    commits: int
+    live: int
+    pending: int
+    heads: int
+    refs: int
+    conflicted_refs: int
+    segments: int
+    buffered: int
+    digest: str
+
+
+class Graph(Replica):
+    """One open replica. Made by `crdtgraph.open`; a context manager that flushes and closes at the end.
+
+    One thread at a time uses a graph; `store.sync` alone may run beside.
+    """
+
+    def __init__(self, store: Store, *, cluster: str | None, author: str | None, host: Host) -> None:
+        super().__init__()
+        self.store = store
+        self.host = host
+        self._clock = HybridClock(host.now_us)
+        seed, self.cluster = _identify(store, cluster, host)
+        self._identity = Identity(seed, host.random_bytes(INCARNATION_BYTES))
+        self.replica_id = self._identity.replica_id
+        self.writer = self._identity.writer
+        self.author = author if author is not None else self.replica_id.hex()[:8]
+        self._dots = 0
+        ledger = Plane(PlanePolicy(LEDGER), store, self._identity)
+        self._clock.restore(ledger.load())
+        self._clock.witness(ledger.stamp_max)
+        ledger.on_durable = lambda durable: self._announce(ledger, durable)
+        self._planes[LEDGER] = ledger
+        if not store.read_only:
+            # What a killed process left in the log may not have been fsynced, and it is served to peers from now on.
+            store.sync()
+
+    # Life
+
+    def __enter__(self) -> Graph:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Make everything durable and close the store. Closing twice is fine."""
+        if not self._planes:
+            return
+        try:
+            if not self.read_only:
+                self.flush()
+        finally:
+            self._planes.clear()
+            self.store.close()
+
+    @property
+    def url(self) -> str:
+        """What opens this graph again."""
+        return self.store.url
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened to read only."""
+        return self.store.read_only
+
+    def now_us(self) -> int:
+        """The host's wall time in microseconds since the Unix epoch."""
+        return self.host.now_us()
+
+    def flush(self) -> None:
+        """Return when everything written so far is on disk. Raises StoreError when the disk refuses."""
+        for plane in self._planes.values():
+            plane.flush(sync=True)
+
+    def write_behind(self) -> Written:
+        """Write what is buffered without waiting for the disk.
+
+        The slow half of `flush`, `store.sync`, can then run in another thread; after it, give what this returns to
+        `settle`.
+        """
+        for plane in self._planes.values():
+            plane.flush(sync=False)
+        return {name: plane.unsettled() for name, plane in self._planes.items()}
+
+    def settle(self, written: Written) -> None:
+        """A `store.sync` that began after `write_behind` returned `written` is over: its segments may go to peers."""
+        for name, keys in written.items():
+            self._plane(name).settle(keys)
+
+    def flush_due(self) -> float | None:
+        """Seconds until buffered or written records have waited 100 ms, None when nothing waits."""
+        now = self.host.now_us()
+        waits = [plane.flush_due_us(now) for plane in self._planes.values()]
+        due = [wait for wait in waits if wait is not None]
+        return max(0, min(due)) / 1e6 if due else None
+
+    def compact(self) -> bool:
+        """Join small segments of this incarnation; True if there were any. Changes no digest."""
+        return sum(plane.compact() for plane in self._planes.values()) > 0
+
+    def needs_compaction(self) -> bool:
+        """Whether enough small segments lie about for `compact` to be worth its while."""
+        return any(plane.small_segments_written >= SMALL_SEGMENTS_MAX for plane in self._planes.values())
+
+    # Commits
+
+    def commit(
+        self,
+        *,
+        parents: Iterable[CommitId] | None = None,
+        message: str = "",
+        changes: Mapping[str, Value] | None = None,
+        ref: str | None = None,
+        author: str | None = None,
+        time: int | None = None,
+        origin: str = "",
+        durability: Durability | None = None,
+        plane: str = LEDGER,
+    ) -> CommitId:
+        """Add one commit and return its id; about 8 us.
+
+        Args:
+            parents: ids of visible commits, the base of the state first. By default the ref's target, or none.
+            message: any text.
+            changes: path -> bytes, Reference, or None to remove the path.
+            ref: move this ref to the new commit (create it if need be). The commit must descend from the ref's target,
+                or from one of them when the ref is conflicted; the other targets then stay.
+            author: default is the graph's `author`.
+            time: microseconds since the Unix epoch; default is now.
+            origin: where an imported commit came from.
+            durability: default is CRITICAL when a ref moves, else NORMAL.
+            plane: the ledger is the only one so far.
+
+        Raises:
+            LocalError: a parent is missing, a value is wrong, the ref cannot move there; NotFoundError: no such plane.
+            StoreError: the disk refuses.
+        """
+        home = self._plane(plane)
+        stamp = self._clock.tick()
+        if parents is None:
+            parents = self.refs.targets(ref)[:1] if ref is not None else ()
+        commit = Commit(
+            _exact(parents),
+            self.author if author is None else author,
+            stamp if time is None else time,
+            message,
+            ordered_changes(changes) if changes else (),
+            origin,
+        )
+        data = _encode(commit)
+        nodes = home.projection.nodes
+        for parent in commit.parents:
+            if parent not in nodes:
+                raise _missing_parent(parent)
+        commit_id = CommitId(hashlib.sha256(data).digest())
+        if ref is None:
+            if commit_id not in nodes:
+                home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
+            if durability is Durability.CRITICAL:
+                home.flush(sync=True)
+            return commit_id
+        assign = self._fast_forward(home, ref, commit, commit_id)
+        new = commit_id not in nodes
+        if durability is Durability.NORMAL:
+            if new:
+                home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
+            home.add(assign, stamp)
+        else:
+            home.add_critical(commit_id if new else None, commit if new else None, [assign], stamp, len(data))
+        return commit_id
+
+    def commit_many(self, commits: Iterable[Commit], *, plane: str = LEDGER) -> list[CommitId]:
+        """Add many commits in the order given, parents first; returns their ids. About 6 us each.
+
+        They are packed into full segments, which makes for fewer bytes to send than one call a commit. Raises
+        LocalError at the first that is wrong; those before it are added.
+        """
+        home = self._plane(plane)
+        nodes = home.projection.nodes
+        ids = []
+        for commit in commits:
+            data = _encode(commit)
+            for parent in commit.parents:
+                if parent not in nodes:
+                    raise _missing_parent(parent)
+            commit_id = CommitId(hashlib.sha256(data).digest())
+            if commit_id not in nodes:
+                home.add_commit(commit_id, commit, self._clock.tick(), len(data), RECORDS_MAX)
+            ids.append(commit_id)
+        return ids
+
+    # Refs, metadata, counters, discards
+
+    def set_ref(self, name: str, target: CommitId, *, force: bool = False, keep_others: bool = False) -> None:
+        """Point a ref at a commit, durably.
+
+        Without `force` the commit must descend from the present targets (or the ref be new). `force` replaces all of
+        them. `keep_others` moves only what the commit descends from and leaves the rest: a conflict for a merge.
+        """
+        home = self._plane(LEDGER)
+        self._node(home, target)
+        check_name(name, "ref")
+        if force:
+            supersedes = tuple(sorted(assign.dot for assign in self.refs.live(name)))
+        else:
+            supersedes = self.refs.dominated_by(name, target)
+            targets = self.refs.targets(name)
+            if not keep_others and len({assign.dot for assign in self.refs.live(name)} - set(supersedes)):
+                raise _not_fast_forward(name, targets)
+        if self.refs.targets(name) != (target,):
+            self._assign_durably(home, REF_NAMESPACE, name, bytes(target), supersedes)
+
+    def delete_ref(self, name: str) -> None:
+        """Remove a ref, durably; NotFoundError when there is none. A concurrent move of it elsewhere survives."""
+        self.refs.require(name)
+        supersedes = tuple(sorted(assign.dot for assign in self.refs.live(name)))
+        self._assign_durably(self._plane(LEDGER), REF_NAMESPACE, name, None, supersedes)
+
+    def set_meta(self, key: str, value: bytes | None, *, commit: CommitId | None = None) -> None:
+        """Set (or with None remove) metadata of the graph or of one commit; it changes no commit's id."""
+        home = self._plane(LEDGER)
+        check_name(key, "metadata key")
+        if value is not None and (type(value) is not bytes or len(value) > META_VALUE_BYTES_MAX):
+            raise LocalError(
+                f"metadata {key!r} is not bytes of at most {META_VALUE_BYTES_MAX}",
+                hint="keep large values in a commit's changes",
+            )
+        if commit is not None:
+            self._node(home, commit)
+        namespace = meta_namespace(commit)
+        supersedes = tuple(sorted(assign.dot for assign in home.projection.registers.live(namespace, key)))
+        assign = self._assign(namespace, key, value, supersedes)
+        home.add(assign, assign.stamp)
+
+    def count(self, commit: CommitId, vector: Iterable[int], *, plane: str = LEDGER) -> None:
+        """Add a vector of signed 64-bit integers to the counters of a visible commit."""
+        home = self._plane(plane)
+        self._node(home, commit)
+        numbers = check_vector(vector)
+        stamp = self._clock.tick()
+        home.add(Count(commit, numbers, stamp), stamp)
+
+    def discard(self, commit: CommitId, *, plane: str = LEDGER) -> None:
+        """Throw a commit and all that follows from it away: it stays readable and is no longer live. For ever."""
+        home = self._plane(plane)
+        self._node(home, commit)
+        if commit not in home.projection.discards.roots:
+            stamp = self._clock.tick()
+            home.add(Discard(commit, stamp), stamp)
+
+    # Merging
+
+    def merge(self, name: str) -> MergeResult:
+        """Merge the targets of a conflicted ref into one commit and point the ref at it, durably.
+
+        The commit follows from its parents alone, so replicas that merge the same targets make the same commit. A ref
+        without conflict is left as it is. Raises NotFoundError when there is no such ref.
+        """
+        result = self.preview_merge(name)
+        if result.merged:
+            commit, _ = self._merge_commit(self.refs[name].targets)
+            self.commit_many([commit])
+            self.set_ref(name, result.commit)
+        return result
+
+    def preview_merge(self, name: str) -> MergeResult:
+        """What `merge` would do: the commit it would make and the paths in conflict. Changes nothing."""
+        targets = self.refs.require(name).targets
+        if len(targets) == 1:
+            return MergeResult(targets[0], targets, (), merged=False)
+        commit, conflicts = self._merge_commit(targets)
+        return MergeResult(commit.id, targets, tuple(conflicts), merged=True)
+
+    # Looking after it
+
+    def status(self) -> Status:
+        """A summary of this replica. O(heads + refs)."""
+        home = self._plane(LEDGER)
+        projection = home.projection
+        refs = self.refs
+        return Status(
+            replica=self.replica_id.hex(),
+            cluster=self.cluster,
+            url=self.url,
+            writer=f"{self.writer:x}",
+            commits=len(projection),
+            live=projection.live_count(),
+            pending=len(projection.pending),
+            heads=len(projection.dag.heads()),
+            refs=len(refs),
+            conflicted_refs=sum(ref.conflicted for ref in refs.values()),
+            segments=len(home.document),
+            buffered=len(home.buffer),
+            digest=projection.digest().hex(),
+        )
+
+    def fsck(self) -> Iterator[Finding]:
+        """Check everything; yields progress and findings, see `crdtgraph.fsck`. Writes the buffer first."""
+        for plane in self._planes.values():
+            if not self.read_only:
+                plane.flush(sync=True)
+            yield from check(plane)
+
+    # Inside
+
+    def _fast_forward(self, home: Plane, ref: str, commit: Commit, commit_id: CommitId) -> Assign:
+        check_name(ref, "ref")
+        projection = home.projection
+        parents = [projection.nodes[parent] for parent in commit.parents]
+        superseded = set()
+        live = self.refs.live(ref)
+        for assign in live:
+            node = None if assign.value is None else projection.nodes[CommitId(assign.value)]
+            below = node is None or assign.value == commit_id
+            if below or any(projection.is_ancestor_node(node or 0, parent) for parent in parents):
+                superseded.add(assign.dot)
+        if any(assign.value is not None for assign in live) and not any(
+            assign.value is not None and assign.dot in superseded for assign in live
+        ):
+            raise _not_fast_forward(ref, self.refs.targets(ref))
+        return self._assign(REF_NAMESPACE, ref, commit_id, tuple(sorted(superseded)))
+
+    def _assign(self, namespace: str, key: str, value: bytes | None, supersedes: tuple[Dot, ...]) -> Assign:
+        dot = Dot(self.writer, self._dots)
+        self._dots += 1
+        return Assign(namespace, key, value, dot, supersedes, self._clock.tick())
+
+    def _assign_durably(
+        self, home: Plane, namespace: str, key: str, value: bytes | None, supersedes: tuple[Dot, ...]
+    ) -> None:
+        assign = self._assign(namespace, key, value, supersedes)
+        home.add_critical(None, None, [assign], assign.stamp, 0)
+
+    def _merge_commit(self, targets: tuple[CommitId, ...]) -> tuple[Commit, list[PathConflict]]:
+        home = self._plane(LEDGER)
+        projection, contents = home.projection, home.contents
+        nodes = [projection.nodes[target] for target in targets]
+        first = replay(projection, contents, nodes[0])
+        merged = dict(first)
+        conflicts: list[PathConflict] = []
+        for place, node in enumerate(nodes[1:], 1):
+            base_nodes = ancestry.merge_bases(projection.dag, nodes[:place], [node])
+            bases = [replay(projection, contents, base) for base in sorted(base_nodes, key=projection.rank)]
+            changes, found = merge_states(bases, merged, replay(projection, contents, node))
+            conflicts += found
+            for path, value in changes.items():
+                if value is None:
+                    merged.pop(path, None)
+                else:
+                    merged[path] = value
+        paths = first.keys() | merged.keys()
+        changed = {path: merged.get(path) for path in paths if merged.get(path) != first.get(path)}
+        commit = Commit(
+            targets,
+            MERGE_AUTHOR,
+            max(projection.times[node] for node in nodes),
+            "Merge " + ", ".join(target.hex()[:12] for target in targets),
+            ordered_changes(changed),
+        )
+        return commit, conflicts
+
+
+def open(
+    url: str,
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    cluster: str | None = None,
+    author: str | None = None,
+    host: Host = SYSTEM,
+) -> Graph:
+    """Open a graph, about 5 us a commit.
+
+    Args:
+        url: `rocksdb:PATH` or just a path, `memory:` for one that is gone at the end.
+        create: make a new store where there is none.
+        read_only: see the state as of now, also while another process has it open for writing.
+        cluster: the name that replicas which exchange must share. Fixed at creation; "default" by default.
+        author: the author of commits that name none; by default the first 8 digits of the replica's id.
+        host: where time and randomness come from.
+
+    Raises:
+        NotAStoreError, StoreLockedError, StoreCorruptError, StoreVersionError, StoreError: see `crdtgraph.store`.
+        LocalError: the store belongs to another cluster.
+    """
+    store = open_store(url, create=create, read_only=read_only)
+    try:
+        return Graph(store, cluster=cluster, author=author, host=host)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str]:
+    if cluster is not None:
+        check_name(cluster, "cluster")
+    seed, stored = store.get(Keyspace.META, _SEED_KEY), store.get(Keyspace.META, _CLUSTER_KEY)
+    if seed is None or stored is None:
+        if store.read_only:
+            raise CorruptError(f"{store.url} has no replica in it", hint="it was never finished; create it anew")
+        seed, stored = host.random_bytes(SEED_BYTES), (cluster or DEFAULT_CLUSTER).encode()
+        batch = Batch()
+        batch.put(Keyspace.META, _SEED_KEY, seed)
+        batch.put(Keyspace.META, _CLUSTER_KEY, stored)
+        store.write(batch, sync=True)
+    if cluster is not None and stored != cluster.encode():
+        raise LocalError(
+            f"{store.url} belongs to cluster {stored.decode()!r}, not {cluster!r}",
+            hint="leave the cluster out, or create another store for that cluster",
+        )
+    return seed, stored.decode()
+
+
+def _encode(commit: Commit) -> bytes:
+    try:
+        data = commit_bytes(*commit)
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        check_commit(commit)
+        raise
+    if len(data) > RECORD_BYTES_MAX:
+        raise LocalError(
+            f"the commit has {len(data)} bytes; at most {RECORD_BYTES_MAX} are possible",
+            hint="split its changes over several commits, or keep large values elsewhere and refer to them",
+        )
+    if len(commit.parents) > 1 or commit.time < 0 or commit.time >> 62:
+        check_commit(commit)
+    return data
+
+
+def _exact(parents: Iterable[CommitId]) -> tuple[CommitId, ...]:
+    found = tuple(parents)
+    for parent in found:
+        if type(parent) is not bytes:
+            # A Ref is its target's id; anything else is no id, and the caller hears of it where parents are looked up.
+            return tuple([_exact_id(parent) for parent in found])
+    return found
+
+
+def _exact_id(value: CommitId) -> CommitId:
+    return CommitId(bytes(value)) if isinstance(value, Ref) else value
+
+
+def _missing_parent(parent: object) -> LocalError:
+    return LocalError(
+        f"parent {show_id(parent)} is not in the graph",
+        hint="commit or import it first; an id is 32 bytes, graph.resolve() turns text into one",
+    )
+
+
+def _not_fast_forward(name: str, targets: tuple[CommitId, ...]) -> LocalError:
+    at = ", ".join(target.hex()[:12] for target in targets) or "deleted by someone else"
+    return LocalError(
+        f"ref {name!r} is at {at}, which the new target does not descend from",
+        hint="build on it (parents=[...]), or move the ref with set_ref(..., force=True)",
+    )

@@ -1,0 +1,28 @@
+"""What the graph takes from the machine it runs on: the time and randomness, and nothing else.
+
+The graph never reads a clock or an entropy pool on its own: it is handed a `Host`. A program gets the real one
+by default, a simulation hands in its own, and then a run is repeatable from one seed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """`now_us()` is microseconds since the Unix epoch, `random_bytes(n)` n unpredictable bytes."""
+
+    now_us: Callable[[], int]
+    random_bytes: Callable[[int], bytes]
+
+
+def _system_now_us() -> int:
+    return time.time_ns() // 1000
+
+
+SYSTEM = Host(now_us=_system_now_us, random_bytes=os.urandom)
+"""The machine's own wall clock and entropy."""

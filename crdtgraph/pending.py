@@ -1,0 +1,83 @@
+"""Records that wait: a record that names a commit is applied only once that commit is visible.
+
+A commit waits for a parent, an assignment of a ref for its target, a count and a discard for their commit. While a
+record waits it is no part of the digest and what it supersedes stays live; it is counted and listed with what it waits
+for. A commit with several missing parents waits for them one after the other, so every waiting record stands in exactly
+one list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.records import Assign, Count, Discard
+
+
+class PendingCommit(NamedTuple):
+    """What is known of a commit whose parents are not all visible. `location` is where its content lies."""
+
+    id: CommitId
+    parents: tuple[CommitId, ...]
+    time: int
+    location: int
+
+
+class PendingCount(NamedTuple):
+    """A count and the segment it came in: should that be superseded, the count is dropped with it."""
+
+    record: Count
+    segment: SegmentKey
+
+
+WaitingRecord = PendingCommit | Assign | PendingCount | Discard
+
+
+class Pending:
+    """Waiting records by the commit that they wait for."""
+
+    __slots__ = ("_by_missing", "_commits")
+
+    def __init__(self) -> None:
+        self._by_missing: dict[CommitId, list[WaitingRecord]] = {}
+        self._commits: dict[CommitId, PendingCommit] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_missing.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._by_missing)
+
+    def __iter__(self) -> Iterator[tuple[WaitingRecord, CommitId]]:
+        """Every waiting record with what it waits for, ordered by the latter."""
+        for missing in sorted(self._by_missing):
+            for record in self._by_missing[missing]:
+                yield record, missing
+
+    def holds(self, commit: CommitId) -> bool:
+        """Whether a commit of this id waits."""
+        return commit in self._commits
+
+    def wait(self, missing: CommitId, record: WaitingRecord) -> None:
+        """Let `record` wait for `missing`; of a commit that waits already only the new location is kept."""
+        if isinstance(record, PendingCommit):
+            known = record.id in self._commits
+            self._commits[record.id] = record
+            if known:
+                return
+        self._by_missing.setdefault(missing, []).append(record)
+
+    def release(self, arrived: CommitId) -> list[WaitingRecord]:
+        """Take out what waited for a commit that is visible now."""
+        records = self._by_missing.pop(arrived, [])
+        return [self._commits.pop(r.id) if isinstance(r, PendingCommit) else r for r in records]
+
+    def drop_counts(self, segment: SegmentKey) -> None:
+        """Forget the counts of a segment that was superseded. O(waiting records)."""
+        for missing, records in list(self._by_missing.items()):
+            kept = [r for r in records if not (isinstance(r, PendingCount) and r.segment == segment)]
+            if kept:
+                self._by_missing[missing] = kept
+            else:
+                del self._by_missing[missing]

@@ -1,0 +1,409 @@
+"""A plane: one shared document, the fold over it, and this replica's own log into it.
+
+A plane is a policy for who gets records, how durable they are and how long they are kept. There is one kind so far, the
+ledger: permanent history that every replica of the cluster holds.
+
+The path of a record of our own: it is folded into the projection at once (a writer sees its own writes), waits in the
+buffer, is packed into a signed segment, written to the store's log, and enters the document only once the disk has it.
+Peers are served from the document, so nothing is ever sent that a crash here could take back. A segment of someone else
+is verified, written, added to the document and folded, in this order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, fits
+from crdtgraph.contents import Contents
+from crdtgraph.document import Document, item_update
+from crdtgraph.errors import CorruptError, LocalError, RemoteError
+from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.projection import Projection
+from crdtgraph.records import Assign, Commit, Count, Discard
+from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, Records, Segment, pack, unpack
+from crdtgraph.signing import Identity
+from crdtgraph.store import Batch, Keyspace, Store
+from crdtgraph.update import Update, decode_update
+
+LEDGER = "ledger"
+"""The name of the plane that permanent history and all refs live in."""
+
+_MASK = (1 << 256) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlanePolicy:
+    """What a plane promises: `durable` planes are fsynced, `permanent` ones never dropped."""
+
+    name: str
+    durable: bool = True
+    permanent: bool = True
+
+
+class Durable(NamedTuple):
+    """A segment of our own that may be given to peers now, as the update that adds it."""
+
+    key: SegmentKey
+    update: Update
+
+
+class Plane:
+    """One plane of one open replica. `load` must be called once before anything else."""
+
+    def __init__(self, policy: PlanePolicy, store: Store, identity: Identity) -> None:
+        self.policy = policy
+        self.name = policy.name
+        self.store = store
+        self.identity = identity
+        self.document = Document(identity.writer)
+        self.projection = Projection()
+        self.contents = Contents(self._load_segment)
+        self.on_durable: Callable[[Durable], object] = list
+        self.stamp_max = 0
+        self.small_segments_written = 0
+        self._own_stamp_max = 0
+        self._seq = 0
+        self._log_number = 0
+        self._unsynced: dict[SegmentKey, tuple[Update, bytes]] = {}
+        self._strays: dict[tuple[SegmentKey, bytes], bytes] = {}
+        self.buffer = self._new_buffer()
+
+    # Opening
+
+    def load(self) -> int:
+        """Read snapshot, log and strays from the store and fold them; the latest stamp of this replica itself.
+
+        Raises CorruptError naming the entry that cannot be read. About 5 us a commit.
+        """
+        prefix = self.name.encode() + b"\0"
+        entries = [("the snapshot", value) for _, value in self.store.scan(Keyspace.SNAPSHOT, prefix)]
+        for key, value in self.store.scan(Keyspace.LOG, prefix):
+            self._log_number = int.from_bytes(key[len(prefix) :], "big") + 1
+            entries.append((f"log entry {self._log_number - 1}", value))
+        for where, value in entries:
+            try:
+                update = decode_update(value)
+                self._integrate(update, [self._unpack_stored(i.value) for i in update.items if i.value is not None])
+            except RemoteError as failure:
+                raise CorruptError(
+                    f"{where} of plane {self.name!r} in {self.store.url} cannot be read: {failure}",
+                    hint="restore the store from a backup, or create it anew and let it fetch from its peers",
+                ) from failure
+        for _, value in self.store.scan(Keyspace.STRAYS, prefix):
+            self._add_stray(self._unpack_stored(value), value)
+        return self._own_stamp_max
+
+    # Writing our own records
+
+    def add_commit(self, commit_id: CommitId, commit: Commit, stamp: int, size: int, records_max: int) -> None:
+        """Buffer and fold a commit of ours; `size` is the length of its canonical bytes. Writes the buffer if full.
+
+        Raises StoreError when the buffer has to be written and cannot be; then the commit was not added.
+        """
+        buffer = self.buffer
+        if not buffer.has_room(1, size, records_max) or buffer.is_due(stamp):
+            self.flush(sync=False)
+            buffer = self.buffer
+        records = buffer.records
+        location = buffer.start + len(records.ids)
+        records.ids.append(commit_id)
+        records.commits.append(commit)
+        records.stamps.append(stamp)
+        buffer.grow(1, size, stamp)
+        self.projection.add_commit(commit_id, commit.parents, commit.time, location)
+
+    def add(self, record: Assign | Count | Discard, stamp: int) -> None:
+        """Buffer and fold any other record of ours, under the same rules as `add_commit`."""
+        self._make_room(1, 256)
+        self._put(record)
+        self.buffer.grow(1, 256, stamp)
+        self._fold_own(record)
+
+    def add_critical(
+        self, commit_id: CommitId | None, commit: Commit | None, records: list[Assign], stamp: int, size: int
+    ) -> None:
+        """Write a commit (if one is given) and assignments, and everything buffered, with an fsync; then fold them.
+
+        Raises StoreError when that fails; then none of the given records was added.
+        """
+        if commit_id is not None and size > PAYLOAD_BYTES_MAX // 2 and commit is not None:
+            # Too large to share a segment with the assignments: it goes ahead, alone, and nothing points at it yet.
+            self.flush(sync=False)
+            self.add_commit(commit_id, commit, stamp, size, records_max=1)
+            commit_id = commit = None
+        size += sum(256 + 24 * len(record.supersedes) for record in records)
+        self._make_room(len(records) + 1, size)
+        buffer = self.buffer
+        location = buffer.start + len(buffer.records.ids)
+        undo = buffer.records.lengths(), buffer.bytes
+        if commit_id is not None and commit is not None:
+            buffer.records.ids.append(commit_id)
+            buffer.records.commits.append(commit)
+            buffer.records.stamps.append(stamp)
+        for record in records:
+            self._put(record)
+        buffer.grow(len(records) + 1, size, stamp)
+        try:
+            self.flush(sync=True)
+        except BaseException:
+            buffer.records.truncate(undo[0])
+            buffer.bytes = undo[1]
+            raise
+        if commit_id is not None and commit is not None:
+            self.projection.add_commit(commit_id, commit.parents, commit.time, location)
+        for record in records:
+            self._fold_own(record)
+
+    def flush(self, *, sync: bool) -> None:
+        """Write what is buffered as a segment; with `sync` all of ours is durable afterwards.
+
+        Raises StoreError when the disk refuses; the records stay buffered and a later call tries again.
+        """
+        if len(self.buffer):
+            buffer = self.buffer
+            key = self._write_segment(buffer.records, (), sync=sync)
+            self.contents.seal(buffer.start, key)
+            self.buffer = self._new_buffer()
+        elif sync and self._unsynced:
+            self.store.sync()
+        if sync:
+            self.settle()
+
+    def unsettled(self) -> list[SegmentKey]:
+        """Segments of ours that were written and not yet fsynced; give them to `settle` after a `Store.sync`."""
+        return list(self._unsynced)
+
+    def settle(self, keys: list[SegmentKey] | None = None) -> None:
+        """These segments of ours (default: all written ones) are on disk: peers may have them now."""
+        for key in self.unsettled() if keys is None else keys:
+            pair = self._unsynced.pop(key, None)
+            if pair is not None:
+                self.document.apply(pair[0])
+                self.on_durable(Durable(key, pair[0]))
+
+    def compact(self) -> bool:
+        """Join the small segments of this incarnation into full ones; True if there was something to join.
+
+        Every record stays and no digest changes. Then the log is folded into a snapshot if most of it is dead.
+        """
+        self.flush(sync=True)
+        self.small_segments_written = 0
+        mine = [key for key in self.document.segment_keys() if key.writer == self.identity.writer]
+        joined = False
+        for keys, records in self._groups(mine):
+            self._write_segment(records, tuple(key.seq for key in keys), sync=True)
+            self.settle()
+            joined = True
+        if joined:
+            self._write_snapshot()
+        return joined
+
+    # Segments of others
+
+    def receive(self, segment: Segment, data: bytes) -> None:
+        """Write, add and fold one verified segment that the document lacks and whose clock is the next one."""
+        update = item_update(segment.key, data)
+        self._log(update, sync=False)
+        self._integrate(update, [segment])
+
+    def receive_deletions(self, update: Update) -> None:
+        """Write and apply deleted items and ranges that `exchange` has checked."""
+        self._log(update, sync=False)
+        self._integrate(update, [])
+
+    def adopt(self, segment: Segment, data: bytes) -> bool:
+        """Keep a verified segment beside the document, which cannot carry it; False if it is known."""
+        name = (segment.key, segment.digest)
+        held = self.document.get(segment.key)
+        if name in self._strays or segment.key in self.projection.superseded or held == data:
+            return False
+        batch = Batch()
+        batch.put(Keyspace.STRAYS, self.name.encode() + b"\0" + segment.digest, data)
+        self.store.write(batch, sync=True)
+        self._add_stray(segment, data)
+        return True
+
+    # Reading
+
+    def commit(self, commit_id: CommitId) -> Commit:
+        """The content of a visible commit."""
+        return self.contents.get(self.projection.locations[self.projection.nodes[commit_id]])
+
+    def set_digest(self) -> bytes:
+        """32 bytes over the set of segments held, strays among them."""
+        total = int.from_bytes(self.document.digest(), "big")
+        for (key, _), data in self._strays.items():
+            if self.document.get(key) != data and key not in self.projection.superseded:
+                total += Document.term(key.text, data)
+        return (total & _MASK).to_bytes(32, "big")
+
+    def verify(self, key: SegmentKey) -> Segment:
+        """Read a segment of the document again with all checks; RemoteError says which rule it breaks."""
+        segment = unpack(self.document.get(key) or b"")
+        if segment.key != key or segment.plane != self.name:
+            raise CorruptError(f"it is segment {segment.key.text} of plane {segment.plane!r}")
+        return segment
+
+    def stray_segments(self) -> list[Segment]:
+        """The segments kept beside the document, read again with all checks."""
+        return [unpack(data) for data in self._strays.values()]
+
+    def segment_count(self) -> int:
+        """How many segments the document holds."""
+        return len(self.document)
+
+    def segment_bytes(self, key: SegmentKey) -> list[bytes]:
+        """The bytes held under a key: one, or several after a forgery or a cloned process, or none."""
+        held = self.document.get(key)
+        strays = [data for (other, _), data in self._strays.items() if other == key]
+        return ([] if held is None else [held]) + strays
+
+    def segment_digests(self) -> dict[str, bytes]:
+        """Key text -> first 8 bytes of the SHA-256 of its bytes (XORed where a key has several), ascending."""
+        found = self.document.key_digests()
+        for (key, digest), data in sorted(self._strays.items()):
+            if key in self.projection.superseded or self.document.get(key) == data:
+                continue
+            before = found.get(key.text, bytes(8))
+            found[key.text] = bytes(a ^ b for a, b in zip(before, digest, strict=False))
+        return dict(sorted(found.items()))
+
+    def flush_due_us(self, now_us: int) -> int | None:
+        """Microseconds until what is buffered must be written; 0 when something is written and not fsynced."""
+        if self._unsynced:
+            return 0
+        return self.buffer.since_us + FLUSH_AFTER_US - now_us if len(self.buffer) else None
+
+    # Inside
+
+    def _new_buffer(self) -> Buffer:
+        records = Records()
+        return Buffer(records, self.contents.start(records))
+
+    def _make_room(self, records: int, size: int) -> None:
+        if not self.buffer.has_room(records, size):
+            self.flush(sync=False)
+
+    def _put(self, record: Assign | Count | Discard) -> None:
+        records = self.buffer.records
+        if isinstance(record, Assign):
+            records.assigns.append(record)
+        elif isinstance(record, Count):
+            records.counts.append(record)
+        else:
+            records.discards.append(record)
+
+    def _fold_own(self, record: Assign | Count | Discard) -> None:
+        if isinstance(record, Assign):
+            self.projection.add_assign(record)
+        elif isinstance(record, Count):
+            self.projection.add_count(record, SegmentKey(self.identity.writer, self._seq))
+        else:
+            self.projection.add_discard(record)
+
+    def _write_segment(self, records: Records, supersedes: tuple[int, ...], *, sync: bool) -> SegmentKey:
+        if self.store.read_only:
+            raise LocalError(f"{self.store.url} is open for reading only")
+        writer = self.identity.writer
+        key = SegmentKey(writer, self._seq)
+        data = pack(records, plane=self.name, identity=self.identity, seq=key.seq, supersedes=supersedes)
+        update = Update(item_update(key, data).items, _ranges(writer, supersedes))
+        self._log(update, sync=sync)
+        self._seq += 1
+        if fits(len(records) * 2, 0):
+            self.small_segments_written += 1
+        digest = hashlib.sha256(data).digest()
+        if supersedes:
+            self._unsynced[key] = (update, data)
+            segment = unpack(data, check_signature=False)
+            self.projection.fold(segment, self.contents.register(key), self._load_folded)
+        else:
+            self.projection.folded_own(key, digest)
+            self._unsynced[key] = (update, data)
+        return key
+
+    def _log(self, update: Update, *, sync: bool) -> None:
+        batch = Batch()
+        batch.put(Keyspace.LOG, self._log_key(self._log_number), update.encode())
+        self.store.write(batch, sync=sync)
+        self._log_number += 1
+
+    def _log_key(self, number: int) -> bytes:
+        return self.name.encode() + b"\0" + number.to_bytes(8, "big")
+
+    def _write_snapshot(self) -> None:
+        batch = Batch()
+        batch.put(Keyspace.SNAPSHOT, self.name.encode() + b"\0", self.document.snapshot())
+        for key, _ in self.store.scan(Keyspace.LOG, self.name.encode() + b"\0"):
+            batch.delete(Keyspace.LOG, key)
+        self.store.write(batch, sync=True)
+
+    def _integrate(self, update: Update, segments: list[Segment]) -> None:
+        # Fold before the deletions are applied: what a compaction takes back is read from the segments it deletes.
+        for segment in segments:
+            self.projection.fold(segment, self.contents.register(segment.key), self._load_folded)
+            self._note_stamps(segment)
+        self.document.apply(update)
+
+    def _add_stray(self, segment: Segment, data: bytes) -> None:
+        self._strays[segment.key, segment.digest] = data
+        self.projection.fold(segment, self.contents.register(data), self._load_folded)
+        self._note_stamps(segment)
+
+    def _note_stamps(self, segment: Segment) -> None:
+        stamps = [*segment.stamps, *(record.stamp for record in segment.assigns)]
+        stamps += [record.stamp for record in segment.counts]
+        latest = max([*stamps, *(record.stamp for record in segment.discards)])
+        self.stamp_max = max(self.stamp_max, latest)
+        if segment.public_key == self.identity.public_key:
+            self._own_stamp_max = max(self._own_stamp_max, latest)
+
+    def _unpack_stored(self, data: bytes) -> Segment:
+        return unpack(data, check_signature=False)
+
+    def _load_segment(self, key: SegmentKey) -> Segment:
+        held = self._unsynced.get(key)
+        data = held[1] if held is not None else self.document.get(key)
+        if data is None:
+            raise CorruptError(f"segment {key.text} of plane {self.name!r} is gone", hint="run crdtgraph fsck")
+        return self._unpack_stored(data)
+
+    def _load_folded(self, key: SegmentKey) -> list[Segment]:
+        held = self._unsynced.get(key)
+        found = self.segment_bytes(key) if held is None else [held[1]]
+        return [self._unpack_stored(data) for data in found]
+
+    def _groups(self, keys: list[SegmentKey]) -> Iterator[tuple[list[SegmentKey], Records]]:
+        """Runs of small segments that fit into one together, at least two in each."""
+        group: list[SegmentKey] = []
+        merged = Records()
+        size = 0
+        for key in keys:
+            segment = self._load_segment(key)
+            records = segment.records()
+            more = sum(len(commit.canonical()) for commit in records.commits) + len(records) * RECORD_OVERHEAD_BYTES
+            more += 256 * (len(records) - len(records.ids))
+            if group and not fits(len(merged) + len(records), size + more):
+                if len(group) > 1:
+                    yield group, merged
+                group, merged, size = [], Records(), 0
+            if not fits(len(records) * 2, more * 2):
+                continue
+            group.append(key)
+            merged.extend(records)
+            size += more
+        if len(group) > 1:
+            yield group, merged
+
+
+def _ranges(writer: int, seqs: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
+    ranges: list[tuple[int, int, int]] = []
+    for seq in seqs:
+        if ranges and sum(ranges[-1][1:]) == seq:
+            ranges[-1] = (writer, ranges[-1][1], ranges[-1][2] + 1)
+        else:
+            ranges.append((writer, seq, 1))
+    return tuple(ranges)

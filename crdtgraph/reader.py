@@ -1,0 +1,323 @@
+"""The reading half of a graph: commits, ancestry, refs, states, names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+
+from crdtgraph import ancestry
+from crdtgraph.dag import Dag
+from crdtgraph.errors import AmbiguousError, LocalError, NotFoundError
+from crdtgraph.ids import CommitId, unique_prefix
+from crdtgraph.pending import PendingCommit, PendingCount, WaitingRecord
+from crdtgraph.planes import LEDGER, Plane
+from crdtgraph.records import META_NAMESPACE, Assign, Commit
+from crdtgraph.refs import Ref, Refs
+from crdtgraph.state import State, replay
+
+PREFIX_DIGITS_MIN = 4
+CANDIDATES_SHOWN = 10
+_GIT = "git:"
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A record that cannot be applied yet, and the commit that it waits for.
+
+    `kind` is "commit", "assign", "count" or "discard"; `subject` the id of a waiting commit, the name of a ref, or "".
+    """
+
+    kind: str
+    subject: str
+    waits_for: CommitId
+
+
+class Reader:
+    """Everything that can be asked of a graph. All of it is of one plane, the ledger unless another is named."""
+
+    def __init__(self) -> None:
+        self._planes: dict[str, Plane] = {}
+        self._origins: dict[str, dict[str, CommitId]] = {}
+        self._origins_read: dict[str, int] = {}
+
+    # Commits
+
+    def get(self, commit: CommitId, *, plane: str = LEDGER) -> Commit:
+        """The content of a commit; NotFoundError when it is not visible here."""
+        home = self._plane(plane)
+        self._node(home, commit)
+        return home.commit(commit)
+
+    def get_many(self, commits: Iterable[CommitId], *, plane: str = LEDGER) -> list[Commit]:
+        """The contents of many commits, in the order given. Each segment they lie in is unpacked once."""
+        home = self._plane(plane)
+        wanted = list(commits)
+        nodes = [self._node(home, commit) for commit in wanted]
+        locations = home.projection.locations
+        found = {node: home.contents.get(locations[node]) for node in sorted(set(nodes), key=locations.__getitem__)}
+        return [found[node] for node in nodes]
+
+    def __contains__(self, commit: object) -> bool:
+        return commit in self._plane(LEDGER).projection.nodes
+
+    def __len__(self) -> int:
+        return len(self._plane(LEDGER).projection)
+
+    def is_live(self, commit: CommitId, *, plane: str = LEDGER) -> bool:
+        """Whether neither the commit nor an ancestor was discarded."""
+        home = self._plane(plane)
+        return self._node(home, commit) not in home.projection.discards
+
+    def counters(self, commit: CommitId, *, plane: str = LEDGER) -> tuple[int, ...]:
+        """The totals counted for a commit; empty when nothing was."""
+        home = self._plane(plane)
+        self._node(home, commit)
+        return home.projection.counters.get(commit)
+
+    def pending(self, *, plane: str = LEDGER) -> list[Waiting]:
+        """Records that wait for a commit that is not here, ordered by what they wait for."""
+        return [_waiting(record, missing) for record, missing in self._plane(plane).projection.pending]
+
+    # Ancestry
+
+    @property
+    def dag(self) -> Dag:
+        """The ledger's graph as a read-only networkx DiGraph over dense integers (see `node` and `id_of`)."""
+        return self._plane(LEDGER).projection.dag
+
+    def node(self, commit: CommitId, *, plane: str = LEDGER) -> int:
+        """The number of a commit in `dag`; valid in this process only."""
+        return self._node(self._plane(plane), commit)
+
+    def id_of(self, node: int, *, plane: str = LEDGER) -> CommitId:
+        """The commit of a number in `dag`."""
+        return self._plane(plane).projection.ids[node]
+
+    def parents(self, commit: CommitId, *, plane: str = LEDGER) -> tuple[CommitId, ...]:
+        """Parents in order, the base of the state first."""
+        home = self._plane(plane)
+        return self._ids(home, home.projection.dag.parents(self._node(home, commit)))
+
+    def children(self, commit: CommitId, *, plane: str = LEDGER) -> tuple[CommitId, ...]:
+        """Children, ordered by id."""
+        home = self._plane(plane)
+        return tuple(sorted(self._ids(home, home.projection.dag.children(self._node(home, commit)))))
+
+    def generation(self, commit: CommitId, *, plane: str = LEDGER) -> int:
+        """1 for a root, otherwise one more than the greatest of its parents."""
+        home = self._plane(plane)
+        return home.projection.dag.generation(self._node(home, commit))
+
+    def ancestors(self, commit: CommitId, *, plane: str = LEDGER) -> set[CommitId]:
+        """All commits before it, itself excluded. O(result)."""
+        home = self._plane(plane)
+        return set(self._ids(home, ancestry.ancestors(home.projection.dag, self._node(home, commit))))
+
+    def descendants(self, commit: CommitId, *, plane: str = LEDGER) -> set[CommitId]:
+        """All commits after it, itself excluded. O(result)."""
+        home = self._plane(plane)
+        return set(self._ids(home, ancestry.descendants(home.projection.dag, self._node(home, commit))))
+
+    def is_ancestor(self, ancestor: CommitId, descendant: CommitId, *, plane: str = LEDGER) -> bool:
+        """Whether the first is the second or comes before it."""
+        home = self._plane(plane)
+        return home.projection.is_ancestor_node(self._node(home, ancestor), self._node(home, descendant))
+
+    def merge_bases(self, a: CommitId, b: CommitId, *, plane: str = LEDGER) -> list[CommitId]:
+        """All best common ancestors, as `git merge-base --all`, ordered by id."""
+        home = self._plane(plane)
+        nodes = ancestry.merge_bases(home.projection.dag, [self._node(home, a)], [self._node(home, b)])
+        return sorted(self._ids(home, nodes))
+
+    def between(self, a: CommitId, b: CommitId, *, plane: str = LEDGER) -> list[CommitId]:
+        """What `b` has beyond `a` (git's `a..b`), parents first, in an order equal on all replicas."""
+        home = self._plane(plane)
+        nodes = ancestry.between(home.projection.dag, self._node(home, a), self._node(home, b))
+        return self._topological(home, nodes)
+
+    def topological(self, *, plane: str = LEDGER) -> list[CommitId]:
+        """All commits, parents before children, in an order that depends on the commits alone. O(n log n)."""
+        home = self._plane(plane)
+        return self._topological(home, range(len(home.projection)))
+
+    def heads(self, *, plane: str = LEDGER) -> list[CommitId]:
+        """Commits without children, ordered by id."""
+        home = self._plane(plane)
+        return sorted(self._ids(home, home.projection.dag.heads()))
+
+    def roots(self, *, plane: str = LEDGER) -> list[CommitId]:
+        """Commits without parents, ordered by id."""
+        home = self._plane(plane)
+        return sorted(self._ids(home, home.projection.dag.roots()))
+
+    def newest_first(self, starts: Iterable[CommitId] | None = None, *, plane: str = LEDGER) -> Iterator[CommitId]:
+        """Commits reachable from `starts` (default: all), children before parents, by falling generation, time and id.
+
+        Lazy: the first ones cost O(starts).
+        """
+        home = self._plane(plane)
+        projection = home.projection
+        if starts is None:
+            nodes: Iterable[int] = projection.dag.heads()
+        else:
+            nodes = {self._node(home, commit) for commit in starts}
+        heap = [_newest(projection.rank(node), node) for node in nodes]
+        heapify(heap)
+        seen = {entry[-1] for entry in heap}
+        while heap:
+            node = heappop(heap)[-1]
+            yield projection.ids[node]
+            for parent in projection.dag.parents(node):
+                if parent not in seen:
+                    seen.add(parent)
+                    heappush(heap, _newest(projection.rank(parent), parent))
+
+    # Refs, metadata, states
+
+    @property
+    def refs(self) -> Refs:
+        """The refs, a mapping from name to `Ref`. They live in the ledger."""
+        return self._plane(LEDGER).projection.refs
+
+    def meta(self, commit: CommitId | None = None) -> Mapping[str, bytes]:
+        """Metadata of the graph, or of one commit: key -> value (of concurrent ones the latest stamp, then dot)."""
+        registers = self._plane(LEDGER).projection.registers
+        namespace = meta_namespace(commit)
+        found = {}
+        for key in registers.keys(namespace):
+            live = [assign for assign in registers.live(namespace, key) if assign.value is not None]
+            latest = max(live, key=lambda assign: (assign.stamp, assign.dot, assign.value))
+            found[key] = latest.value or b""
+        return found
+
+    def state(self, commit: CommitId, *, plane: str = LEDGER) -> State:
+        """Path -> value at a commit. O(first-parent chain)."""
+        home = self._plane(plane)
+        return replay(home.projection, home.contents, self._node(home, commit))
+
+    # Names
+
+    def resolve(self, rev: str, *, plane: str = LEDGER) -> CommitId:
+        """The commit that REV names: a ref, an id or a unique prefix of at least 4 digits, or `git:<oid prefix>`.
+
+        Raises NotFoundError, or AmbiguousError whose hint lists the candidates. O(n) for a prefix.
+        """
+        home = self._plane(plane)
+        if rev.startswith(_GIT):
+            origins = self.origins(plane=plane)
+            found = sorted({commit for origin, commit in origins.items() if origin.startswith(rev)})
+            return self._only_one(rev, found, home)
+        targets = self.refs.targets(rev)
+        if targets:
+            return targets[0]
+        if len(rev) < PREFIX_DIGITS_MIN or not set(rev) <= _HEX:
+            raise NotFoundError(
+                f"{rev!r} names no commit",
+                hint="use a ref, at least 4 digits of a commit id, or git:<oid>; `crdtgraph refs` lists the refs",
+            )
+        even = bytes.fromhex(rev[: len(rev) & ~1])
+        size = len(even)
+        found = [commit for commit in home.projection.ids if commit[:size] == even]
+        if len(rev) % 2:
+            found = [commit for commit in found if commit.hex().startswith(rev)]
+        return self._only_one(rev, sorted(found), home)
+
+    def short(self, commit: CommitId, *, plane: str = LEDGER) -> str:
+        """The shortest unique prefix of an id, at least 8 digits. O(n log n) for the first, see `shorts` for many."""
+        return self.shorts([commit], plane=plane)[0]
+
+    def shorts(self, commits: Iterable[CommitId], *, plane: str = LEDGER) -> list[str]:
+        """The shortest unique prefixes of many ids."""
+        known = sorted(self._plane(plane).projection.ids)
+        return [unique_prefix(known, commit) for commit in commits]
+
+    def origins(self, *, plane: str = LEDGER) -> Mapping[str, CommitId]:
+        """Origin -> commit for every imported commit. The first call reads all contents, later ones what is new."""
+        home = self._plane(plane)
+        known = self._origins.setdefault(plane, {})
+        start = self._origins_read.get(plane, 0)
+        ids = home.projection.ids
+        for place, origin in enumerate(home.contents.origins(home.projection.locations[start:]), start):
+            if origin:
+                known[origin] = ids[place]
+        self._origins_read[plane] = len(ids)
+        return known
+
+    def digest(self, *, plane: str = LEDGER) -> bytes:
+        """32 bytes, equal on two replicas exactly when they hold the same visible graph. O(1)."""
+        return self._plane(plane).projection.digest()
+
+    # Inside
+
+    def _plane(self, name: str) -> Plane:
+        try:
+            return self._planes[name]
+        except KeyError:
+            if not self._planes:
+                raise LocalError("the graph is closed") from None
+            raise NotFoundError(f"there is no plane {name!r}", hint=f"planes: {', '.join(self._planes)}") from None
+
+    @staticmethod
+    def _node(home: Plane, commit: CommitId) -> int:
+        node = home.projection.nodes.get(commit)
+        if node is None:
+            raise NotFoundError(
+                f"commit {show_id(commit)} is not here",
+                hint="an id is 32 bytes; graph.resolve() turns text into one",
+            )
+        return node
+
+    @staticmethod
+    def _ids(home: Plane, nodes: Iterable[int]) -> tuple[CommitId, ...]:
+        ids = home.projection.ids
+        return tuple([ids[node] for node in nodes])
+
+    def _topological(self, home: Plane, nodes: Iterable[int]) -> list[CommitId]:
+        projection = home.projection
+        return list(self._ids(home, ancestry.topological(projection.dag, nodes, projection.ids.__getitem__)))
+
+    def _only_one(self, rev: str, found: list[CommitId], home: Plane) -> CommitId:
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NotFoundError(f"{rev!r} names no commit", hint="`crdtgraph log` lists commits")
+        lines = [f"{commit.hex()[:16]} {_title(home.commit(commit))}" for commit in found[:CANDIDATES_SHOWN]]
+        more = len(found) - len(lines)
+        raise AmbiguousError(
+            f"{rev!r} is the beginning of {len(found)} commit ids",
+            hint="give more digits; candidates:\n  " + "\n  ".join(lines) + (f"\n  and {more} more" if more else ""),
+        )
+
+
+def meta_namespace(commit: CommitId | None) -> str:
+    """The namespace of the graph's metadata, or of one commit's."""
+    return f"{META_NAMESPACE}/graph" if commit is None else f"{META_NAMESPACE}/{commit.hex()}"
+
+
+def show_id(value: object) -> str:
+    """What a caller gave for an id, for a message."""
+    return value.hex() if isinstance(value, bytes) else repr(value)
+
+
+def _newest(rank: tuple[int, int, CommitId], node: int) -> tuple[int, int, bytes, int]:
+    generation, time, commit = rank
+    return -generation, -time, bytes(255 - byte for byte in commit), node
+
+
+def _title(commit: Commit) -> str:
+    return commit.message.partition("\n")[0][:60]
+
+
+def _waiting(record: WaitingRecord, missing: CommitId) -> Waiting:
+    if isinstance(record, PendingCommit):
+        return Waiting("commit", record.id.hex(), missing)
+    if isinstance(record, PendingCount):
+        return Waiting("count", "", missing)
+    if isinstance(record, Assign):
+        return Waiting("assign", record.key, missing)
+    return Waiting("discard", "", missing)
+
+
+__all__ = ["Reader", "Ref", "Waiting"]

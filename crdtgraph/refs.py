@@ -1,0 +1,95 @@
+"""Refs: named pointers to commits, read from the registers of namespace "ref".
+
+Several live assignments of one ref are no conflict as long as one target descends from all others: that is a
+fast-forward seen from two sides. Targets that no other target descends from are *dominating*; with more than one the
+ref is conflicted, and readers get a winner that all replicas agree on and the whole list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from crdtgraph.ancestry import independent
+from crdtgraph.errors import NotFoundError
+from crdtgraph.ids import CommitId, Dot
+from crdtgraph.records import REF_NAMESPACE, Assign
+
+if TYPE_CHECKING:
+    from crdtgraph.projection import Projection
+
+
+class Ref(bytes):
+    """What a ref points at: it *is* the winner's commit id, and knows the other targets.
+
+    `targets` holds the winner first and then, when the ref is `conflicted`, the others in order.
+    """
+
+    targets: tuple[CommitId, ...]
+
+    def __new__(cls, targets: tuple[CommitId, ...]) -> Ref:
+        """Make it of at least one target."""
+        ref = super().__new__(cls, targets[0])
+        ref.targets = targets
+        return ref
+
+    @property
+    def conflicted(self) -> bool:
+        """Whether writers moved the ref apart and nobody has merged yet."""
+        return len(self.targets) > 1
+
+    def __repr__(self) -> str:
+        return f"Ref({', '.join(target.hex()[:12] for target in self.targets)})"
+
+
+class Refs(Mapping[str, Ref]):
+    """The refs of a projection, read at the time of the call. Looking one up costs O(its live assignments)."""
+
+    __slots__ = ("_projection",)
+
+    def __init__(self, projection: Projection) -> None:
+        self._projection = projection
+
+    def __getitem__(self, name: str) -> Ref:
+        targets = self.targets(name)
+        if not targets:
+            raise KeyError(name)
+        return Ref(targets)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._projection.registers.keys(REF_NAMESPACE))
+
+    def __len__(self) -> int:
+        return len(self._projection.registers.keys(REF_NAMESPACE))
+
+    def require(self, name: str) -> Ref:
+        """The ref, or NotFoundError with the names there are."""
+        targets = self.targets(name)
+        if not targets:
+            names = list(self)
+            known = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+            raise NotFoundError(f"there is no ref {name!r}", hint=f"refs: {known or 'none yet'}")
+        return Ref(targets)
+
+    def targets(self, name: str) -> tuple[CommitId, ...]:
+        """The dominating targets, winner first: highest generation, then latest time, then greatest id."""
+        projection = self._projection
+        values = {assign.value for assign in self.live(name) if assign.value is not None}
+        nodes = [projection.nodes[CommitId(value)] for value in values]
+        if len(nodes) > 1:
+            nodes = independent(projection.dag, nodes)
+        return tuple([projection.ids[node] for node in sorted(nodes, key=projection.rank, reverse=True)])
+
+    def live(self, name: str) -> list[Assign]:
+        """The live assignments behind a ref, removals among them."""
+        return self._projection.registers.live(REF_NAMESPACE, name)
+
+    def dominated_by(self, name: str, target: CommitId) -> tuple[Dot, ...]:
+        """The dots of live assignments that moving the ref to `target` supersedes as a fast-forward, sorted."""
+        projection = self._projection
+        node = projection.nodes[target]
+
+        def is_below(value: bytes | None) -> bool:
+            return value is None or projection.is_ancestor_node(projection.nodes[CommitId(value)], node)
+
+        return tuple(sorted({assign.dot for assign in self.live(name) if is_below(assign.value)}))

@@ -1,0 +1,77 @@
+"""Multi-value registers: refs and metadata.
+
+An assignment is live until one that lists its dot in `supersedes` is applied (Shapiro et al., "A comprehensive study of
+CRDTs", 2011, MV-Register, with dots instead of version vectors). Concurrent assignments stay side by side: a conflict
+is data for the reader, not an error. An assignment of None removes the value and what it supersedes with it.
+
+The fold is a set union of assignments and one of superseded dots, so order and repetition change nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from crdtgraph.canonical import encode
+from crdtgraph.ids import Dot
+from crdtgraph.records import Assign
+
+_TAG = b"crdtgraph assign\0"
+_MASK = (1 << 256) - 1
+
+Register = tuple[str, str]
+"""A namespace and a key."""
+
+
+class Registers:
+    """All registers of one plane, with the digest sum of their live assignments."""
+
+    __slots__ = ("_live", "_superseded", "sum")
+
+    def __init__(self) -> None:
+        # A forger could give one dot two values; keyed by both, the fold stays a union all the same.
+        self._live: dict[Register, dict[tuple[Dot, bytes | None], Assign]] = {}
+        self._superseded: set[tuple[Register, Dot]] = set()
+        self.sum = 0
+
+    def apply(self, assign: Assign) -> None:
+        """Fold one assignment in; O(what it supersedes)."""
+        register = (assign.namespace, assign.key)
+        live = self._live.setdefault(register, {})
+        for dot in assign.supersedes:
+            self._superseded.add((register, dot))
+            for name in [name for name in live if name[0] == dot]:
+                self.sum = (self.sum - _term(live.pop(name))) & _MASK
+        name = (assign.dot, assign.value)
+        if name not in live and (register, assign.dot) not in self._superseded:
+            live[name] = assign
+            self.sum = (self.sum + _term(assign)) & _MASK
+        if not live:
+            del self._live[register]
+
+    def live(self, namespace: str, key: str) -> list[Assign]:
+        """The live assignments of a register in a deterministic order, removals among them."""
+        found = self._live.get((namespace, key), {})
+        return sorted(found.values(), key=lambda assign: (assign.dot, assign.value or b""))
+
+    def keys(self, namespace: str) -> list[str]:
+        """The keys of a namespace with at least one live value, sorted."""
+        return sorted(
+            key
+            for (space, key), live in self._live.items()
+            if space == namespace and any(assign.value is not None for assign in live.values())
+        )
+
+    def namespaces(self) -> list[str]:
+        """The namespaces in use, sorted."""
+        return sorted({space for space, _ in self._live})
+
+    def __iter__(self) -> Iterator[Assign]:
+        """Every live assignment, ordered by register and dot."""
+        for namespace, key in sorted(self._live):
+            yield from self.live(namespace, key)
+
+
+def _term(assign: Assign) -> int:
+    item = encode([assign.namespace, assign.key, assign.value, list(assign.dot)])
+    return int.from_bytes(hashlib.sha256(_TAG + item).digest(), "big")

@@ -1,0 +1,115 @@
+"""The half of a graph that peers talk to: state vectors, deltas, digests of segment sets.
+
+No network here: a node in `sync` moves these values between replicas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+
+from crdtgraph import exchange
+from crdtgraph.clock import HybridClock
+from crdtgraph.errors import RemoteError
+from crdtgraph.exchange import Delta, Received
+from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.planes import Durable, Plane
+from crdtgraph.reader import Reader
+from crdtgraph.segment import unpack
+
+
+class RemotePlaneError(RemoteError):
+    """A peer speaks of a plane that this replica does not have."""
+
+
+class Replica(Reader):
+    """A graph as its peers see it. Nothing that is not durable here is ever shown to them."""
+
+    replica_id: ReplicaId
+    cluster: str
+    _clock: HybridClock
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listeners: list[Callable[[Delta], None]] = []
+
+    def planes(self) -> list[str]:
+        """The names of the planes, sorted."""
+        return sorted(self._planes)
+
+    def state_vector(self, plane: str) -> Mapping[int, int]:
+        """Writer -> next segment, for every writer that this replica holds durable segments of."""
+        return self._shared(plane).document.state_vector
+
+    def set_digest(self, plane: str) -> bytes:
+        """32 bytes over the set of segments held; equal ones mean that there is nothing to exchange."""
+        return self._shared(plane).set_digest()
+
+    def deltas(self, plane: str, state_vector: Mapping[int, int]) -> Iterator[Delta]:
+        """What a replica with that state vector lacks, in deltas without gaps; the last has `last` set.
+
+        Exactly one empty delta when it lacks nothing.
+        """
+        return exchange.deltas(self._shared(plane), state_vector)
+
+    def receive(self, plane: str, update: bytes) -> Received:
+        """Verify and apply a delta's update, all at once; see `receive_steps`."""
+        steps = self.receive_steps(plane, update)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                received: Received = done.value
+                return received
+
+    def receive_steps(self, plane: str, update: bytes) -> Generator[None, None, Received]:
+        """Verify and apply a delta's update in steps of at most about 6 ms; the generator returns `Received`.
+
+        Raises RemoteGapError when it builds on segments that are not here, any other RemoteError when it is invalid,
+        StoreError when the disk refuses. Segments before the offending one stay applied.
+        """
+        home = self._shared(plane)
+        received = yield from exchange.receive_steps(home, update)
+        self._clock.witness(home.stamp_max)
+        return received
+
+    def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
+        """Have `callback` called with every segment of ours that became durable, ready to push; returns how to stop.
+
+        It is called in the middle of a write: it must only take note.
+        """
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    def segment_keys(self, plane: str) -> dict[str, bytes]:
+        """Segment key -> 8 bytes over its content, to find where two sets differ that ought to be equal."""
+        return self._shared(plane).segment_digests()
+
+    def segments_of(self, plane: str, key: str) -> list[bytes]:
+        """The bytes held under a key; none when there are none."""
+        try:
+            return self._shared(plane).segment_bytes(SegmentKey.parse(key))
+        except ValueError as failure:
+            raise RemoteError(str(failure)) from None
+
+    def adopt(self, plane: str, segments: list[bytes]) -> int:
+        """Verify segments that an exchange could not bring and keep them beside the document; how many were new.
+
+        This is for a clock that was used twice (a cloned process): both segments then count on all replicas.
+        """
+        home = self._shared(plane)
+        unpacked = [(unpack(data), data) for data in segments]
+        for segment, _ in unpacked:
+            if segment.plane != plane:
+                raise RemotePlaneError(f"a segment of plane {segment.plane!r} was offered for {plane!r}")
+        return sum(home.adopt(segment, data) for segment, data in unpacked)
+
+    def _announce(self, plane: Plane, durable: Durable) -> None:
+        if self._listeners:
+            delta = exchange.make_delta(plane.name, durable.update)
+            for listener in list(self._listeners):
+                listener(delta)
+
+    def _shared(self, name: str) -> Plane:
+        if name not in self._planes and self._planes:
+            raise RemotePlaneError(f"there is no plane {name[:80]!r} here")
+        return self._plane(name)

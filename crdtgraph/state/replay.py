@@ -1,0 +1,31 @@
+"""The state at a commit: its first-parent chain, replayed.
+
+A commit says what it changes against its first parent, so the state at a commit is the changes from the root along
+first parents, later ones over earlier ones.
+"""
+
+from __future__ import annotations
+
+from crdtgraph.contents import Contents
+from crdtgraph.projection import Projection
+from crdtgraph.records import Value
+
+State = dict[str, Value]
+"""Path -> value. A path that was removed is not in it."""
+
+
+def replay(projection: Projection, contents: Contents, node: int) -> State:
+    """The state at a node. O(first-parent chain): about 0.5 us for each commit on it that changes nothing."""
+    chain = []
+    at: int | None = node
+    while at is not None:
+        chain.append(at)
+        at = projection.dag.first_parent(at)
+    state: State = {}
+    for changes in contents.changes(projection.locations[node] for node in reversed(chain)):
+        for path, value in changes:
+            if value is None:
+                state.pop(path, None)
+            else:
+                state[path] = value
+    return state

@@ -1,0 +1,202 @@
+"""Read and write the one shape of Yjs update that a plane produces.
+
+A plane's document has one root map, `segments`. Writer w sets each key once and in order, so the item with Yjs clock c
+of client w has the key `w-c`, and a state vector says exactly which segments a replica has. An update is then a list
+of items (client, clock, value) plus the clock ranges that compaction deleted.
+
+Yjs integrates whatever it is given: an update may overwrite another writer's key, delete it, add other root types, or
+leave a gap that waits inside the document for ever. So updates from peers are read here first and anything but the
+shape above is refused before the document sees it. It is also how a large diff is cut into chunks, and how a segment
+is made durable before it enters the document that peers are served from.
+
+The format is version 1 of Yjs's update encoding (yjs `src/utils/encoding.js`, y-crdt `yrs/src/update.rs`) over lib0's
+variable-length integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from crdtgraph.errors import RemoteError
+from crdtgraph.ids import WRITER_BITS, SegmentKey
+
+ROOT = "segments"
+CLIENTS_MAX = 1 << 20
+"""Incarnations that may have written to one plane."""
+CLOCK_MAX = 1 << 32
+
+_GC, _DELETED, _ANY = 0, 1, 8
+_HAS_ORIGIN = 0xC0
+_HAS_KEY = 0x20
+_ANY_BUFFER = 116
+
+
+class RemoteUpdateError(RemoteError):
+    """A Yjs update that is malformed or does something other than add segments and delete superseded ones."""
+
+
+class Item(NamedTuple):
+    """One segment on the wire; `value` is None when a compaction has deleted it."""
+
+    key: SegmentKey
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Items by client and ascending clock, and deleted runs (writer, first seq, length)."""
+
+    items: tuple[Item, ...]
+    deletes: tuple[tuple[int, int, int], ...] = ()
+
+    def encode(self) -> bytes:
+        """The Yjs bytes of it; items of a client must have consecutive clocks."""
+        out = bytearray()
+        runs = list(_runs(self.items))
+        out += varint(len(runs))
+        for run in runs:
+            out += varint(len(run)) + varint(run[0].key.writer) + varint(run[0].key.seq)
+            for key, value in run:
+                name = key.text.encode()
+                out.append((_ANY if value is not None else _DELETED) | _HAS_KEY)
+                out += b"\x01" + varint(len(ROOT)) + ROOT.encode() + varint(len(name)) + name + b"\x01"
+                if value is not None:
+                    out.append(_ANY_BUFFER)
+                    out += varint(len(value))
+                    out += value
+        writers = sorted({writer for writer, _, _ in self.deletes}, reverse=True)
+        out += varint(len(writers))
+        for writer in writers:
+            ranges = sorted((first, length) for owner, first, length in self.deletes if owner == writer)
+            out += varint(writer) + varint(len(ranges))
+            for first, length in ranges:
+                out += varint(first) + varint(length)
+        return bytes(out)
+
+    def base(self) -> dict[int, int]:
+        """The clocks it builds on: for every client with items, the first clock."""
+        base: dict[int, int] = {}
+        for key, _ in self.items:
+            base[key.writer] = min(key.seq, base.get(key.writer, key.seq))
+        return base
+
+
+def decode_update(data: bytes) -> Update:
+    """Read an update; raises RemoteUpdateError when it is not of a plane's shape. Cost: O(len(data))."""
+    reader = _Reader(data)
+    items: list[Item] = []
+    for _ in range(reader.number(CLIENTS_MAX)):
+        structs = reader.number(CLOCK_MAX)
+        writer = reader.number(1 << WRITER_BITS)
+        clock = reader.number(CLOCK_MAX)
+        for _ in range(structs):
+            for value in _read_struct(reader, writer, clock):
+                items.append(Item(SegmentKey(writer, clock), value))
+                clock += 1
+    deletes: list[tuple[int, int, int]] = []
+    for _ in range(reader.number(CLIENTS_MAX)):
+        writer = reader.number(1 << WRITER_BITS)
+        deletes += [
+            (writer, reader.number(CLOCK_MAX), reader.number(CLOCK_MAX)) for _ in range(reader.number(CLOCK_MAX))
+        ]
+    if reader.at != len(data):
+        raise RemoteUpdateError(f"an update has {len(data) - reader.at} bytes left over")
+    return Update(tuple(items), tuple(deletes))
+
+
+def decode_state_vector(data: bytes) -> dict[int, int]:
+    """Yjs's encoding of a state vector: client -> next clock."""
+    reader = _Reader(data)
+    return {reader.number(1 << WRITER_BITS): reader.number(CLOCK_MAX) for _ in range(reader.number(CLIENTS_MAX))}
+
+
+def encode_state_vector(vector: dict[int, int]) -> bytes:
+    """The inverse of `decode_state_vector`, clients in ascending order."""
+    out = bytearray(varint(len(vector)))
+    for client in sorted(vector):
+        out += varint(client) + varint(vector[client])
+    return bytes(out)
+
+
+def varint(number: int) -> bytes:
+    """lib0's variable-length unsigned integer: 7 bits a byte, low bits first."""
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _runs(items: Iterable[Item]) -> Iterator[list[Item]]:
+    run: list[Item] = []
+    for item in items:
+        if run and (item.key.writer != run[-1].key.writer or item.key.seq != run[-1].key.seq + 1):
+            yield run
+            run = []
+        run.append(item)
+    if run:
+        yield run
+
+
+def _read_struct(reader: _Reader, writer: int, clock: int) -> list[bytes | None]:
+    info = reader.byte()
+    kind = info & 0x1F
+    if kind == _GC:
+        return [None] * reader.number(1 << 16)
+    if info != kind | _HAS_KEY or kind not in (_DELETED, _ANY):
+        raise RemoteUpdateError(f"an update holds a struct of kind {kind} (info {info:#04x}); segments have none such")
+    if reader.byte() != 1 or reader.text() != ROOT:
+        raise RemoteUpdateError(f"an update writes outside the root map {ROOT!r}")
+    name = reader.text()
+    if name != SegmentKey(writer, clock).text:
+        raise RemoteUpdateError(f"client {writer:x} writes key {name!r:.80} at clock {clock}, which is not its own")
+    if kind == _DELETED:
+        if reader.number(CLOCK_MAX) != 1:
+            raise RemoteUpdateError(f"the deleted key {name} is longer than one item")
+        return [None]
+    if reader.byte() != 1 or reader.byte() != _ANY_BUFFER:
+        raise RemoteUpdateError(f"the value of key {name} is not one byte string")
+    return [reader.take(reader.number(1 << 32))]
+
+
+class _Reader:
+    __slots__ = ("at", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def take(self, size: int) -> bytes:
+        end = self.at + size
+        if end > len(self.data):
+            raise RemoteUpdateError(f"an update ends {end - len(self.data)} bytes too early")
+        taken = self.data[self.at : end]
+        self.at = end
+        return taken
+
+    def number(self, limit: int) -> int:
+        value = shift = 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 127) << shift
+            if byte < 128:
+                break
+            shift += 7
+            if shift > 63:
+                raise RemoteUpdateError("an update holds a number beyond 64 bits")
+        if value >= limit:
+            raise RemoteUpdateError(f"an update holds the number {value}, beyond {limit}")
+        return value
+
+    def text(self) -> str:
+        size = self.number(1 << 12)
+        try:
+            return self.take(size).decode()
+        except UnicodeDecodeError:
+            raise RemoteUpdateError("an update holds a name that is not UTF-8") from None
