@@ -31,9 +31,7 @@ FORMAT = 1
 FORMAT_KEY = b"format"
 """Where the version is kept, in `Keyspace.META`, as a decimal number in ASCII."""
 
-CORRUPT_HINT = (
-    "restore it from a copy, or move it away, create a new store and let that fetch the history from a peer"
-)
+CORRUPT_HINT = "restore it from a copy, or move it away, create a new store and let that fetch the history from a peer"
 """What to do about damage. The files are left as they are, so that nothing is lost by looking first."""
 
 

@@ -1,7 +1,7 @@
 """The folder of a store, apart from the engine's own files: who has it open, in which state it was left.
 
 RocksDB recovers well from a crash, but what it finds in a folder can't tell it three things that decide
-between "recover", "refuse" and "create". Three small files of our own do:
+between "recover", "refuse" and "create". A few small files of our own do:
 
 - `crdtgraph.lock`: held with flock(2) by the one process that writes. Taken before the engine is touched,
   because merely trying to open the engine already rotates its log and rewrites its configuration. Holds that
@@ -33,9 +33,7 @@ from crdtgraph.store.base import CORRUPT_HINT
 CONTROL_NAME = "control"
 """The control socket that a running node keeps beside the store; named in errors, never touched."""
 
-FAILURE_HINT = (
-    "check the disk's free space, the permissions and the limits of the process, then open the store again"
-)
+FAILURE_HINT = "check the disk's free space, the permissions and the limits of the process, then open the store again"
 """What to do when the system refuses: the store itself is sound."""
 
 LOCK_NAME = "crdtgraph.lock"
@@ -75,6 +73,9 @@ class StoreDirectory:
 
     def __init__(self, path: str) -> None:
         self.path = Path(os.path.abspath(path))
+        self.ours = os.path.exists(self.path / LOCK_NAME)
+        """Whether there was a lock of ours before this object took one: then the folder is, or was, a
+        store."""
         self._lock_descriptor: int | None = None
 
     def content(self) -> Content:
@@ -100,9 +101,7 @@ class StoreDirectory:
         if content is Content.STORE:
             return
         if content is Content.HEADLESS:
-            raise StoreCorruptError(
-                f"the store {self.path} is damaged: its file CURRENT is missing", CORRUPT_HINT
-            )
+            raise StoreCorruptError(f"the store {self.path} is damaged: its file CURRENT is missing", CORRUPT_HINT)
         if content is Content.UNFINISHED:
             raise NotAStoreError(
                 f"the creation of the store {self.path} was interrupted; it never held anything",
@@ -114,9 +113,7 @@ class StoreDirectory:
                 f"{self.path} is no store but {what}", hint="name a store, or a path that doesn't exist yet"
             )
         what = "is an empty folder" if content is Content.EMPTY else "doesn't exist"
-        raise NotAStoreError(
-            f"there is no store at {self.path}: it {what}", hint="check the path, or create a store"
-        )
+        raise NotAStoreError(f"there is no store at {self.path}: it {what}", hint="check the path, or create a store")
 
     def make(self) -> None:
         """Make the folder, with the ones above it."""
@@ -150,24 +147,26 @@ class StoreDirectory:
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         self._lock_descriptor = descriptor
 
-    def unlock(self) -> None:
-        """Let others write. The file stays: removed, two processes could lock two files of that name."""
-        if self._lock_descriptor is not None:
-            os.close(self._lock_descriptor)
-            self._lock_descriptor = None
+    def unlock(self, *, forget: bool = False) -> None:
+        """Let others write.
+
+        The lock's file stays, because once it is removed two processes can each lock one of that name; but
+        with `forget` it is removed if this object made it, to leave a folder that is no store as it was.
+        """
+        if self._lock_descriptor is None:
+            return
+        if forget and not self.ours:
+            with suppress(OSError):
+                os.unlink(self.path / LOCK_NAME)
+        os.close(self._lock_descriptor)
+        self._lock_descriptor = None
 
     def locked(self, owner: str = "") -> StoreLockedError:
         """Return the error that says who has this store open; `owner` is a process id, if known."""
-        who = (
-            "this process"
-            if owner == str(os.getpid())
-            else f"process {owner}"
-            if owner
-            else "another process"
-        )
+        who = "this process" if owner == str(os.getpid()) else f"process {owner}" if owner else "another process"
         socket = self.path / CONTROL_NAME
         hint = "close it there first, or open it read-only"
-        if socket.exists():
+        if os.path.exists(socket):
             hint = f"talk to that process through its control socket {socket}, or open the store read-only"
         return StoreLockedError(f"the store {self.path} is already open in {who}", hint=hint)
 
@@ -220,17 +219,20 @@ class StoreDirectory:
         except ValueError:
             sizes = None
         if not isinstance(sizes, dict):
-            raise StoreCorruptError(
-                f"the store {self.path} is damaged: {CLOSED_NAME} isn't readable", CORRUPT_HINT
-            )
+            raise StoreCorruptError(f"the store {self.path} is damaged: {CLOSED_NAME} isn't readable", CORRUPT_HINT)
         found = self._sizes()
         for name, size in sizes.items():
             if found.get(name) != size:
                 state = "is missing" if name not in found else f"has {found[name]} bytes instead of {size}"
                 raise StoreCorruptError(
-                    f"the store {self.path} is damaged: its file {name} {state}", CORRUPT_HINT
+                    f"the store {self.path} is damaged: its file {name} {state}",
+                    f"{CORRUPT_HINT}; if another RocksDB tool changed it on purpose, remove {mark}",
                 )
         return True
+
+    def vital_files(self) -> set[str]:
+        """Return the names of the files that the engine can't do without."""
+        return set(self._sizes())
 
     def begin_opening(self) -> None:
         """Set the mark of the last close aside, durably: from here on files may change."""
@@ -251,16 +253,19 @@ class StoreDirectory:
 
     def mark_closed(self) -> None:
         """Note the sizes of all files after a clean close. If that fails the next open is more lenient."""
-        with suppress(OSError):
+        with suppress(OSError, StoreError):
             self._write_mark(CLOSED_NAME, json.dumps(self._sizes(), sort_keys=True).encode())
 
     def _sizes(self) -> dict[str, int]:
         """Return the sizes of the files that the engine can't do without."""
         sizes: dict[str, int] = {}
-        for entry in os.scandir(self.path):
-            if _VITAL.fullmatch(entry.name):
-                with suppress(FileNotFoundError):  # A writer removes old files while a reader looks.
-                    sizes[entry.name] = entry.stat().st_size
+        try:
+            for entry in os.scandir(self.path):
+                if _VITAL.fullmatch(entry.name):
+                    with suppress(FileNotFoundError):  # A writer removes old files while a reader looks.
+                        sizes[entry.name] = entry.stat().st_size
+        except OSError as error:
+            raise self._failure("can't be read", error) from error
         return sizes
 
     def _write_mark(self, name: str, content: bytes) -> None:

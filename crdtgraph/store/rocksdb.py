@@ -13,8 +13,7 @@ Choices, with their reasons:
   absolute consistency.
 - *Iterators.* rocksdict's `items()` ends silently when a block is unreadable, so scans step its raw iterator
   and ask for the status at the end.
-- *Read-only* opens replay the WAL into memory and keep all files open, so the writer may delete what it
-  likes.
+- *Read-only* opens replay the WAL into memory and keep all tables open: the writer may delete what it likes.
 - *Errors.* rocksdict raises plain `Exception` with RocksDB's text; `_translate` sorts by its leading words.
 """
 
@@ -48,7 +47,7 @@ OPEN_FILES_MAX = 64
 BACKGROUND_JOBS = 2  # One flush and one compaction.
 LOG_BYTES_MAX = 256 << 10  # The engine's own text log ...
 LOG_FILES_KEPT = 2  # ... of this opening and the one before.
-READ_ATTEMPTS_MAX = 5  # A writer may replace files between two steps of a read-only open.
+READ_ATTEMPTS_MAX = 20  # Read-only opens that a busy writer may spoil; one in ten or so is.
 
 _DEFAULT_FAMILY = "default"  # RocksDB insists on it; it stays empty.
 
@@ -56,9 +55,8 @@ _DEFAULT_FAMILY = "default"  # RocksDB insists on it; it stays empty.
 class RocksStore:
     """A `Store` in the folder `path`. Arguments and errors as in `crdtgraph.store.open_store`.
 
-    Cost: a write without sync about 3 us an entry, a sync that of the disk, `get` about 2 us, a scan about 1
-        us an
-    entry; opening some ten milliseconds and, after a crash, the replay of at most `WAL_BYTES_MAX`.
+    Cost: a write without sync about 3 us an entry, a sync that of the disk, `get` about 1 us, a scan about 1 us
+    an entry; opening some ten milliseconds and, after a crash, the replay of at most `WAL_BYTES_MAX`.
     """
 
     def __init__(self, path: str, *, create: bool = True, read_only: bool = False) -> None:
@@ -71,13 +69,13 @@ class RocksStore:
         self._sync_options = WriteOptions()
         self._sync_options.sync = True
         self._plain_options = WriteOptions()
-        self._engine: Rdict | None
-        self._engine = self._open_to_read() if read_only else self._open_to_write(create)
+        engine = self._open_to_read() if read_only else self._open_to_write(create)
+        self._engine: Rdict | None = engine
         self._families: dict[Keyspace, Rdict] = {}
         self._handles: dict[Keyspace, ColumnFamily] = {}
         for keyspace in Keyspace:
-            self._families[keyspace] = self._engine.get_column_family(keyspace)
-            self._handles[keyspace] = self._engine.get_column_family_handle(keyspace)
+            self._families[keyspace] = engine.get_column_family(keyspace)
+            self._handles[keyspace] = engine.get_column_family_handle(keyspace)
 
     @property
     def url(self) -> str:
@@ -184,6 +182,9 @@ class RocksStore:
                 return self._create(content)
             directory.require_store(content)
             return self._open_existing()
+        except NotAStoreError:
+            directory.unlock(forget=True)
+            raise
         except BaseException:
             directory.unlock()
             raise
@@ -195,9 +196,7 @@ class RocksStore:
             directory.wipe_unfinished()
         else:
             directory.begin_creation()
-        engine = self._start(
-            _options(DBRecoveryMode.absolute_consistency(), create=True), AccessType.read_write()
-        )
+        engine = self._start(_options(DBRecoveryMode.absolute_consistency(), create=True), AccessType.read_write())
         try:
             changes = WriteBatch(raw_mode=True)
             changes.put(FORMAT_KEY, b"%d" % FORMAT, engine.get_column_family_handle(Keyspace.META))
@@ -236,17 +235,32 @@ class RocksStore:
     def _open_to_read(self) -> Rdict:
         """Open without a lock, beside a writer if there is one.
 
-        The writer may replace files at any moment, which looks like damage from here; then look again.
+        The engine reads the list of tables first and the WALs after it. A writer that finishes a table in
+        between removes the WAL of the same entries, and the engine doesn't miss it: it would show some
+        keyspaces without their last entries. So an attempt counts only if no WAL went away meanwhile. They
+        are removed oldest first, hence one that came and went unseen took an older one with it. An engine
+        that did start has all its tables open; one that didn't may have missed any file that went away.
         """
+        directory = self._directory
         for _ in range(READ_ATTEMPTS_MAX):
+            directory.require_store(directory.content())
+            before = directory.vital_files()
             try:
-                return self._try_open_to_read()
-            except StoreCorruptError as error:
-                failure = error
-        raise failure
+                engine = self._try_open_to_read()
+            except StoreError:
+                if before <= directory.vital_files():
+                    raise
+                continue
+            gone = before - directory.vital_files()
+            if not any(name.endswith(".log") for name in gone):
+                return engine
+            _shut(engine)
+        raise StoreError(
+            f"the store {self._url} changes too fast to be read from outside",
+            hint="try again, or ask the process that writes it",
+        )
 
     def _try_open_to_read(self) -> Rdict:
-        self._directory.require_store(self._directory.content())
         if self._directory.check_closed():
             recovery = DBRecoveryMode.absolute_consistency()
         else:
@@ -263,6 +277,10 @@ class RocksStore:
         except Exception as error:
             raise self._translate("can't be opened", error) from error
         if not families.issuperset(Keyspace):
+            if self._directory.ours:
+                raise StoreCorruptError(
+                    f"the store {self._url} is damaged: its MANIFEST lacks keyspaces", hint=CORRUPT_HINT
+                )
             raise NotAStoreError(
                 f"{self._directory.path} is a RocksDB database, but not one of crdtgraph",
                 hint="name a store, or a path that doesn't exist yet",
@@ -271,9 +289,7 @@ class RocksStore:
             # Newer code may have keyspaces unknown to this one. A read-only engine may leave some closed.
             _shut(self._start_to_read(_options()))
             unknown = ", ".join(sorted(families - {_DEFAULT_FAMILY, *Keyspace}))
-            raise StoreCorruptError(
-                f"the store {self._url} has unknown keyspaces: {unknown}", hint=CORRUPT_HINT
-            )
+            raise StoreCorruptError(f"the store {self._url} has unknown keyspaces: {unknown}", hint=CORRUPT_HINT)
 
     def _check_format(self, engine: Rdict) -> None:
         try:
@@ -334,12 +350,14 @@ class _Scan:
                 value: bytes = iterator.value()
                 iterator.next()
                 return key, value
-        else:
-            try:
-                iterator.status()
-            except Exception as error:
-                raise self.store._translate("can't be read", error) from error
-        self.iterator = None  # Gives the engine's snapshot back as early as possible.
+        # Give the engine's snapshot back as early as possible. An error's traceback must not keep it either:
+        # what refers to an iterator keeps the engine from shutting down.
+        self.iterator = None
+        try:
+            iterator.status()
+        except Exception as error:
+            del iterator
+            raise self.store._translate("can't be read", error) from error
         raise StopIteration
 
 
@@ -370,9 +388,7 @@ def _options(recovery: DBRecoveryMode | None = None, *, create: bool = False) ->
     options.set_max_open_files(OPEN_FILES_MAX)
     options.set_max_background_jobs(BACKGROUND_JOBS)
     options.set_manifest_preallocation_size(64 << 10)
-    options.set_compression_type(
-        DBCompressionType.none()
-    )  # Large values arrive compressed, the rest is small.
+    options.set_compression_type(DBCompressionType.none())  # Large values arrive compressed, the rest is small.
     options.set_max_log_file_size(LOG_BYTES_MAX)
     options.set_keep_log_file_num(LOG_FILES_KEPT)
     options.set_stats_dump_period_sec(0)

@@ -163,9 +163,7 @@ _operations = st.tuples(st.sampled_from(Keyspace), _keys, st.none() | st.binary(
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    batches=st.lists(st.tuples(st.lists(_operations, max_size=8), st.booleans()), max_size=6), prefix=_keys
-)
+@given(batches=st.lists(st.tuples(st.lists(_operations, max_size=8), st.booleans()), max_size=6), prefix=_keys)
 def test_any_batches_leave_what_plain_dictionaries_would(
     batches: list[tuple[list[tuple[Keyspace, bytes, bytes | None]], bool]],
     prefix: bytes,
@@ -189,9 +187,7 @@ def test_any_batches_leave_what_plain_dictionaries_would(
                 store = open_store(url, create=False)
         for keyspace, entries in model.items():
             assert list(store.scan(keyspace)) == sorted(entries.items())
-            assert list(store.scan(keyspace, prefix)) == [
-                e for e in sorted(entries.items()) if e[0].startswith(prefix)
-            ]
+            assert list(store.scan(keyspace, prefix)) == [e for e in sorted(entries.items()) if e[0].startswith(prefix)]
         store.close()
 
 

@@ -11,9 +11,7 @@ from crdtgraph.errors import LocalError, NotAStoreError, StoreError
 from crdtgraph.store import Batch, Keyspace, open_store
 
 
-def test_a_bare_path_is_rocksdb_and_the_url_is_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bare_path_is_rocksdb_and_the_url_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in [
         "graph.db",
@@ -45,9 +43,7 @@ def test_a_private_memory_store_is_always_fresh() -> None:
         open_store("memory:", create=False)
 
 
-@pytest.mark.parametrize(
-    "url", ["mysql:x", "http://host/x", "sqlite:x", "", "rocksdb:", "rocksdb://", "a\0b"]
-)
+@pytest.mark.parametrize("url", ["mysql:x", "http://host/x", "sqlite:x", "", "rocksdb:", "rocksdb://", "a\0b"])
 def test_a_url_that_names_no_store(url: str) -> None:
     with pytest.raises(LocalError) as caught:
         open_store(url)
