@@ -9,7 +9,7 @@ answers what git has to walk for.
 
 Nodes are visited by descending generation. Descending number would be a reverse topological order too, and a
 fifth faster, but it is the order of arrival: after a partition heals, one side's history has all the high
-numbers, and a search would go through all of it before it looks at what matters (measured: 8 ms for 8 us).
+numbers, and a search would go through all of it before it looks at what matters (measured: 8 ms instead of 8 us).
 
 "Ancestors" and "descendants" exclude the node itself, as in networkx; `is_ancestor` holds for a node and
 itself, as in `git merge-base --is-ancestor`. Functions take any nodes of the graph and do not check them.

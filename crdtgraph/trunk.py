@@ -59,9 +59,7 @@ class Trunk:
         "_landings", "_path", "_retry_above", "_scanned", "_surplus", "landed", "nodes",
     )  # fmt: skip
 
-    def __init__(
-        self, generations: "array[int]", edge_starts: "array[int]", edge_parents: "array[int]"
-    ) -> None:
+    def __init__(self, generations: "array[int]", edge_starts: "array[int]", edge_parents: "array[int]") -> None:
         self.nodes = array("I")
         self.landed = array("I")
         self._generations, self._edge_starts, self._edge_parents = generations, edge_starts, edge_parents

@@ -195,6 +195,22 @@ def test_a_healed_partition_does_not_walk_the_history_that_arrived_last():
     assert visits.reads < 200
 
 
+def test_a_parent_and_its_child_need_no_index():
+    dag = build([(), (0,), (1,)])
+    assert is_ancestor(dag, 1, 2)
+    assert not dag.trunk.landed
+
+
+def test_nothing_below_the_last_merge_base_is_walked_even_without_an_index():
+    dag = build([()])
+    dag.trunk = IdleTrunk(dag.generations, dag.edge_starts, dag.edge_parents)
+    line = chain(dag, 0, 5_000)
+    mine, yours = dag.append([line[-1]]), dag.append([line[-1]])
+    dag.edge_starts = visits = Counting(dag.edge_starts)
+    assert merge_bases(dag, [mine], [yours]) == [line[-1]]
+    assert visits.reads < 20
+
+
 def test_ends_far_apart_are_not_walked_between():
     dag = build([()])
     line = chain(dag, 0, 20_000)

@@ -213,6 +213,17 @@ def test_every_change_from_outside_is_refused(dag, change):
     assert not any(dag.nodes[node] for node in dag)
 
 
+def test_the_attributes_are_copied_into_plain_dicts(dag):
+    for attributes in (copy.copy(dag.nodes[0]), copy.deepcopy(dag.nodes[0]), dag.nodes[0].copy()):
+        attributes["colour"] = "red"
+        assert type(attributes) is dict
+    assert dag.nodes[0] == {}
+
+
+def test_networkx_keeps_no_converted_copy_that_an_append_would_leave_stale(dag):
+    assert dag.__networkx_cache__ is None
+
+
 def test_networkx_knows_that_it_is_frozen(dag):
     assert networkx.is_frozen(dag)
     assert isinstance(dag, networkx.DiGraph)
