@@ -11,11 +11,18 @@ from __future__ import annotations
 
 from enum import Enum
 
+from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_MAX, Records
 
 FLUSH_AFTER_US = 100_000
 FLUSH_RECORDS = 256
 """Packing a batch holds up the one call that fills it: 256 records take about 0.5 ms, 1,000 would take 2 ms."""
+
+
+LINK_BYTES = 3
+INTEGER_BYTES = 9
+DOT_BYTES = 1 + 2 * INTEGER_BYTES
+"""The most that CBOR needs for a parent link within a segment, for a 64-bit integer and for a pair of them."""
 
 
 class Durability(Enum):
@@ -56,6 +63,19 @@ class Buffer:
     def is_due(self, now_us: int) -> bool:
         """Whether what it holds has waited long enough."""
         return self.bytes > 0 and now_us - self.since_us >= FLUSH_AFTER_US
+
+
+def commit_size(commit: Commit, canonical_bytes: int) -> int:
+    """How much a commit takes in a payload at most, `RECORD_OVERHEAD_BYTES` aside: each further parent has a link."""
+    return canonical_bytes + LINK_BYTES * len(commit.parents)
+
+
+def record_size(record: Assign | Count | Discard) -> int:
+    """How much any other record takes in a payload at most, `RECORD_OVERHEAD_BYTES` aside."""
+    if isinstance(record, Assign):
+        names = len(record.namespace.encode()) + len(record.key.encode())
+        return 64 + names + len(record.value or b"") + DOT_BYTES * len(record.supersedes)
+    return 64 + INTEGER_BYTES * len(record.vector) if isinstance(record, Count) else 64
 
 
 def fits(records: int, size: int) -> bool:

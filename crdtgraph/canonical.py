@@ -11,7 +11,9 @@ them equal to cbor2 for every input.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import NoReturn
 
 import cbor2
 
@@ -31,6 +33,24 @@ class RemoteEncodingError(RemoteError):
     """Bytes that are not the canonical encoding of anything."""
 
 
+class _NoTags(dict[int, NoReturn]):
+    """The tags that the decoder knows: none, and looking for one refuses it.
+
+    A tag is more than a type here. Tags 28 and 29 let one value stand in many places, so 300 bytes grow to gigabytes
+    when they are encoded again; tag 2 is a number without bounds; others call into date, regex or mail parsers.
+    """
+
+    def __getitem__(self, tag: int) -> NoReturn:
+        raise RemoteEncodingError(f"tag {tag} is not allowed")
+
+
+def _refuse_map(_found: object, _immutable: bool) -> NoReturn:
+    raise RemoteEncodingError("a map is not allowed")
+
+
+_NO_TAGS = _NoTags()
+
+
 def encode(value: object) -> bytes:
     """The canonical bytes of None, integers, bytes, text, and lists or tuples of them."""
     return cbor2.dumps(value)
@@ -40,13 +60,21 @@ def decode(data: bytes) -> object:
     """The value whose canonical bytes `data` are; arrays come back as lists.
 
     Raises RemoteEncodingError when `data` is cut short, has bytes left over, or is a longer or otherwise
-    different spelling of its value. Cost: O(len(data)), one decoding and one encoding.
+    different spelling of its value, or has a map or a tag in it; integers are below 2**64 in size. A boolean, a float
+    or another simple value has but one spelling and passes: callers look at types anyway. Cost: O(len(data)), one
+    decoding and one encoding.
     """
     try:
-        value = cbor2.loads(data, max_depth=DEPTH_MAX, allow_indefinite=False)
+        value = cbor2.loads(
+            data,
+            max_depth=DEPTH_MAX,
+            allow_indefinite=False,
+            semantic_decoders=_NO_TAGS,
+            object_hook=_refuse_map,
+        )
         again = cbor2.dumps(value)
-    except Exception as failure:  # noqa: BLE001 - a tag may raise whatever the type behind it raises
-        raise RemoteEncodingError(f"{len(data)} bytes are not CBOR: {failure}") from None
+    except Exception as failure:  # noqa: BLE001 - whatever cbor2 finds wrong, it is the peer's bytes
+        raise RemoteEncodingError(f"{len(data)} bytes are not plain CBOR: {failure}") from None
     if again != data:
         raise RemoteEncodingError(f"{len(data)} bytes are not in canonical form ({len(again)} bytes would be)")
     return value
@@ -72,11 +100,23 @@ def integer(value: int) -> bytes:
     return head(0, value) if value >= 0 else head(1, -1 - value)
 
 
+def integers(values: Iterable[int]) -> list[bytes]:
+    """`integer` of each; half the time for times."""
+    return [b"\x1b" + value.to_bytes(8, "big") if value >= 1 << 32 else integer(value) for value in values]
+
+
 def text(value: str) -> bytes:
     """A text; raises UnicodeEncodeError for lone surrogates, which UTF-8 cannot hold."""
     data = value.encode()
     size = len(data)
     return (_TEXT_HEADS[size] if size < 256 else head(3, size)) + data
+
+
+def texts(values: Iterable[str]) -> list[bytes]:
+    """`text` of each, in two thirds of the time."""
+    heads = _TEXT_HEADS
+    encoded = [value.encode() for value in values]
+    return [(heads[len(data)] if len(data) < 256 else head(3, len(data))) + data for data in encoded]
 
 
 repeated_text = lru_cache(maxsize=4096)(text)

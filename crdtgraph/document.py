@@ -47,7 +47,7 @@ class Document:
 
     def apply(self, update: Update) -> None:
         """Integrate an update without gaps; items that are there already are ignored."""
-        for key in self.present(update.deletes):
+        for key in set(self.present(update.deletes)):
             self._sum = (self._sum - self.term(key.text, self.get(key) or b"")) & _MASK
         for key, value in update.items:
             if key.seq < self._vector.get(key.writer, 0):
@@ -72,7 +72,8 @@ class Document:
 
     def diff(self, vector: Mapping[int, int]) -> Update:
         """What a replica with that state vector lacks, and every deletion."""
-        known = {client: clock for client, clock in vector.items() if client in self._vector}
+        own = self._vector
+        known = {client: min(max(clock, 0), own[client]) for client, clock in vector.items() if client in own}
         return decode_update(self._doc.get_update(encode_state_vector(known)))
 
     def snapshot(self) -> bytes:

@@ -12,17 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
-from crdtgraph import ancestry
-from crdtgraph.buffer import FLUSH_RECORDS, Durability
+from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, record_size
 from crdtgraph.clock import HybridClock
-from crdtgraph.errors import CorruptError, LocalError
+from crdtgraph.errors import LocalError
 from crdtgraph.fsck import Finding, check
 from crdtgraph.host import SYSTEM, Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, Dot, SegmentKey
-from crdtgraph.planes import LEDGER, Plane, PlanePolicy
+from crdtgraph.opening import identify
+from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane, PlanePolicy
 from crdtgraph.reader import meta_namespace, show_id
 from crdtgraph.records import (
-    RECORD_BYTES_MAX,
     REF_NAMESPACE,
     Assign,
     Commit,
@@ -32,26 +31,22 @@ from crdtgraph.records import (
     check_commit,
     check_name,
     check_vector,
-    commit_bytes,
+    encode_commit,
     ordered_changes,
 )
-from crdtgraph.refs import Ref
+from crdtgraph.refs import exact_ids
 from crdtgraph.replica import Replica
 from crdtgraph.segment import RECORDS_MAX
-from crdtgraph.signing import SEED_BYTES, Identity
-from crdtgraph.state import MergeResult, PathConflict, merge_states, replay
-from crdtgraph.store import Batch, Keyspace, Store, open_store
+from crdtgraph.signing import Identity
+from crdtgraph.state import MergeResult, merge_heads
+from crdtgraph.store import Store, open_store
 
-DEFAULT_CLUSTER = "default"
-MERGE_AUTHOR = "crdtgraph"
 META_VALUE_BYTES_MAX = 64 << 10
 SMALL_SEGMENTS_MAX = 256
 """A node compacts when this many of its own segments could be joined."""
 
 Written = Mapping[str, list[SegmentKey]]
 """Segments by plane that were written and may not be on disk yet."""
-
-_SEED_KEY, _CLUSTER_KEY = b"replica-seed", b"cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +79,13 @@ class Graph(Replica):
         self.store = store
         self.host = host
         self._clock = HybridClock(host.now_us)
-        seed, self.cluster = _identify(store, cluster, host)
+        seed, self.cluster = identify(store, cluster, host)
         self._identity = Identity(seed, host.random_bytes(INCARNATION_BYTES))
         self.replica_id = self._identity.replica_id
         self.writer = self._identity.writer
         self.author = author if author is not None else self.replica_id.hex()[:8]
         self._dots = 0
+        self._read_only = store.read_only
         ledger = Plane(PlanePolicy(LEDGER), store, self._identity)
         self._clock.restore(ledger.load())
         self._clock.witness(ledger.stamp_max)
@@ -202,38 +198,38 @@ class Graph(Replica):
             LocalError: a parent is missing, a value is wrong, the ref cannot move there; NotFoundError: no such plane.
             StoreError: the disk refuses.
         """
-        home = self._plane(plane)
+        home = self._writable(plane)
         stamp = self._clock.tick()
         if parents is None:
             parents = self.refs.targets(ref)[:1] if ref is not None else ()
         commit = Commit(
-            _exact(parents),
+            exact_ids(parents),
             self.author if author is None else author,
             stamp if time is None else time,
             message,
             ordered_changes(changes) if changes else (),
             origin,
         )
-        data = _encode(commit)
+        data = encode_commit(commit)
         nodes = home.projection.nodes
         for parent in commit.parents:
             if parent not in nodes:
                 raise _missing_parent(parent)
         commit_id = CommitId(hashlib.sha256(data).digest())
-        if ref is None:
+        if ref is None and durability is not Durability.CRITICAL:
             if commit_id not in nodes:
                 home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
-            if durability is Durability.CRITICAL:
-                home.flush(sync=True)
             return commit_id
-        assign = self._fast_forward(home, ref, commit, commit_id)
-        new = commit_id not in nodes
-        if durability is Durability.NORMAL:
-            if new:
+        assigns = [] if ref is None else [self._fast_forward(home, ref, commit, commit_id)]
+        if durability is Durability.NORMAL and len(data) <= LARGE_COMMIT_BYTES:
+            home.make_room(2, commit_size(commit, len(data)) + record_size(assigns[0]))
+            if commit_id not in nodes:
                 home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
-            home.add(assign, stamp)
+            home.add(assigns[0], stamp)
+        elif commit_id in nodes:
+            home.add_critical(None, None, assigns, stamp, 0)
         else:
-            home.add_critical(commit_id if new else None, commit if new else None, [assign], stamp, len(data))
+            home.add_critical(commit_id, commit, assigns, stamp, len(data))
         return commit_id
 
     def commit_many(self, commits: Iterable[Commit], *, plane: str = LEDGER) -> list[CommitId]:
@@ -242,11 +238,13 @@ class Graph(Replica):
         They are packed into full segments, which makes for fewer bytes to send than one call a commit. Raises
         LocalError at the first that is wrong; those before it are added.
         """
-        home = self._plane(plane)
+        home = self._writable(plane)
         nodes = home.projection.nodes
         ids = []
         for commit in commits:
-            data = _encode(commit)
+            data = encode_commit(commit)
+            if commit.changes != ():
+                check_commit(commit)
             for parent in commit.parents:
                 if parent not in nodes:
                     raise _missing_parent(parent)
@@ -264,7 +262,7 @@ class Graph(Replica):
         Without `force` the commit must descend from the present targets (or the ref be new). `force` replaces all of
         them. `keep_others` moves only what the commit descends from and leaves the rest: a conflict for a merge.
         """
-        home = self._plane(LEDGER)
+        home = self._writable(LEDGER)
         self._node(home, target)
         check_name(name, "ref")
         if force:
@@ -279,13 +277,14 @@ class Graph(Replica):
 
     def delete_ref(self, name: str) -> None:
         """Remove a ref, durably; NotFoundError when there is none. A concurrent move of it elsewhere survives."""
+        home = self._writable(LEDGER)
         self.refs.require(name)
         supersedes = tuple(sorted(assign.dot for assign in self.refs.live(name)))
-        self._assign_durably(self._plane(LEDGER), REF_NAMESPACE, name, None, supersedes)
+        self._assign_durably(home, REF_NAMESPACE, name, None, supersedes)
 
     def set_meta(self, key: str, value: bytes | None, *, commit: CommitId | None = None) -> None:
         """Set (or with None remove) metadata of the graph or of one commit; it changes no commit's id."""
-        home = self._plane(LEDGER)
+        home = self._writable(LEDGER)
         check_name(key, "metadata key")
         if value is not None and (type(value) is not bytes or len(value) > META_VALUE_BYTES_MAX):
             raise LocalError(
@@ -301,7 +300,7 @@ class Graph(Replica):
 
     def count(self, commit: CommitId, vector: Iterable[int], *, plane: str = LEDGER) -> None:
         """Add a vector of signed 64-bit integers to the counters of a visible commit."""
-        home = self._plane(plane)
+        home = self._writable(plane)
         self._node(home, commit)
         numbers = check_vector(vector)
         stamp = self._clock.tick()
@@ -309,7 +308,7 @@ class Graph(Replica):
 
     def discard(self, commit: CommitId, *, plane: str = LEDGER) -> None:
         """Throw a commit and all that follows from it away: it stays readable and is no longer live. For ever."""
-        home = self._plane(plane)
+        home = self._writable(plane)
         self._node(home, commit)
         if commit not in home.projection.discards.roots:
             stamp = self._clock.tick()
@@ -323,20 +322,20 @@ class Graph(Replica):
         The commit follows from its parents alone, so replicas that merge the same targets make the same commit. A ref
         without conflict is left as it is. Raises NotFoundError when there is no such ref.
         """
-        result = self.preview_merge(name)
-        if result.merged:
-            commit, _ = self._merge_commit(self.refs[name].targets)
-            self.commit_many([commit])
-            self.set_ref(name, result.commit)
+        commit, result = self._prepare_merge(name)
+        if commit is not None:
+            home = self._writable(LEDGER)
+            data = encode_commit(commit)
+            assign = self._fast_forward(home, name, commit, result.commit)
+            known = result.commit in home.projection
+            home.add_critical(
+                None if known else result.commit, None if known else commit, [assign], assign.stamp, len(data)
+            )
         return result
 
     def preview_merge(self, name: str) -> MergeResult:
         """What `merge` would do: the commit it would make and the paths in conflict. Changes nothing."""
-        targets = self.refs.require(name).targets
-        if len(targets) == 1:
-            return MergeResult(targets[0], targets, (), merged=False)
-        commit, conflicts = self._merge_commit(targets)
-        return MergeResult(commit.id, targets, tuple(conflicts), merged=True)
+        return self._prepare_merge(name)[1]
 
     # Looking after it
 
@@ -370,6 +369,20 @@ class Graph(Replica):
 
     # Inside
 
+    def _writable(self, plane: str) -> Plane:
+        home = self._plane(plane)
+        if self._read_only:
+            raise LocalError(f"{self.url} is open for reading only", hint="open it with read_only=False")
+        return home
+
+    def _prepare_merge(self, name: str) -> tuple[Commit | None, MergeResult]:
+        targets = self.refs.require(name).targets
+        if len(targets) == 1:
+            return None, MergeResult(targets[0], targets, (), merged=False)
+        home = self._plane(LEDGER)
+        commit, conflicts = merge_heads(home.projection, home.contents, targets)
+        return commit, MergeResult(commit.id, targets, tuple(conflicts), merged=True)
+
     def _fast_forward(self, home: Plane, ref: str, commit: Commit, commit_id: CommitId) -> Assign:
         check_name(ref, "ref")
         projection = home.projection
@@ -398,34 +411,20 @@ class Graph(Replica):
         assign = self._assign(namespace, key, value, supersedes)
         home.add_critical(None, None, [assign], assign.stamp, 0)
 
-    def _merge_commit(self, targets: tuple[CommitId, ...]) -> tuple[Commit, list[PathConflict]]:
-        home = self._plane(LEDGER)
-        projection, contents = home.projection, home.contents
-        nodes = [projection.nodes[target] for target in targets]
-        first = replay(projection, contents, nodes[0])
-        merged = dict(first)
-        conflicts: list[PathConflict] = []
-        for place, node in enumerate(nodes[1:], 1):
-            base_nodes = ancestry.merge_bases(projection.dag, nodes[:place], [node])
-            bases = [replay(projection, contents, base) for base in sorted(base_nodes, key=projection.rank)]
-            changes, found = merge_states(bases, merged, replay(projection, contents, node))
-            conflicts += found
-            for path, value in changes.items():
-                if value is None:
-                    merged.pop(path, None)
-                else:
-                    merged[path] = value
-        paths = first.keys() | merged.keys()
-        changed = {path: merged.get(path) for path in paths if merged.get(path) != first.get(path)}
-        commit = Commit(
-            targets,
-            MERGE_AUTHOR,
-            max(projection.times[node] for node in nodes),
-            "Merge " + ", ".join(target.hex()[:12] for target in targets),
-            ordered_changes(changed),
-        )
-        return commit, conflicts
 
+def _missing_parent(parent: object) -> LocalError:
+    return LocalError(
+        f"parent {show_id(parent)} is not in the graph",
+        hint="commit or import it first; an id is 32 bytes, graph.resolve() turns text into one",
+    )
+
+
+def _not_fast_forward(name: str, targets: tuple[CommitId, ...]) -> LocalError:
+    at = ", ".join(target.hex()[:12] for target in targets) or "deleted by someone else"
+    return LocalError(
+        f"ref {name!r} is at {at}, which the new target does not descend from",
+        hint="build on it (parents=[...]), or move the ref with set_ref(..., force=True)",
+    )
 
 def open(
     url: str,
@@ -456,67 +455,3 @@ def open(
     except BaseException:
         store.close()
         raise
-
-
-def _identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str]:
-    if cluster is not None:
-        check_name(cluster, "cluster")
-    seed, stored = store.get(Keyspace.META, _SEED_KEY), store.get(Keyspace.META, _CLUSTER_KEY)
-    if seed is None or stored is None:
-        if store.read_only:
-            raise CorruptError(f"{store.url} has no replica in it", hint="it was never finished; create it anew")
-        seed, stored = host.random_bytes(SEED_BYTES), (cluster or DEFAULT_CLUSTER).encode()
-        batch = Batch()
-        batch.put(Keyspace.META, _SEED_KEY, seed)
-        batch.put(Keyspace.META, _CLUSTER_KEY, stored)
-        store.write(batch, sync=True)
-    if cluster is not None and stored != cluster.encode():
-        raise LocalError(
-            f"{store.url} belongs to cluster {stored.decode()!r}, not {cluster!r}",
-            hint="leave the cluster out, or create another store for that cluster",
-        )
-    return seed, stored.decode()
-
-
-def _encode(commit: Commit) -> bytes:
-    try:
-        data = commit_bytes(*commit)
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        check_commit(commit)
-        raise
-    if len(data) > RECORD_BYTES_MAX:
-        raise LocalError(
-            f"the commit has {len(data)} bytes; at most {RECORD_BYTES_MAX} are possible",
-            hint="split its changes over several commits, or keep large values elsewhere and refer to them",
-        )
-    if len(commit.parents) > 1 or commit.time < 0 or commit.time >> 62:
-        check_commit(commit)
-    return data
-
-
-def _exact(parents: Iterable[CommitId]) -> tuple[CommitId, ...]:
-    found = tuple(parents)
-    for parent in found:
-        if type(parent) is not bytes:
-            # A Ref is its target's id; anything else is no id, and the caller hears of it where parents are looked up.
-            return tuple([_exact_id(parent) for parent in found])
-    return found
-
-
-def _exact_id(value: CommitId) -> CommitId:
-    return CommitId(bytes(value)) if isinstance(value, Ref) else value
-
-
-def _missing_parent(parent: object) -> LocalError:
-    return LocalError(
-        f"parent {show_id(parent)} is not in the graph",
-        hint="commit or import it first; an id is 32 bytes, graph.resolve() turns text into one",
-    )
-
-
-def _not_fast_forward(name: str, targets: tuple[CommitId, ...]) -> LocalError:
-    at = ", ".join(target.hex()[:12] for target in targets) or "deleted by someone else"
-    return LocalError(
-        f"ref {name!r} is at {at}, which the new target does not descend from",
-        hint="build on it (parents=[...]), or move the ref with set_ref(..., force=True)",
-    )

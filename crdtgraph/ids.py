@@ -22,6 +22,8 @@ REPLICA_ID_BYTES = 16
 INCARNATION_BYTES = 16
 WRITER_BITS = 53
 """Yjs client ids must stay exact as a JavaScript number."""
+SEQ_BITS = 32
+"""Yjs clocks are unsigned 32-bit integers."""
 SHORT_ID_DIGITS_MIN = 8
 """A shown prefix is never shorter, so that it stays unique for a while after it was copied."""
 
@@ -52,7 +54,7 @@ class SegmentKey(NamedTuple):
         """Read `writer-seq`; raises ValueError for anything but the one spelling that `text` gives."""
         writer, dash, seq = text.partition("-")
         key = cls(int(writer, 16), int(seq, 16)) if dash else cls(-1, -1)
-        if key.text != text or not 0 <= key.writer < 1 << WRITER_BITS:
+        if key.text != text or not 0 <= key.writer < 1 << WRITER_BITS or not 0 <= key.seq < 1 << SEQ_BITS:
             raise ValueError(f"{text!r} is not a segment key: writer-seq in lower-case hex")
         return key
 

@@ -37,11 +37,13 @@ WaitingRecord = PendingCommit | Assign | PendingCount | Discard
 class Pending:
     """Waiting records by the commit that they wait for."""
 
-    __slots__ = ("_by_missing", "_commits")
+    __slots__ = ("_by_missing", "_commits", "_counts")
 
     def __init__(self) -> None:
-        self._by_missing: dict[CommitId, list[WaitingRecord]] = {}
-        self._commits: dict[CommitId, PendingCommit] = {}
+        # Records by name, so that one that comes again (a compaction repeats them) waits once. Two equal counts are two.
+        self._by_missing: dict[CommitId, dict[object, WaitingRecord]] = {}
+        self._commits: dict[CommitId, CommitId] = {}
+        self._counts = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._by_missing.values()))
@@ -52,7 +54,7 @@ class Pending:
     def __iter__(self) -> Iterator[tuple[WaitingRecord, CommitId]]:
         """Every waiting record with what it waits for, ordered by the latter."""
         for missing in sorted(self._by_missing):
-            for record in self._by_missing[missing]:
+            for record in self._by_missing[missing].values():
                 yield record, missing
 
     def holds(self, commit: CommitId) -> bool:
@@ -60,23 +62,32 @@ class Pending:
         return commit in self._commits
 
     def wait(self, missing: CommitId, record: WaitingRecord) -> None:
-        """Let `record` wait for `missing`; of a commit that waits already only the new location is kept."""
+        """Let `record` wait for `missing`; a commit that waits already takes the new location and waits on as it did."""
+        name: object = record
         if isinstance(record, PendingCommit):
-            known = record.id in self._commits
-            self._commits[record.id] = record
-            if known:
-                return
-        self._by_missing.setdefault(missing, []).append(record)
+            name = record.id
+            missing = self._commits.setdefault(record.id, missing)
+        elif isinstance(record, PendingCount):
+            self._counts += 1
+            name = self._counts
+        self._by_missing.setdefault(missing, {})[name] = record
 
     def release(self, arrived: CommitId) -> list[WaitingRecord]:
         """Take out what waited for a commit that is visible now."""
-        records = self._by_missing.pop(arrived, [])
-        return [self._commits.pop(r.id) if isinstance(r, PendingCommit) else r for r in records]
+        records = list(self._by_missing.pop(arrived, {}).values())
+        for record in records:
+            if isinstance(record, PendingCommit):
+                del self._commits[record.id]
+        return records
 
     def drop_counts(self, segment: SegmentKey) -> None:
         """Forget the counts of a segment that was superseded. O(waiting records)."""
         for missing, records in list(self._by_missing.items()):
-            kept = [r for r in records if not (isinstance(r, PendingCount) and r.segment == segment)]
+            kept = {
+                name: record
+                for name, record in records.items()
+                if not (isinstance(record, PendingCount) and record.segment == segment)
+            }
             if kept:
                 self._by_missing[missing] = kept
             else:

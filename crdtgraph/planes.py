@@ -12,24 +12,31 @@ is verified, written, added to the document and folded, in this order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, fits
+from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, fits, record_size
+from crdtgraph.compaction import joinable, ranges
 from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update
 from crdtgraph.errors import CorruptError, LocalError, RemoteError
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.projection import Projection
 from crdtgraph.records import Assign, Commit, Count, Discard
-from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, Records, Segment, pack, unpack
+from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace, Store
 from crdtgraph.update import Update, decode_update
 
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
+
+UNSYNCED_SEGMENTS_MAX = 8
+"""Without a node nobody fsyncs in the background; then every so many written segments are fsynced together."""
+
+LARGE_COMMIT_BYTES = PAYLOAD_BYTES_MAX // 2
+"""A commit beyond this has a segment of its own when a ref moves to it."""
 
 _MASK = (1 << 256) - 1
 
@@ -67,6 +74,7 @@ class Plane:
         self._own_stamp_max = 0
         self._seq = 0
         self._log_number = 0
+        self._written = False
         self._unsynced: dict[SegmentKey, tuple[Update, bytes]] = {}
         self._strays: dict[tuple[SegmentKey, bytes], bytes] = {}
         self.buffer = self._new_buffer()
@@ -79,19 +87,12 @@ class Plane:
         Raises CorruptError naming the entry that cannot be read. About 5 us a commit.
         """
         prefix = self.name.encode() + b"\0"
-        entries = [("the snapshot", value) for _, value in self.store.scan(Keyspace.SNAPSHOT, prefix)]
+        for _, value in self.store.scan(Keyspace.SNAPSHOT, prefix):
+            self._load_update("the snapshot", value)
         for key, value in self.store.scan(Keyspace.LOG, prefix):
-            self._log_number = int.from_bytes(key[len(prefix) :], "big") + 1
-            entries.append((f"log entry {self._log_number - 1}", value))
-        for where, value in entries:
-            try:
-                update = decode_update(value)
-                self._integrate(update, [self._unpack_stored(i.value) for i in update.items if i.value is not None])
-            except RemoteError as failure:
-                raise CorruptError(
-                    f"{where} of plane {self.name!r} in {self.store.url} cannot be read: {failure}",
-                    hint="restore the store from a backup, or create it anew and let it fetch from its peers",
-                ) from failure
+            number = int.from_bytes(key[len(prefix) :], "big")
+            self._load_update(f"log entry {number}", value)
+            self._log_number = number + 1
         for _, value in self.store.scan(Keyspace.STRAYS, prefix):
             self._add_stray(self._unpack_stored(value), value)
         return self._own_stamp_max
@@ -104,6 +105,8 @@ class Plane:
         Raises StoreError when the buffer has to be written and cannot be; then the commit was not added.
         """
         buffer = self.buffer
+        if len(commit.parents) > 1:
+            size = commit_size(commit, size)
         if not buffer.has_room(1, size, records_max) or buffer.is_due(stamp):
             self.flush(sync=False)
             buffer = self.buffer
@@ -117,9 +120,10 @@ class Plane:
 
     def add(self, record: Assign | Count | Discard, stamp: int) -> None:
         """Buffer and fold any other record of ours, under the same rules as `add_commit`."""
-        self._make_room(1, 256)
+        size = record_size(record)
+        self.make_room(1, size)
         self._put(record)
-        self.buffer.grow(1, 256, stamp)
+        self.buffer.grow(1, size, stamp)
         self._fold_own(record)
 
     def add_critical(
@@ -129,13 +133,15 @@ class Plane:
 
         Raises StoreError when that fails; then none of the given records was added.
         """
-        if commit_id is not None and size > PAYLOAD_BYTES_MAX // 2 and commit is not None:
-            # Too large to share a segment with the assignments: it goes ahead, alone, and nothing points at it yet.
-            self.flush(sync=False)
-            self.add_commit(commit_id, commit, stamp, size, records_max=1)
-            commit_id = commit = None
-        size += sum(256 + 24 * len(record.supersedes) for record in records)
-        self._make_room(len(records) + 1, size)
+        if commit_id is not None and commit is not None:
+            size = commit_size(commit, size)
+            if records and size > LARGE_COMMIT_BYTES:
+                # It shares no segment with the assignments and goes ahead alone; nothing points at it yet.
+                self._write_alone(commit_id, commit, stamp)
+                commit_id, commit, size = None, None, 0
+        size += sum(record_size(record) for record in records)
+        count = len(records) + (commit is not None)
+        self.make_room(count, size)
         buffer = self.buffer
         location = buffer.start + len(buffer.records.ids)
         undo = buffer.records.lengths(), buffer.bytes
@@ -145,7 +151,7 @@ class Plane:
             buffer.records.stamps.append(stamp)
         for record in records:
             self._put(record)
-        buffer.grow(len(records) + 1, size, stamp)
+        buffer.grow(count, size, stamp)
         try:
             self.flush(sync=True)
         except BaseException:
@@ -157,18 +163,25 @@ class Plane:
         for record in records:
             self._fold_own(record)
 
+    def make_room(self, records: int, size: int) -> None:
+        """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
+        if not self.buffer.has_room(records, size):
+            self.flush(sync=False)
+
     def flush(self, *, sync: bool) -> None:
         """Write what is buffered as a segment; with `sync` all of ours is durable afterwards.
 
         Raises StoreError when the disk refuses; the records stay buffered and a later call tries again.
         """
+        sync = sync or len(self._unsynced) >= UNSYNCED_SEGMENTS_MAX
         if len(self.buffer):
             buffer = self.buffer
             key = self._write_segment(buffer.records, (), sync=sync)
             self.contents.seal(buffer.start, key)
             self.buffer = self._new_buffer()
-        elif sync and self._unsynced:
+        elif sync and self._written:
             self.store.sync()
+            self._written = False
         if sync:
             self.settle()
 
@@ -191,10 +204,12 @@ class Plane:
         """
         self.flush(sync=True)
         self.small_segments_written = 0
-        mine = [key for key in self.document.segment_keys() if key.writer == self.identity.writer]
+        # A clock that was used twice keeps its two segments: the clone's is in no compaction of ours.
+        twice = {key for key, _ in self._strays}
+        keys = [key for key in self.document.segment_keys() if key.writer == self.identity.writer and key not in twice]
         joined = False
-        for keys, records in self._groups(mine):
-            self._write_segment(records, tuple(key.seq for key in keys), sync=True)
+        for supersedes, records in joinable(keys, self._load_segment):
+            self._write_segment(records, tuple(supersedes), sync=True)
             self.settle()
             joined = True
         if joined:
@@ -275,17 +290,27 @@ class Plane:
         """Microseconds until what is buffered must be written; 0 when something is written and not fsynced."""
         if self._unsynced:
             return 0
-        return self.buffer.since_us + FLUSH_AFTER_US - now_us if len(self.buffer) else None
+        if not len(self.buffer):
+            return None
+        # Stamps run ahead of a wall clock that was set back; nothing may wait for it to catch up.
+        self.buffer.since_us = min(self.buffer.since_us, now_us)
+        return self.buffer.since_us + FLUSH_AFTER_US - now_us
 
     # Inside
+
+    def _load_update(self, where: str, data: bytes) -> None:
+        try:
+            update = decode_update(data)
+            self._integrate(update, [self._unpack_stored(item.value) for item in update.items if item.value is not None])
+        except RemoteError as failure:
+            raise CorruptError(
+                f"{where} of plane {self.name!r} in {self.store.url} cannot be read: {failure}",
+                hint="restore the store from a backup, or create it anew and let it fetch from its peers",
+            ) from failure
 
     def _new_buffer(self) -> Buffer:
         records = Records()
         return Buffer(records, self.contents.start(records))
-
-    def _make_room(self, records: int, size: int) -> None:
-        if not self.buffer.has_room(records, size):
-            self.flush(sync=False)
 
     def _put(self, record: Assign | Count | Discard) -> None:
         records = self.buffer.records
@@ -310,7 +335,7 @@ class Plane:
         writer = self.identity.writer
         key = SegmentKey(writer, self._seq)
         data = pack(records, plane=self.name, identity=self.identity, seq=key.seq, supersedes=supersedes)
-        update = Update(item_update(key, data).items, _ranges(writer, supersedes))
+        update = Update(item_update(key, data).items, ranges(writer, supersedes))
         self._log(update, sync=sync)
         self._seq += 1
         if fits(len(records) * 2, 0):
@@ -325,10 +350,16 @@ class Plane:
             self._unsynced[key] = (update, data)
         return key
 
+    def _write_alone(self, commit_id: CommitId, commit: Commit, stamp: int) -> None:
+        self.flush(sync=False)
+        key = self._write_segment(Records([commit_id], [commit], [stamp]), (), sync=False)
+        self.projection.add_commit(commit_id, commit.parents, commit.time, self.contents.register(key))
+
     def _log(self, update: Update, *, sync: bool) -> None:
         batch = Batch()
         batch.put(Keyspace.LOG, self._log_key(self._log_number), update.encode())
         self.store.write(batch, sync=sync)
+        self._written = not sync
         self._log_number += 1
 
     def _log_key(self, number: int) -> bytes:
@@ -342,9 +373,15 @@ class Plane:
         self.store.write(batch, sync=True)
 
     def _integrate(self, update: Update, segments: list[Segment]) -> None:
-        # Fold before the deletions are applied: what a compaction takes back is read from the segments it deletes.
+        # Fold before the deletions are applied: what a compaction takes back is read from the segments it deletes,
+        # which may have come in the same snapshot.
+        here = {segment.key: segment for segment in segments}
+
+        def load(key: SegmentKey) -> list[Segment]:
+            return [here[key]] if key in here else self._load_folded(key)
+
         for segment in segments:
-            self.projection.fold(segment, self.contents.register(segment.key), self._load_folded)
+            self.projection.fold(segment, self.contents.register(segment.key), load)
             self._note_stamps(segment)
         self.document.apply(update)
 
@@ -375,35 +412,3 @@ class Plane:
         held = self._unsynced.get(key)
         found = self.segment_bytes(key) if held is None else [held[1]]
         return [self._unpack_stored(data) for data in found]
-
-    def _groups(self, keys: list[SegmentKey]) -> Iterator[tuple[list[SegmentKey], Records]]:
-        """Runs of small segments that fit into one together, at least two in each."""
-        group: list[SegmentKey] = []
-        merged = Records()
-        size = 0
-        for key in keys:
-            segment = self._load_segment(key)
-            records = segment.records()
-            more = sum(len(commit.canonical()) for commit in records.commits) + len(records) * RECORD_OVERHEAD_BYTES
-            more += 256 * (len(records) - len(records.ids))
-            if group and not fits(len(merged) + len(records), size + more):
-                if len(group) > 1:
-                    yield group, merged
-                group, merged, size = [], Records(), 0
-            if not fits(len(records) * 2, more * 2):
-                continue
-            group.append(key)
-            merged.extend(records)
-            size += more
-        if len(group) > 1:
-            yield group, merged
-
-
-def _ranges(writer: int, seqs: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
-    ranges: list[tuple[int, int, int]] = []
-    for seq in seqs:
-        if ranges and sum(ranges[-1][1:]) == seq:
-            ranges[-1] = (writer, ranges[-1][1], ranges[-1][2] + 1)
-        else:
-            ranges.append((writer, seq, 1))
-    return tuple(ranges)

@@ -138,7 +138,7 @@ class Projection:
                 self.pending.wait(parent, PendingCommit(commit, parents, time, location))
                 return True
             parent_nodes.append(node)
-        self._show(commit, parent_nodes if len(parents) < 2 else list(dict.fromkeys(parent_nodes)), time, location)
+        self._show(commit, parent_nodes, time, location)
         if self.pending:
             self._release(commit)
         return True
@@ -226,7 +226,7 @@ class Projection:
             if isinstance(record, PendingCommit):
                 missing = next((parent for parent in record.parents if parent not in self.nodes), None)
                 if missing is None:
-                    parents = list(dict.fromkeys([self.nodes[parent] for parent in record.parents]))
+                    parents = [self.nodes[parent] for parent in record.parents]
                     self._show(record.id, parents, record.time, record.location)
                     released += self.pending.release(record.id)
                 else:

@@ -215,7 +215,7 @@ class Reader:
         if len(rev) < PREFIX_DIGITS_MIN or not set(rev) <= _HEX:
             raise NotFoundError(
                 f"{rev!r} names no commit",
-                hint="use a ref, at least 4 digits of a commit id, or git:<oid>; `crdtgraph refs` lists the refs",
+                hint=f"use at least 4 digits of a commit id, git:<oid>, or a ref; refs: {self.refs.listed()}",
             )
         even = bytes.fromhex(rev[: len(rev) & ~1])
         size = len(even)
@@ -261,7 +261,8 @@ class Reader:
 
     @staticmethod
     def _node(home: Plane, commit: CommitId) -> int:
-        node = home.projection.nodes.get(commit)
+        given: object = commit
+        node = home.projection.nodes.get(commit) if isinstance(given, bytes) else None
         if node is None:
             raise NotFoundError(
                 f"commit {show_id(commit)} is not here",

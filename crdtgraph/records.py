@@ -17,6 +17,7 @@ Canonical bytes of a commit: the array [1, parents, author, time, message, chang
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -51,6 +52,9 @@ NAME_BYTES_MAX = 1_024
 
 ONE_PARENT = b"\x87\x01\x81\x58\x20"
 """How the canonical bytes of a commit with one parent begin; the parent's id follows."""
+
+CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f]")
+"""No name holds one: names are shown on terminals and stand one on a line."""
 
 REF_NAMESPACE = "ref"
 META_NAMESPACE = "meta"
@@ -98,8 +102,10 @@ class Commit(NamedTuple):
     def from_canonical(cls, data: bytes) -> Commit:
         """The commit with these canonical bytes; raises RemoteEncodingError for anything else."""
         fields = decode(data)
-        if type(fields) is not list or len(fields) != 7 or fields[0] != COMMIT_VERSION or type(fields[1]) is not list:
-            raise RemoteEncodingError(f"{len(data)} bytes are not a commit of version {COMMIT_VERSION}")
+        if type(fields) is not list or len(fields) != 7 or type(fields[1]) is not list:
+            raise RemoteEncodingError(f"{len(data)} bytes are not a commit")
+        if type(fields[0]) is not int or fields[0] != COMMIT_VERSION:  # True and 1.0 equal 1, too
+            raise RemoteEncodingError(f"a commit of version {fields[0]!r:.80} is not one of {COMMIT_VERSION}")
         commit = cls(tuple(fields[1]), fields[2], fields[3], fields[4], changes_from_wire(fields[5]), fields[6])
         check_wire_commit(commit)
         return commit
@@ -176,6 +182,8 @@ def changes_bytes(changes: tuple[tuple[str, Value], ...]) -> bytes:
 
 def ordered_changes(changes: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
     """A caller's changes, checked and in canonical order; raises LocalError naming the path that is wrong."""
+    if not hasattr(changes, "items"):
+        raise LocalError(f"changes are {changes!r:.80}", hint="pass a mapping from path to value")
     for path, value in changes.items():
         check_path(path)
         if value is not None and type(value) is not bytes and not isinstance(value, Reference):
@@ -183,9 +191,23 @@ def ordered_changes(changes: Mapping[str, Value]) -> tuple[tuple[str, Value], ..
                 f"the value of path {path!r} is {type(value).__name__}",
                 hint="pass bytes (text: value.encode()), a Reference, or None to remove the path",
             )
+        if isinstance(value, Reference):
+            _check_reference(path, value)
     if len(changes) < 2:
         return tuple(changes.items())
     return tuple(sorted(changes.items(), key=lambda change: change[0].encode()))
+
+
+def _check_reference(path: str, value: Reference) -> None:
+    # What `value_from_wire` refuses must never get into a segment: nobody could read it again.
+    if type(value.scheme) is not str or type(value.digest) is not bytes or type(value.size) is not int:
+        raise LocalError(f"the reference at path {path!r} is not a text, bytes and a size: {value!r:.80}")
+    try:
+        value.scheme.encode()
+    except UnicodeEncodeError:
+        raise LocalError(f"scheme {value.scheme!r:.80} at path {path!r} cannot be written as UTF-8") from None
+    if not 0 <= value.size <= INT64_MAX:
+        raise LocalError(f"the reference at path {path!r} has a size that is no number from 0 to 2**63-1")
 
 
 def check_path(path: object) -> None:
@@ -200,16 +222,8 @@ def check_path(path: object) -> None:
         raise LocalError(f"path {path[:40]!r}... has {size} bytes", hint=f"at most {PATH_BYTES_MAX} are possible")
 
 
-def changes_to_wire(changes: tuple[tuple[str, Value], ...]) -> list[list[object]]:
-    """Changes as nested lists for `canonical.encode`."""
-    return [
-        [path, [value.scheme, value.digest, value.size] if isinstance(value, Reference) else value]
-        for path, value in changes
-    ]
-
-
 def changes_from_wire(changes: object) -> tuple[tuple[str, Value], ...]:
-    """The inverse of `changes_to_wire`; raises RemoteEncodingError for a wrong shape, type or order."""
+    """Changes from an array of [path, value]; raises RemoteEncodingError for a wrong shape, type or order."""
     if type(changes) is not list:
         raise RemoteEncodingError(f"changes are a {type(changes).__name__}, not an array")
     found: list[tuple[str, Value]] = []
@@ -218,15 +232,26 @@ def changes_from_wire(changes: object) -> tuple[tuple[str, Value], ...]:
         if type(change) is not list or len(change) != 2 or type(change[0]) is not str:
             raise RemoteEncodingError("a change is not an array of path and value")
         path, value = change
-        name = path.encode()
-        if name <= before or len(name) > PATH_BYTES_MAX:
-            raise RemoteEncodingError(f"path {path[:80]!r} is empty, too long, repeated or out of order")
-        before = name
-        found.append((path, _value_from_wire(value)))
+        before = check_wire_path(path, before)
+        found.append((path, value_from_wire(value)))
     return tuple(found)
 
 
-def _value_from_wire(value: object) -> Value:
+def check_wire_path(path: str, before: bytes) -> bytes:
+    """The UTF-8 bytes of a path that may follow the one before it; RemoteEncodingError when it may not."""
+    name = path.encode()
+    if name <= before or len(name) > PATH_BYTES_MAX:
+        raise RemoteEncodingError(f"path {path[:80]!r} is empty, too long, repeated or out of order")
+    return name
+
+
+def value_to_wire(value: Value) -> object:
+    """A value as `canonical.encode` takes it."""
+    return [value.scheme, value.digest, value.size] if isinstance(value, Reference) else value
+
+
+def value_from_wire(value: object) -> Value:
+    """The inverse of `value_to_wire`; raises RemoteEncodingError for anything that is no value."""
     if value is None or type(value) is bytes:
         return value
     if type(value) is list and len(value) == 3:
@@ -253,7 +278,11 @@ def check_commit(commit: Commit) -> None:
         raise LocalError(f"parents {commit.parents!r:.80} are not ids", hint=hint)
     if len(commit.parents) > PARENTS_MAX:
         raise LocalError(f"a commit has {len(commit.parents)} parents", hint=f"at most {PARENTS_MAX} are possible")
-    if commit.changes != ordered_changes(dict(commit.changes)):
+    try:
+        changes = ordered_changes(dict(commit.changes))
+    except (TypeError, ValueError):
+        raise LocalError(f"the changes of a commit are {commit.changes!r:.80}, not pairs of path and value") from None
+    if commit.changes != changes:
         raise LocalError("the changes of a commit are not in order of their paths", hint="use records.ordered_changes")
 
 
@@ -273,7 +302,8 @@ def _is_id(value: object) -> bool:
 
 def check_vector(vector: Iterable[int]) -> tuple[int, ...]:
     """A caller's counter vector, checked: 1 to 64 signed 64-bit integers; raises LocalError."""
-    numbers = tuple(vector)
+    given: object = vector
+    numbers = tuple(vector) if isinstance(given, Iterable) else ()
     if not 1 <= len(numbers) <= VECTOR_LENGTH_MAX or not all(type(number) is int for number in numbers):
         raise LocalError(
             f"{numbers!r} is not a vector of 1 to {VECTOR_LENGTH_MAX} integers",
@@ -286,7 +316,7 @@ def check_vector(vector: Iterable[int]) -> tuple[int, ...]:
 
 def check_name(name: object, what: str) -> str:
     """A caller's name of a ref, key or namespace: 1 to 1,024 UTF-8 bytes without control characters."""
-    if type(name) is not str or not name or any(character < " " or character == "\x7f" for character in name):
+    if type(name) is not str or not name or CONTROL_CHARACTER.search(name):
         raise LocalError(f"{name!r} is not a {what} name", hint="use a text without control characters")
     try:
         size = len(name.encode())
@@ -295,3 +325,20 @@ def check_name(name: object, what: str) -> str:
     if size > NAME_BYTES_MAX:
         raise LocalError(f"{what} name {name[:40]!r}... has {size} bytes", hint=f"at most {NAME_BYTES_MAX} go")
     return name
+
+
+def encode_commit(commit: Commit) -> bytes:
+    """The canonical bytes of a caller's commit; LocalError says which field is wrong or that it is too large."""
+    try:
+        data = commit_bytes(*commit)
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        check_commit(commit)
+        raise
+    if len(data) > RECORD_BYTES_MAX:
+        raise LocalError(
+            f"the commit has {len(data)} bytes; at most {RECORD_BYTES_MAX} are possible",
+            hint="split its changes over several commits, or keep large values elsewhere and refer to them",
+        )
+    if len(commit.parents) > 1 or commit.time < 0 or commit.time >> 62:
+        check_commit(commit)
+    return data

@@ -7,16 +7,19 @@ ref is conflicted, and readers get a winner that all replicas agree on and the w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from crdtgraph.ancestry import independent
-from crdtgraph.errors import NotFoundError
+from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId, Dot
 from crdtgraph.records import REF_NAMESPACE, Assign
 
 if TYPE_CHECKING:
     from crdtgraph.projection import Projection
+
+
+NAMES_SHOWN = 10
 
 
 class Ref(bytes):
@@ -66,10 +69,13 @@ class Refs(Mapping[str, Ref]):
         """The ref, or NotFoundError with the names there are."""
         targets = self.targets(name)
         if not targets:
-            names = list(self)
-            known = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-            raise NotFoundError(f"there is no ref {name!r}", hint=f"refs: {known or 'none yet'}")
+            raise NotFoundError(f"there is no ref {name!r}", hint=f"refs: {self.listed()}")
         return Ref(targets)
+
+    def listed(self) -> str:
+        """The names there are, the first ten, for a message."""
+        names = list(self)
+        return (", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")) or "none yet"
 
     def targets(self, name: str) -> tuple[CommitId, ...]:
         """The dominating targets, winner first: highest generation, then latest time, then greatest id."""
@@ -93,3 +99,22 @@ class Refs(Mapping[str, Ref]):
             return value is None or projection.is_ancestor_node(projection.nodes[CommitId(value)], node)
 
         return tuple(sorted({assign.dot for assign in self.live(name) if is_below(assign.value)}))
+
+
+def exact_ids(parents: Iterable[CommitId]) -> tuple[CommitId, ...]:
+    """Parents as a caller gave them, with every `Ref` replaced by its target's id."""
+    given: object = parents
+    if type(given) not in (tuple, list) and (isinstance(given, bytes | str) or not isinstance(given, Iterable)):
+        raise LocalError(f"parents are {given!r:.80}, no sequence of ids", hint="pass a list: parents=[...]")
+    found = tuple(parents)
+    for parent in found:
+        if type(parent) is not bytes:
+            # A Ref is its target's id; anything else is no id.
+            return tuple([_exact_id(parent) for parent in found])
+    return found
+
+
+def _exact_id(value: CommitId) -> CommitId:
+    if isinstance(value, bytes):
+        return CommitId(bytes(value))
+    raise LocalError(f"parent {value!r:.80} is no id", hint="an id is 32 bytes; graph.resolve() turns text into one")

@@ -10,7 +10,7 @@ The fold is a set union of assignments and one of superseded dots, so order and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from crdtgraph.canonical import encode
 from crdtgraph.ids import Dot
@@ -29,8 +29,8 @@ class Registers:
     __slots__ = ("_live", "_superseded", "sum")
 
     def __init__(self) -> None:
-        # A forger could give one dot two values; keyed by both, the fold stays a union all the same.
-        self._live: dict[Register, dict[tuple[Dot, bytes | None], Assign]] = {}
+        # A forger could give one dot two values or stamps; keyed by all three, the fold stays a union all the same.
+        self._live: dict[Register, dict[Dot, dict[tuple[bytes | None, int], Assign]]] = {}
         self._superseded: set[tuple[Register, Dot]] = set()
         self.sum = 0
 
@@ -40,26 +40,28 @@ class Registers:
         live = self._live.setdefault(register, {})
         for dot in assign.supersedes:
             self._superseded.add((register, dot))
-            for name in [name for name in live if name[0] == dot]:
-                self.sum = (self.sum - _term(live.pop(name))) & _MASK
-        name = (assign.dot, assign.value)
-        if name not in live and (register, assign.dot) not in self._superseded:
-            live[name] = assign
-            self.sum = (self.sum + _term(assign)) & _MASK
+            for old in live.pop(dot, {}).values():
+                self.sum = (self.sum - _term(old)) & _MASK
+        if (register, assign.dot) not in self._superseded:
+            same_dot = live.setdefault(assign.dot, {})
+            name = (assign.value, assign.stamp)
+            if name not in same_dot:
+                same_dot[name] = assign
+                self.sum = (self.sum + _term(assign)) & _MASK
         if not live:
             del self._live[register]
 
     def live(self, namespace: str, key: str) -> list[Assign]:
         """The live assignments of a register in a deterministic order, removals among them."""
-        found = self._live.get((namespace, key), {})
-        return sorted(found.values(), key=lambda assign: (assign.dot, assign.value or b""))
+        found = _flat(self._live.get((namespace, key), {}))
+        return sorted(found, key=lambda a: (a.dot, a.stamp, a.value is not None, a.value or b""))
 
     def keys(self, namespace: str) -> list[str]:
         """The keys of a namespace with at least one live value, sorted."""
         return sorted(
             key
             for (space, key), live in self._live.items()
-            if space == namespace and any(assign.value is not None for assign in live.values())
+            if space == namespace and any(assign.value is not None for assign in _flat(live))
         )
 
     def namespaces(self) -> list[str]:
@@ -72,6 +74,11 @@ class Registers:
             yield from self.live(namespace, key)
 
 
+def _flat(live: Mapping[Dot, Mapping[tuple[bytes | None, int], Assign]]) -> Iterator[Assign]:
+    return (assign for same_dot in live.values() for assign in same_dot.values())
+
+
 def _term(assign: Assign) -> int:
-    item = encode([assign.namespace, assign.key, assign.value, list(assign.dot)])
+    # The stamp is in it because readers of metadata pick the latest.
+    item = encode([assign.namespace, assign.key, assign.value, list(assign.dot), assign.stamp])
     return int.from_bytes(hashlib.sha256(_TAG + item).digest(), "big")

@@ -9,7 +9,7 @@ Layout, all of it canonical CBOR (see canonical.py):
     header  = [1, plane, public key, incarnation, seq, superseded seqs, records, payload bytes before compression]
     payload = zstd of [commits, assigns, counts, discards]
     commits = [parent counts, parent links, external parents, authors, author numbers, time steps, messages,
-               changes, origins, stamp steps]
+               change counts, paths, values, origins, stamp steps]
 
 Commits are stored by column: texts of one kind lie together and a parent inside the segment is one small number
 (how many commits back; -1, -2, ... name the external parents), so a commit of a real history takes 45 to 60
@@ -30,7 +30,7 @@ from typing import Any
 
 import zstandard
 
-from crdtgraph.canonical import EMPTY_ARRAY, INT64_MAX, INT64_MIN, RemoteEncodingError, decode, encode, integer, text
+from crdtgraph.canonical import EMPTY_ARRAY, INT64_MAX, INT64_MIN, RemoteEncodingError, decode, encode, integers, texts
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import (
     COMMIT_ID_BYTES,
@@ -43,6 +43,7 @@ from crdtgraph.ids import (
     writer_id,
 )
 from crdtgraph.records import (
+    CONTROL_CHARACTER,
     NAME_BYTES_MAX,
     ONE_PARENT,
     PARENTS_MAX,
@@ -54,9 +55,10 @@ from crdtgraph.records import (
     Discard,
     Value,
     changes_bytes,
-    changes_from_wire,
-    changes_to_wire,
+    check_wire_path,
     parents_bytes,
+    value_from_wire,
+    value_to_wire,
 )
 from crdtgraph.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Identity, verify
 
@@ -172,14 +174,13 @@ class Segment:
             self._authors[position],
             self.times[position],
             self._messages[position],
-            changes_from_wire(self._changes[position]),
+            self._changes[position],
             self._origins[position],
         )
 
     def changes(self, position: int) -> tuple[tuple[str, Value], ...]:
         """The changes alone of the commit at a position."""
-        wire = self._changes[position]
-        return changes_from_wire(wire) if wire else ()
+        return self._changes[position]
 
     def origin(self, position: int) -> str:
         """The origin alone of the commit at a position."""
@@ -193,9 +194,10 @@ class Segment:
         )
 
     def _read_commits(self, columns: object) -> None:
-        if type(columns) is not list or len(columns) != 10:
-            raise RemoteSegmentError("the commits of a segment are an array of ten columns")
-        counts, links, externals, authors, numbers, steps, messages, changes, origins, stamp_steps = columns
+        if type(columns) is not list or len(columns) != 12:
+            raise RemoteSegmentError("the commits of a segment are an array of twelve columns")
+        (counts, links, externals, authors, numbers, steps, messages), rest = columns[:7], columns[7:]
+        change_counts, paths, values, origins, stamp_steps = rest
         size = len(counts) if type(counts) is list else -1
         for column, kind, length in (
             (counts, int, size),
@@ -205,7 +207,8 @@ class Segment:
             (numbers, int, size),
             (steps, int, size),
             (messages, str, size),
-            (changes, list, size),
+            (change_counts, int, size),
+            (paths, str, None),
             (origins, str, size),
             (stamp_steps, int, size),
         ):
@@ -221,13 +224,17 @@ class Segment:
             raise RemoteSegmentError(f"a commit has more than {PARENTS_MAX} parents")
         if sum(counts) != len(links):
             raise RemoteSegmentError(f"{sum(counts)} parents are counted and {len(links)} linked")
+        if type(values) is not list or not len(values) == len(paths) == sum(change_counts):
+            raise RemoteSegmentError("changes are counted and listed differently")
         self._authors: list[str] = [authors[number] for number in numbers]
         self._messages: list[str] = messages
-        self._changes: list[list[object]] = changes
+        self._changes = _group_changes(change_counts, paths, values)
         self._origins: list[str] = origins
         self.times = _running(steps)
         self.stamps = _running(stamp_steps)
-        self._hash_commits(counts, links, externals, [text(author) for author in authors], numbers)
+        if self.stamps and min(self.stamps) < 0:
+            raise RemoteSegmentError("a stamp is below 0")
+        self._hash_commits(counts, links, externals, texts(authors), numbers)
 
     def _hash_commits(
         self, counts: list[int], links: list[int], externals: list[CommitId], authors: list[bytes], numbers: list[int]
@@ -236,8 +243,9 @@ class Segment:
         sha256 = hashlib.sha256
         ids, all_parents = self.ids, self.parents
         at = 0
-        columns = zip(counts, numbers, self.times, self._messages, self._changes, self._origins, strict=True)
-        for place, (count, number, time, message, changes, origin) in enumerate(columns):
+        fields = (integers(self.times), texts(self._messages), self._changes, texts(self._origins))
+        columns = zip(range(len(counts)), counts, [authors[number] for number in numbers], *fields, strict=True)
+        for place, count, author, time, message, changes, origin in columns:
             if count == 1:
                 link = links[at]
                 if 0 < link <= place:
@@ -250,8 +258,8 @@ class Segment:
                 parents = tuple([_parent(link, place, ids, externals) for link in links[at : at + count]])
                 prefix = parents_bytes(parents)
             at += count
-            body = changes_bytes(changes_from_wire(changes)) if changes else EMPTY_ARRAY
-            data = b"".join((prefix, authors[number], integer(time), text(message), body, text(origin)))
+            body = changes_bytes(changes) if changes else EMPTY_ARRAY
+            data = b"".join((prefix, author, time, message, body, origin))
             ids.append(CommitId(sha256(data).digest()))
             all_parents.append(parents)
 
@@ -390,10 +398,30 @@ def _commit_columns(records: Records) -> list[object]:
         numbers,
         _steps([commit.time for commit in commits]),
         [commit.message for commit in commits],
-        [changes_to_wire(commit.changes) for commit in commits],
+        [len(commit.changes) for commit in commits],
+        [path for commit in commits for path, _ in commit.changes],
+        [value_to_wire(value) for commit in commits for _, value in commit.changes],
         [commit.origin for commit in commits],
         _steps(records.stamps),
     ]
+
+
+def _group_changes(counts: list[int], paths: list[str], values: list[object]) -> list[tuple[tuple[str, Value], ...]]:
+    groups: list[tuple[tuple[str, Value], ...]] = []
+    at = 0
+    for count in counts:
+        if count == 0:
+            groups.append(())
+            continue
+        if count < 0:
+            raise RemoteSegmentError(f"a commit has {count} changes")
+        before = b""
+        for path in paths[at : at + count]:
+            before = check_wire_path(path, before)
+        pairs = zip(paths[at : at + count], values[at : at + count], strict=True)
+        groups.append(tuple([(path, value_from_wire(value)) for path, value in pairs]))
+        at += count
+    return groups
 
 
 def _steps(values: list[int]) -> list[int]:
@@ -426,6 +454,8 @@ def _read_assigns(rows: object, writer: int) -> list[Assign]:
             raise RemoteSegmentError("an assignment is a namespace, a key and a value of bytes or none")
         if max(len(namespace.encode()), len(key.encode())) > NAME_BYTES_MAX or not namespace or not key:
             raise RemoteSegmentError(f"the name {namespace[:40]!r}/{key[:40]!r} is empty or too long")
+        if CONTROL_CHARACTER.search(namespace) or CONTROL_CHARACTER.search(key):
+            raise RemoteSegmentError(f"the name {namespace[:40]!r}/{key[:40]!r} holds a control character")
         if namespace == "ref" and value is not None and len(value) != COMMIT_ID_BYTES:
             raise RemoteSegmentError(f"ref {key[:40]!r} points at {len(value)} bytes, not at a commit id")
         dots = tuple([Dot(*_naturals(row, 2)) for row in supersedes]) if type(supersedes) is list else None

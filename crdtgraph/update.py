@@ -27,8 +27,7 @@ CLIENTS_MAX = 1 << 20
 """Incarnations that may have written to one plane."""
 CLOCK_MAX = 1 << 32
 
-_GC, _DELETED, _ANY = 0, 1, 8
-_HAS_ORIGIN = 0xC0
+_DELETED, _ANY = 1, 8
 _HAS_KEY = 0x20
 _ANY_BUFFER = 116
 
@@ -46,7 +45,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Items by client and ascending clock, and deleted runs (writer, first seq, length)."""
+    """Items by client and ascending clock, and deleted runs (writer, first seq, length) that do not overlap."""
 
     items: tuple[Item, ...]
     deletes: tuple[tuple[int, int, int], ...] = ()
@@ -66,12 +65,13 @@ class Update:
                     out.append(_ANY_BUFFER)
                     out += varint(len(value))
                     out += value
-        writers = sorted({writer for writer, _, _ in self.deletes}, reverse=True)
-        out += varint(len(writers))
-        for writer in writers:
-            ranges = sorted((first, length) for owner, first, length in self.deletes if owner == writer)
-            out += varint(writer) + varint(len(ranges))
-            for first, length in ranges:
+        ranges: dict[int, list[tuple[int, int]]] = {}
+        for writer, first, length in sorted(self.deletes):
+            ranges.setdefault(writer, []).append((first, length))
+        out += varint(len(ranges))
+        for writer, pairs in ranges.items():
+            out += varint(writer) + varint(len(pairs))
+            for first, length in pairs:
                 out += varint(first) + varint(length)
         return bytes(out)
 
@@ -87,29 +87,28 @@ def decode_update(data: bytes) -> Update:
     """Read an update; raises RemoteUpdateError when it is not of a plane's shape. Cost: O(len(data))."""
     reader = _Reader(data)
     items: list[Item] = []
+    writers: set[int] = set()
     for _ in range(reader.number(CLIENTS_MAX)):
         structs = reader.number(CLOCK_MAX)
-        writer = reader.number(1 << WRITER_BITS)
+        writer = reader.new_writer(writers)
         clock = reader.number(CLOCK_MAX)
-        for _ in range(structs):
-            for value in _read_struct(reader, writer, clock):
-                items.append(Item(SegmentKey(writer, clock), value))
-                clock += 1
-    deletes: list[tuple[int, int, int]] = []
-    for _ in range(reader.number(CLIENTS_MAX)):
-        writer = reader.number(1 << WRITER_BITS)
-        deletes += [
-            (writer, reader.number(CLOCK_MAX), reader.number(CLOCK_MAX)) for _ in range(reader.number(CLOCK_MAX))
+        if clock + structs > CLOCK_MAX:
+            raise RemoteUpdateError(f"client {writer:x} has {structs} structs from clock {clock}: beyond {CLOCK_MAX}")
+        items += [
+            Item(SegmentKey(writer, seq), _read_value(reader, writer, seq)) for seq in range(clock, clock + structs)
         ]
-    if reader.at != len(data):
-        raise RemoteUpdateError(f"an update has {len(data) - reader.at} bytes left over")
+    deletes = _read_deletes(reader)
+    reader.end()
     return Update(tuple(items), tuple(deletes))
 
 
 def decode_state_vector(data: bytes) -> dict[int, int]:
     """Yjs's encoding of a state vector: client -> next clock."""
     reader = _Reader(data)
-    return {reader.number(1 << WRITER_BITS): reader.number(CLOCK_MAX) for _ in range(reader.number(CLIENTS_MAX))}
+    clients: set[int] = set()
+    vector = {reader.new_writer(clients): reader.number(CLOCK_MAX) for _ in range(reader.number(CLIENTS_MAX))}
+    reader.end()
+    return vector
 
 
 def encode_state_vector(vector: dict[int, int]) -> bytes:
@@ -141,11 +140,27 @@ def _runs(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield run
 
 
-def _read_struct(reader: _Reader, writer: int, clock: int) -> list[bytes | None]:
+def _read_deletes(reader: _Reader) -> list[tuple[int, int, int]]:
+    # Ranges ascend and do not overlap, so walking over them costs no more than what is held, whatever they claim.
+    deletes: list[tuple[int, int, int]] = []
+    writers: set[int] = set()
+    for _ in range(reader.number(CLIENTS_MAX)):
+        writer = reader.new_writer(writers)
+        end = 0
+        for _ in range(reader.number(CLOCK_MAX)):
+            first, length = reader.number(CLOCK_MAX), reader.number(CLOCK_MAX)
+            if first < end or not 0 < length <= CLOCK_MAX - first:
+                raise RemoteUpdateError(
+                    f"a deleted range of {writer:x}, {length} from {first}, is empty or out of order"
+                )
+            end = first + length
+            deletes.append((writer, first, length))
+    return deletes
+
+
+def _read_value(reader: _Reader, writer: int, clock: int) -> bytes | None:
     info = reader.byte()
     kind = info & 0x1F
-    if kind == _GC:
-        return [None] * reader.number(1 << 16)
     if info != kind | _HAS_KEY or kind not in (_DELETED, _ANY):
         raise RemoteUpdateError(f"an update holds a struct of kind {kind} (info {info:#04x}); segments have none such")
     if reader.byte() != 1 or reader.text() != ROOT:
@@ -156,10 +171,10 @@ def _read_struct(reader: _Reader, writer: int, clock: int) -> list[bytes | None]
     if kind == _DELETED:
         if reader.number(CLOCK_MAX) != 1:
             raise RemoteUpdateError(f"the deleted key {name} is longer than one item")
-        return [None]
+        return None
     if reader.byte() != 1 or reader.byte() != _ANY_BUFFER:
         raise RemoteUpdateError(f"the value of key {name} is not one byte string")
-    return [reader.take(reader.number(1 << 32))]
+    return reader.take(reader.number(1 << 32))
 
 
 class _Reader:
@@ -193,6 +208,17 @@ class _Reader:
         if value >= limit:
             raise RemoteUpdateError(f"an update holds the number {value}, beyond {limit}")
         return value
+
+    def new_writer(self, seen: set[int]) -> int:
+        writer = self.number(1 << WRITER_BITS)
+        if writer in seen:
+            raise RemoteUpdateError(f"client {writer:x} stands twice in a list of clients")
+        seen.add(writer)
+        return writer
+
+    def end(self) -> None:
+        if self.at != len(self.data):
+            raise RemoteUpdateError(f"an update has {len(self.data) - self.at} bytes left over")
 
     def text(self) -> str:
         size = self.number(1 << 12)

@@ -13,10 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from crdtgraph.ancestry import merge_bases
+from crdtgraph.contents import Contents
 from crdtgraph.ids import CommitId
-from crdtgraph.records import Value
+from crdtgraph.projection import Projection
+from crdtgraph.records import Commit, Value, ordered_changes
+from crdtgraph.state.replay import apply_changes, replay
 
-State = Mapping[str, Value]
+MERGE_AUTHOR = "crdtgraph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,9 @@ class MergeResult:
     merged: bool
 
 
-def merge_states(bases: Sequence[State], ours: State, theirs: State) -> tuple[dict[str, Value], list[PathConflict]]:
+def merge_states(
+    bases: Sequence[Mapping[str, Value]], ours: Mapping[str, Value], theirs: Mapping[str, Value]
+) -> tuple[dict[str, Value], list[PathConflict]]:
     """The changes that turn `ours` into the merge (None removes), and the conflicts, both ordered by path.
 
     O(paths in all states).
@@ -60,3 +66,33 @@ def merge_states(bases: Sequence[State], ours: State, theirs: State) -> tuple[di
         elif mine in before or other not in before:
             conflicts.append(PathConflict(path, before[0], mine, other))
     return changes, conflicts
+
+
+def merge_heads(
+    projection: Projection, contents: Contents, targets: tuple[CommitId, ...]
+) -> tuple[Commit, list[PathConflict]]:
+    """The commit that merges these heads, the first of them the base of its state, and the paths in conflict.
+
+    Author, time and message follow from the heads, so whoever merges them makes the same commit.
+    O(first-parent chains).
+    """
+    nodes = [projection.nodes[target] for target in targets]
+    first = replay(projection, contents, nodes[0])
+    merged = dict(first)
+    conflicts: list[PathConflict] = []
+    for place, node in enumerate(nodes[1:], 1):
+        base_nodes = merge_bases(projection.dag, nodes[:place], [node])
+        bases = [replay(projection, contents, base) for base in sorted(base_nodes, key=projection.rank)]
+        changes, found = merge_states(bases, merged, replay(projection, contents, node))
+        conflicts += found
+        apply_changes(merged, changes.items())
+    paths = first.keys() | merged.keys()
+    changed = {path: merged.get(path) for path in paths if merged.get(path) != first.get(path)}
+    commit = Commit(
+        targets,
+        MERGE_AUTHOR,
+        max(projection.times[node] for node in nodes),
+        "Merge " + ", ".join(target.hex()[:12] for target in targets),
+        ordered_changes(changed),
+    )
+    return commit, conflicts

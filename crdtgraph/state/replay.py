@@ -6,6 +6,8 @@ first parents, later ones over earlier ones.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from crdtgraph.contents import Contents
 from crdtgraph.projection import Projection
 from crdtgraph.records import Value
@@ -23,9 +25,14 @@ def replay(projection: Projection, contents: Contents, node: int) -> State:
         at = projection.dag.first_parent(at)
     state: State = {}
     for changes in contents.changes(projection.locations[node] for node in reversed(chain)):
-        for path, value in changes:
-            if value is None:
-                state.pop(path, None)
-            else:
-                state[path] = value
+        apply_changes(state, changes)
     return state
+
+
+def apply_changes(state: State, changes: Iterable[tuple[str, Value]]) -> None:
+    """Change a state in place."""
+    for path, value in changes:
+        if value is None:
+            state.pop(path, None)
+        else:
+            state[path] = value
