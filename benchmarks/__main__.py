@@ -1,0 +1,69 @@
+"""`python -m benchmarks NAME [--json] [--quick]`: run one benchmark, or all of them.
+
+Exits 0 whether or not the bars hold: a benchmark reports, it does not judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.report import Report
+
+NAMES = {
+    "commit": "one commit against the floor: encode, hash, networkx",
+    "sync": "a fresh node fetches a whole history, against git clone",
+    "catchup": "300 new commits reach a peer, against git fetch",
+    "traverse": "merge bases, against libgit2 and git's recorded answers",
+    "reopen": "open a store after SIGKILL",
+}
+
+
+def main() -> None:
+    """Parse the command line, run, print."""
+    lines = [f"  {name:10} {text}" for name, text in NAMES.items()]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure crdtgraph side by side with its peers.",
+        epilog="benchmarks:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", choices=[*NAMES, "all"], metavar="NAME", help="one of those below, or all")
+    parser.add_argument("--json", action="store_true", help="print one JSON object (one a line for all)")
+    parser.add_argument("--quick", action="store_true", help="small inputs: shows that it runs, not how fast")
+    options = parser.parse_args()
+    for name in NAMES if options.name == "all" else [options.name]:
+        report: Report = import_module(f"benchmarks.{name}").run(quick=options.quick)
+        if options.json:
+            print(report.to_json(), flush=True)
+        else:
+            show(report)
+
+
+def show(report: Report) -> None:
+    """Print a report as two tables."""
+    console = Console()
+    parameters = ", ".join(f"{name}={value}" for name, value in report.parameters.items())
+    console.print(f"[bold]{report.name}[/]  {parameters}", highlight=False)
+    columns = list(dict.fromkeys(column for row in report.results.values() for column in row))
+    results = Table(box=None, header_style="dim")
+    results.add_column("")
+    for column in columns:
+        results.add_column(column, justify="right")
+    for name, row in report.results.items():
+        results.add_row(name, *(str(row.get(column, "")) for column in columns))
+    console.print(results)
+    bars = Table(box=None, header_style="dim")
+    for column in ("figure", "value", "unit", "bar", "holds"):
+        bars.add_column(column, justify="right" if column == "value" else "left")
+    for bar in report.bars:
+        bars.add_row(bar.figure, str(bar.value), bar.unit, bar.bar, "[green]yes[/]" if bar.holds else "[red]no[/]")
+    console.print(bars)
+    console.print()
+
+
+if __name__ == "__main__":
+    main()
