@@ -1,56 +1,94 @@
-"""A node in a process of its own, for benchmarks that talk to one over TCP."""
+"""A node in a process of its own, for benchmarks that talk to one over TCP: `python -m benchmarks.cluster STORE`.
+
+It prints its address and digest, and after each line on its input that asks for COUNT commits adds that many to the
+first head and prints when it began (a monotonic clock that processes share) and the digest it has then.
+"""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+import trio
+
 import crdtgraph
-from benchmarks.history import History
+import sync
+from crdtgraph import Commit
+from crdtgraph.gitbridge import GraphTarget, import_git
 
 
-@dataclass(frozen=True, slots=True)
 class Remote:
-    """A running node: where it listens and where its control socket is."""
+    """The other process: its node's `address` and the `digest` of its graph at the start."""
 
-    address: str
-    control: Path
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address, digest = self._answer()
+        self.digest = bytes.fromhex(digest)
 
+    def extend(self, count: int) -> None:
+        """Ask for that many commits; see `extended`."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{count}\n")
+        self._process.stdin.flush()
 
-def fill(store: Path, history: History) -> bytes:
-    """Write a history into a new store; its digest."""
-    with crdtgraph.open(str(store)) as graph:
-        graph.commit_many(history.commits())
-        graph.flush()
-        return graph.digest()
+    def extended(self) -> tuple[float, bytes]:
+        """When it began to write them, in seconds, and its digest afterwards."""
+        began, digest = self._answer()
+        return float(began), bytes.fromhex(digest)
+
+    def _answer(self) -> list[str]:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().split()
 
 
 @contextmanager
-def serving(store: Path, *, peers: tuple[str, ...] = ()) -> Iterator[Remote]:
-    """Run `crdtgraph serve` on a store until the block ends."""
-    control = store.with_suffix(".sock")
-    command = [sys.executable, "-m", "cli", "--store", str(store), "serve", "--listen", "127.0.0.1:0"]
-    command += ["--control", str(control), *(word for peer in peers for word in ("--peer", peer))]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "ready" in line:
-                break
-        else:
-            raise RuntimeError(f"the node did not start: {' '.join(command)}")
-        yield Remote(_address(control), control)
-    finally:
-        process.terminate()
-        process.communicate()
+def serving(store: Path) -> Iterator[Remote]:
+    """Run a node on a store until the block ends."""
+    command = [sys.executable, "-m", "benchmarks.cluster", str(store)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Remote(process)
+        finally:
+            process.kill()
 
 
-def _address(control: Path) -> str:
-    command = [sys.executable, "-m", "cli", "--node", str(control), "-o", "json", "status"]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return str(found["listen"][0])
+def fill(store: Path, repository: Path) -> None:
+    """Import a git repository into a new store."""
+    with crdtgraph.open(str(store)) as graph:
+        import_git(repository, GraphTarget(graph))
+
+
+async def agree(graph: crdtgraph.Graph, digest: bytes) -> float:
+    """Wait until the graph has that digest; when that was, on the clock of `extended`."""
+    while graph.digest() != digest:
+        await trio.sleep(0.001)  # noqa: ASYNC110 - what changes is in another task's hands, and polling is 1 us
+    return time.monotonic()
+
+
+async def _serve(store: str) -> None:
+    with crdtgraph.open(store) as graph:
+        async with sync.Node(graph, listen=["127.0.0.1:0"]) as node:
+            print(node.addresses[0], graph.digest().hex(), flush=True)
+            while line := await trio.to_thread.run_sync(sys.stdin.readline):
+                began = time.monotonic()
+                _extend(graph, int(line))
+                print(began, graph.digest().hex(), flush=True)
+
+
+def _extend(graph: crdtgraph.Graph, count: int) -> None:
+    parent = graph.heads()[0]
+    commits = []
+    for number in range(count):
+        commit = Commit((parent,), "a0 <a0@example.invalid>", graph.now_us(), f"commit {number}")
+        parent = commit.id
+        commits.append(commit)
+    graph.commit_many(commits)
+    graph.flush()
+
+
+if __name__ == "__main__":
+    trio.run(_serve, sys.argv[1])

@@ -103,8 +103,21 @@ def receive_steps(plane: Plane, data: bytes) -> Generator[None, None, Received]:
     deleted = _receive_deletes(plane, update)
     if not news and not deleted:
         return Received((), None)
-    delta = make_delta(plane.name, Update(tuple(news), update.deletes if deleted else ()))
+    delta = make_delta(plane.name, Update(tuple(_without_holes(plane, news)), update.deletes if deleted else ()))
     return Received(tuple(item.key for item in news), delta)
+
+
+def _without_holes(plane: Plane, news: list[Item]) -> list[Item]:
+    # While this delta was taken in, step by step, another one may have brought segments from the middle of it. A delta
+    # for third parties has no gaps, so they go along, as they are here.
+    found: list[Item] = []
+    for item in news:
+        before = found[-1].key if found else item.key
+        if before.writer == item.key.writer:
+            between = (SegmentKey(before.writer, seq) for seq in range(before.seq + 1, item.key.seq))
+            found += [Item(key, plane.document.get(key)) for key in between]
+        found.append(item)
+    return found
 
 
 def _receive_deletes(plane: Plane, update: Update) -> bool:

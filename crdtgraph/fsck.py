@@ -1,8 +1,8 @@
 """Is this store what it says it is? Everything is checked again from the bytes.
 
 For every segment: the signature, the canonical form, the ids (they are not stored, so each commit is hashed again), and
-that the map key is the segment's own. For the plane: a projection folded from scratch has the digest that the
-incremental one has, and the document's own accounting is right.
+that the map key is the segment's own. For the plane: the index leads back to every commit, a projection folded from
+scratch has the digest that the incremental one has, and the document's own accounting is right.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def check(plane: Plane) -> Iterator[Finding]:
             if not all(commit in nodes or pending.holds(commit) for commit in segment.ids):
                 problem = f"segment {key.text} holds commits that are not in the index"
         yield Finding(plane.name, checked, total, commits, problem)
-    good += plane.stray_segments()
+    try:
+        good += plane.stray_segments()
+    except RemoteError as failure:
+        yield Finding(plane.name, total, total, commits, f"a segment kept beside the document: {failure}")
     scratch = fold_all(good)
     problem = ""
     if scratch.digest() != plane.projection.digest():
@@ -54,4 +57,18 @@ def check(plane: Plane) -> Iterator[Finding]:
         problem = f"a projection from scratch differs from the one in use in: {parts}"
     elif not plane.document.check_state_vector():
         problem = "the document's state vector is not the one that was kept"
+    problem = problem or _misplaced(plane)
     yield Finding(plane.name, total, total, commits, problem)
+
+
+def _misplaced(plane: Plane) -> str:
+    """The first commit that the index does not lead back to, or ""."""
+    ids, locations = plane.projection.ids, plane.projection.locations
+    for node in sorted(range(len(ids)), key=locations.__getitem__):
+        try:
+            found = plane.contents.get(locations[node]).id
+        except (RemoteError, CorruptError, IndexError) as failure:
+            return f"commit {ids[node].hex()} cannot be read: {failure}"
+        if found != ids[node]:
+            return f"the index has commit {found.hex()} where {ids[node].hex()} should be"
+    return ""

@@ -42,6 +42,8 @@ from crdtgraph.state import MergeResult, merge_heads
 from crdtgraph.store import Store, open_store
 
 META_VALUE_BYTES_MAX = 64 << 10
+REFS_AT_ONCE = 500
+"""Refs moved with one fsync: half of what a segment holds."""
 SMALL_SEGMENTS_MAX = 256
 """A node compacts when this many of its own segments could be joined."""
 
@@ -262,25 +264,34 @@ class Graph(Replica):
         Without `force` the commit must descend from the present targets (or the ref be new). `force` replaces all of
         them. `keep_others` moves only what the commit descends from and leaves the rest: a conflict for a merge.
         """
+        self.set_refs({name: target}, force=force, keep_others=keep_others)
+
+    def set_refs(self, targets: Mapping[str, CommitId], *, force: bool = False, keep_others: bool = False) -> None:
+        """Point many refs at commits as `set_ref` does, with one fsync for each 500.
+
+        Raises before anything is written if one of them is wrong.
+        """
         home = self._writable(LEDGER)
-        self._node(home, target)
-        check_name(name, "ref")
-        if force:
-            supersedes = tuple(sorted(assign.dot for assign in self.refs.live(name)))
-        else:
-            supersedes = self.refs.dominated_by(name, target)
-            targets = self.refs.targets(name)
-            if not keep_others and len({assign.dot for assign in self.refs.live(name)} - set(supersedes)):
-                raise _not_fast_forward(name, targets)
-        if self.refs.targets(name) != (target,):
-            self._assign_durably(home, REF_NAMESPACE, name, bytes(target), supersedes)
+        moves = []
+        for name, target in targets.items():
+            self._node(home, target)
+            check_name(name, "ref")
+            dots = {assign.dot for assign in self.refs.live(name)}
+            superseded = dots if force else set(self.refs.dominated_by(name, target))
+            if dots != superseded and not keep_others:
+                raise _not_fast_forward(name, self.refs.targets(name))
+            if self.refs.targets(name) != (target,):
+                moves.append((name, target, tuple(sorted(superseded))))
+        for start in range(0, len(moves), REFS_AT_ONCE):
+            batch = moves[start : start + REFS_AT_ONCE]
+            self._write_durably(home, [self._assign(REF_NAMESPACE, name, bytes(to), dots) for name, to, dots in batch])
 
     def delete_ref(self, name: str) -> None:
         """Remove a ref, durably; NotFoundError when there is none. A concurrent move of it elsewhere survives."""
         home = self._writable(LEDGER)
         self.refs.require(name)
         supersedes = tuple(sorted(assign.dot for assign in self.refs.live(name)))
-        self._assign_durably(home, REF_NAMESPACE, name, None, supersedes)
+        self._write_durably(home, [self._assign(REF_NAMESPACE, name, None, supersedes)])
 
     def set_meta(self, key: str, value: bytes | None, *, commit: CommitId | None = None) -> None:
         """Set (or with None remove) metadata of the graph or of one commit; it changes no commit's id."""
@@ -405,11 +416,8 @@ class Graph(Replica):
         self._dots += 1
         return Assign(namespace, key, value, dot, supersedes, self._clock.tick())
 
-    def _assign_durably(
-        self, home: Plane, namespace: str, key: str, value: bytes | None, supersedes: tuple[Dot, ...]
-    ) -> None:
-        assign = self._assign(namespace, key, value, supersedes)
-        home.add_critical(None, None, [assign], assign.stamp, 0)
+    def _write_durably(self, home: Plane, assigns: list[Assign]) -> None:
+        home.add_critical(None, None, assigns, assigns[-1].stamp, 0)
 
 
 def _missing_parent(parent: object) -> LocalError:

@@ -35,26 +35,26 @@ WaitingRecord = PendingCommit | Assign | PendingCount | Discard
 
 
 class Pending:
-    """Waiting records by the commit that they wait for."""
+    """Waiting records by the commit that they wait for (`by_missing`, which only this class changes)."""
 
-    __slots__ = ("_by_missing", "_commits", "_counts")
+    __slots__ = ("_commits", "_counts", "by_missing")
 
     def __init__(self) -> None:
-        # Records by name, so that one that comes again (a compaction repeats them) waits once. Two equal counts are two.
-        self._by_missing: dict[CommitId, dict[object, WaitingRecord]] = {}
+        # Records by name, so that one that comes again (as in a compaction) waits once. Two equal counts are two.
+        self.by_missing: dict[CommitId, dict[object, WaitingRecord]] = {}
         self._commits: dict[CommitId, CommitId] = {}
         self._counts = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_missing.values()))
+        return sum(map(len, self.by_missing.values()))
 
     def __bool__(self) -> bool:
-        return bool(self._by_missing)
+        return bool(self.by_missing)
 
     def __iter__(self) -> Iterator[tuple[WaitingRecord, CommitId]]:
         """Every waiting record with what it waits for, ordered by the latter."""
-        for missing in sorted(self._by_missing):
-            for record in self._by_missing[missing].values():
+        for missing in sorted(self.by_missing):
+            for record in self.by_missing[missing].values():
                 yield record, missing
 
     def holds(self, commit: CommitId) -> bool:
@@ -62,7 +62,7 @@ class Pending:
         return commit in self._commits
 
     def wait(self, missing: CommitId, record: WaitingRecord) -> None:
-        """Let `record` wait for `missing`; a commit that waits already takes the new location and waits on as it did."""
+        """Let `record` wait for `missing`; a commit that waits already takes the new location and keeps its list."""
         name: object = record
         if isinstance(record, PendingCommit):
             name = record.id
@@ -70,11 +70,11 @@ class Pending:
         elif isinstance(record, PendingCount):
             self._counts += 1
             name = self._counts
-        self._by_missing.setdefault(missing, {})[name] = record
+        self.by_missing.setdefault(missing, {})[name] = record
 
     def release(self, arrived: CommitId) -> list[WaitingRecord]:
         """Take out what waited for a commit that is visible now."""
-        records = list(self._by_missing.pop(arrived, {}).values())
+        records = list(self.by_missing.pop(arrived, {}).values())
         for record in records:
             if isinstance(record, PendingCommit):
                 del self._commits[record.id]
@@ -82,13 +82,13 @@ class Pending:
 
     def drop_counts(self, segment: SegmentKey) -> None:
         """Forget the counts of a segment that was superseded. O(waiting records)."""
-        for missing, records in list(self._by_missing.items()):
+        for missing, records in list(self.by_missing.items()):
             kept = {
                 name: record
                 for name, record in records.items()
                 if not (isinstance(record, PendingCount) and record.segment == segment)
             }
             if kept:
-                self._by_missing[missing] = kept
+                self.by_missing[missing] = kept
             else:
-                del self._by_missing[missing]
+                del self.by_missing[missing]

@@ -94,7 +94,10 @@ class Plane:
             self._load_update(f"log entry {number}", value)
             self._log_number = number + 1
         for _, value in self.store.scan(Keyspace.STRAYS, prefix):
-            self._add_stray(self._unpack_stored(value), value)
+            try:
+                self._add_stray(self._unpack_stored(value), value)
+            except RemoteError as failure:
+                raise self._unreadable("an adopted segment", failure) from failure
         return self._own_stamp_max
 
     # Writing our own records
@@ -273,7 +276,8 @@ class Plane:
     def segment_bytes(self, key: SegmentKey) -> list[bytes]:
         """The bytes held under a key: one, or several after a forgery or a cloned process, or none."""
         held = self.document.get(key)
-        strays = [data for (other, _), data in self._strays.items() if other == key]
+        # What an exchange brought after it was adopted is both, and still one segment.
+        strays = [data for (other, _), data in self._strays.items() if other == key and data != held]
         return ([] if held is None else [held]) + strays
 
     def segment_digests(self) -> dict[str, bytes]:
@@ -301,12 +305,15 @@ class Plane:
     def _load_update(self, where: str, data: bytes) -> None:
         try:
             update = decode_update(data)
-            self._integrate(update, [self._unpack_stored(item.value) for item in update.items if item.value is not None])
+            self._integrate(update, [self._unpack_stored(i.value) for i in update.items if i.value is not None])
         except RemoteError as failure:
-            raise CorruptError(
-                f"{where} of plane {self.name!r} in {self.store.url} cannot be read: {failure}",
-                hint="restore the store from a backup, or create it anew and let it fetch from its peers",
-            ) from failure
+            raise self._unreadable(where, failure) from failure
+
+    def _unreadable(self, where: str, failure: RemoteError) -> CorruptError:
+        return CorruptError(
+            f"{where} of plane {self.name!r} in {self.store.url} cannot be read: {failure}",
+            hint="restore the store from a backup, or create it anew and let it fetch from its peers",
+        )
 
     def _new_buffer(self) -> Buffer:
         records = Records()

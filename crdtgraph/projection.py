@@ -95,7 +95,7 @@ class Projection:
         """
         key = segment.key
         seen = self._folded.setdefault(key, set())
-        if key in self.superseded or segment.digest in seen:
+        if segment.digest in seen:
             return False
         seen.add(segment.digest)
         for old in segment.supersedes:
@@ -104,6 +104,8 @@ class Projection:
                     for earlier in load(old):
                         self._retract(earlier)
                 self.superseded.add(old)
+        if key in self.superseded:
+            return False
         compaction = bool(segment.supersedes)
         add_commit, nodes, locations = self.add_commit, self.nodes, self.locations
         for commit, parents, time in zip(segment.ids, segment.parents, segment.times, strict=True):
@@ -139,7 +141,7 @@ class Projection:
                 return True
             parent_nodes.append(node)
         self._show(commit, parent_nodes, time, location)
-        if self.pending:
+        if self.pending.by_missing:
             self._release(commit)
         return True
 

@@ -56,6 +56,9 @@ ONE_PARENT = b"\x87\x01\x81\x58\x20"
 CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f]")
 """No name holds one: names are shown on terminals and stand one on a line."""
 
+_ID_HEAD = b"\x58\x20"
+_PARENTS_HEADS = [b"\x87\x01" + head(4, count) + _ID_HEAD for count in range(24)]
+
 REF_NAMESPACE = "ref"
 META_NAMESPACE = "meta"
 
@@ -163,7 +166,10 @@ def commit_bytes(
 
 def parents_bytes(parents: tuple[CommitId, ...]) -> bytes:
     """The canonical bytes of a commit up to and including its parents."""
-    return b"\x87\x01" + head(4, len(parents)) + b"".join([b"\x58\x20" + parent for parent in parents])
+    count = len(parents)
+    if 0 < count < 24:
+        return _PARENTS_HEADS[count] + _ID_HEAD.join(parents)
+    return b"\x87\x01" + head(4, count) + b"".join([_ID_HEAD + parent for parent in parents])
 
 
 def changes_bytes(changes: tuple[tuple[str, Value], ...]) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from crdtgraph.canonical import encode
+from crdtgraph.canonical import NULL, blob, integer, repeated_text, text
 from crdtgraph.ids import Dot
 from crdtgraph.records import Assign
 
@@ -80,5 +80,16 @@ def _flat(live: Mapping[Dot, Mapping[tuple[bytes | None, int], Assign]]) -> Iter
 
 def _term(assign: Assign) -> int:
     # The stamp is in it because readers of metadata pick the latest.
-    item = encode([assign.namespace, assign.key, assign.value, list(assign.dot), assign.stamp])
+    item = b"".join(
+        (
+            b"\x85",
+            repeated_text(assign.namespace),
+            text(assign.key),
+            NULL if assign.value is None else blob(assign.value),
+            b"\x82",
+            integer(assign.dot.writer),
+            integer(assign.dot.counter),
+            integer(assign.stamp),
+        )
+    )
     return int.from_bytes(hashlib.sha256(_TAG + item).digest(), "big")

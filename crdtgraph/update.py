@@ -26,6 +26,7 @@ ROOT = "segments"
 CLIENTS_MAX = 1 << 20
 """Incarnations that may have written to one plane."""
 CLOCK_MAX = 1 << 32
+"""Clocks and the sums of a clock and a length stay below it: yrs adds them in 32 bits, and they wrap around."""
 
 _DELETED, _ANY = 1, 8
 _HAS_KEY = 0x20
@@ -92,7 +93,7 @@ def decode_update(data: bytes) -> Update:
         structs = reader.number(CLOCK_MAX)
         writer = reader.new_writer(writers)
         clock = reader.number(CLOCK_MAX)
-        if clock + structs > CLOCK_MAX:
+        if clock + structs >= CLOCK_MAX:
             raise RemoteUpdateError(f"client {writer:x} has {structs} structs from clock {clock}: beyond {CLOCK_MAX}")
         items += [
             Item(SegmentKey(writer, seq), _read_value(reader, writer, seq)) for seq in range(clock, clock + structs)
@@ -149,7 +150,7 @@ def _read_deletes(reader: _Reader) -> list[tuple[int, int, int]]:
         end = 0
         for _ in range(reader.number(CLOCK_MAX)):
             first, length = reader.number(CLOCK_MAX), reader.number(CLOCK_MAX)
-            if first < end or not 0 < length <= CLOCK_MAX - first:
+            if first < end or not 0 < length < CLOCK_MAX - first:
                 raise RemoteUpdateError(
                     f"a deleted range of {writer:x}, {length} from {first}, is empty or out of order"
                 )

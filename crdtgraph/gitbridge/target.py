@@ -42,10 +42,9 @@ class GraphTarget:
 
     def set_refs(self, moves: Sequence[RefMove]) -> None:
         """See `ImportTarget`."""
-        for move in moves:
-            self.graph.set_ref(
-                move.name, move.target, force=not move.keep_others, keep_others=move.keep_others
-            )
+        for keep in (False, True):
+            targets = {move.name: move.target for move in moves if move.keep_others == keep}
+            self.graph.set_refs(targets, force=not keep, keep_others=keep)
 
     def flush(self) -> None:
         """See `ImportTarget`."""

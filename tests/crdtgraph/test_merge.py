@@ -100,7 +100,7 @@ def test_swapping_the_sides_swaps_a_conflict_and_nothing_else(
 
 
 def test_paths_are_merged_one_by_one(graph: Graph) -> None:
-    root = child(graph, [], {name: b"0" for name in ("both", "gone", "left", "right", "same", "still")})
+    root = child(graph, [], dict.fromkeys(("both", "gone", "left", "right", "same", "still"), b"0"))
     left = graph.commit(
         parents=[root], time=9, changes={"both": b"1", "left": b"1", "same": b"x", "gone": None, "new/l": b"l"}
     )
@@ -210,7 +210,7 @@ def test_a_merge_has_no_author_and_no_clock_of_its_own() -> None:
             root = graph.commit(author="a", time=0, changes={f"p{number}": b"0" for number in range(50)})
             heads = [
                 graph.commit(
-                    parents=[root], author="a", time=number, changes={f"p{place}": b"%d" % number for place in range(50)}
+                    parents=[root], author="a", time=number, changes={f"p{n}": b"%d" % number for n in range(50)}
                 )
                 for number in range(1, 6)
             ]
