@@ -1,0 +1,1 @@
+"""`make demo`: three real nodes import a history, split, go on writing, heal and agree."""
