@@ -64,8 +64,8 @@ def fill(store: Path, repository: Path) -> None:
 
 async def agree(graph: crdtgraph.Graph, digest: bytes) -> float:
     """Wait until the graph has that digest; when that was, on the clock of `extended`."""
-    while graph.digest() != digest:
-        await trio.sleep(0.001)  # noqa: ASYNC110 - what changes is in another task's hands, and polling is 1 us
+    while graph.digest() != digest:  # noqa: ASYNC110 - another task changes it, and looking costs 1 us
+        await trio.sleep(0.001)
     return time.monotonic()
 
 

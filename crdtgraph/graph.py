@@ -290,7 +290,7 @@ class Graph(Replica):
         """Remove a ref, durably; NotFoundError when there is none. A concurrent move of it elsewhere survives."""
         home = self._writable(LEDGER)
         self.refs.require(name)
-        supersedes = tuple(sorted(assign.dot for assign in self.refs.live(name)))
+        supersedes = tuple(sorted({assign.dot for assign in self.refs.live(name)}))
         self._write_durably(home, [self._assign(REF_NAMESPACE, name, None, supersedes)])
 
     def set_meta(self, key: str, value: bytes | None, *, commit: CommitId | None = None) -> None:
@@ -305,7 +305,7 @@ class Graph(Replica):
         if commit is not None:
             self._node(home, commit)
         namespace = meta_namespace(commit)
-        supersedes = tuple(sorted(assign.dot for assign in home.projection.registers.live(namespace, key)))
+        supersedes = tuple(sorted({assign.dot for assign in home.projection.registers.live(namespace, key)}))
         assign = self._assign(namespace, key, value, supersedes)
         home.add(assign, assign.stamp)
 

@@ -218,8 +218,10 @@ class Segment:
                 raise RemoteSegmentError(f"a column of commits holds something else than {kind.__name__}")
         if any(len(external) != COMMIT_ID_BYTES for external in externals) or len(set(externals)) != len(externals):
             raise RemoteSegmentError("an external parent is no commit id or stands twice")
-        if size and not 0 <= min(numbers) <= max(numbers) < len(authors):
-            raise RemoteSegmentError("an author number points at no author")
+        if list(dict.fromkeys(numbers)) != list(range(len(authors))) or len(set(authors)) != len(authors):
+            raise RemoteSegmentError("the authors are not listed once each, in the order of their first commits")
+        if [-1 - link for link in dict.fromkeys(links) if link < 0] != list(range(len(externals))):
+            raise RemoteSegmentError("the external parents are not listed in the order of their first children")
         if size and not 0 <= min(counts) <= max(counts) <= PARENTS_MAX:
             raise RemoteSegmentError(f"a commit has more than {PARENTS_MAX} parents")
         if sum(counts) != len(links):
@@ -264,9 +266,7 @@ class Segment:
             all_parents.append(parents)
 
 
-def pack(
-    records: Records, *, plane: str, identity: Identity, seq: int, supersedes: Sequence[int] = ()
-) -> bytes:
+def pack(records: Records, *, plane: str, identity: Identity, seq: int, supersedes: Sequence[int] = ()) -> bytes:
     """The signed bytes of a segment with these records, `supersedes` being earlier seqs of the same writer.
 
     About 1 us a record plus 0.2 ms. The caller keeps to the limits (see `fits`).

@@ -121,12 +121,15 @@ def tell(cluster: Cluster, claims: Claims, repository: Path) -> None:
 
 
 def _commits_in_git(repository: Path) -> int:
-    command = ["git", "-C", str(repository), "rev-list", "--count", "--all", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    git = ["git", "-C", str(repository)]
+    # HEAD may be detached from every branch, or name a branch that is not born yet.
+    head = subprocess.run([*git, "rev-parse", "--quiet", "--verify", "HEAD"], capture_output=True, check=False)
+    revisions = ["--all", "HEAD"] if head.returncode == 0 else ["--all"]
+    done = subprocess.run([*git, "rev-list", "--count", *revisions], capture_output=True, text=True, check=False)
     if done.returncode:
         raise LocalError(
             f"{repository} is no git repository with commits: {done.stderr.strip()}",
-            hint="name one: make demo REPO=/path/to/a/git/repository",
+            hint="name another: make demo REPO=/path/to/a/git/repository",
         )
     return int(done.stdout)
 

@@ -243,8 +243,18 @@ def test_a_delta_that_deletes_billions_is_refused_at_once(plane):
 
 
 def test_a_segment_that_no_other_supersedes_cannot_be_deleted(plane):
-    refused(plane, Update((), ((W, 1, 1),)).encode(), match="supersedes")
-    refused(plane, Update((), ((W, 0, 3),)).encode(), match="supersedes")
+    before = contents(plane.document), plane.document.digest()
+    for run in ((W, 1, 1), (W, 0, 3)):
+        assert receive(plane, Update((), (run,)).encode()).delta is None
+        assert (contents(plane.document), plane.document.digest()) == before
+
+
+def test_of_a_deletion_only_what_is_superseded_is_applied_and_relayed(plane):
+    receive(plane, Update((Item(SegmentKey(W, 3), segment(3, supersedes=(0, 1))),)).encode())
+    delta = receive(plane, Update((), ((W, 0, 3),)).encode()).delta
+    assert delta is not None
+    assert decode_update(delta.update).deletes == ((W, 0, 2),)
+    assert [key.seq for key in plane.document.segment_keys()] == [2, 3]
 
 
 def test_a_deletion_named_twice_cannot_corrupt_the_digest(plane):

@@ -523,10 +523,6 @@ FORGERIES: dict[str, tuple[Callable[[Graph], bytes], type[RemoteError]]] = {
         lambda graph: item(*forged_segment(graph._planes[PLANE].identity, seq=2)), RemoteUpdateError,
     ),
     "our own number, deleted": (lambda graph: item(SegmentKey(graph.writer, 2), None), RemoteUpdateError),
-    "a deletion of what nobody superseded": (
-        lambda graph: Update((), ((graph.writer, 0, 1),)).encode(), RemoteUpdateError,
-    ),
-    "a deletion of a part": (lambda graph: Update((), ((graph.writer, 0, 2),)).encode(), RemoteUpdateError),
     "a deletion of what is not here": (lambda graph: Update((), ((graph.writer, 0, 9),)).encode(), RemoteGapError),
     "a deletion beyond all": (lambda graph: Update((), ((9, 0, (1 << 32) - 1),)).encode(), RemoteError),
 }  # fmt: skip

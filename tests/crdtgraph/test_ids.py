@@ -50,6 +50,12 @@ def test_each_incarnation_and_each_key_writes_under_its_own_number():
     assert all(0 <= number < 1 << 53 for number in numbers)
 
 
+@pytest.mark.parametrize("wanted", range(3))
+def test_a_short_id_differs_from_its_neighbours_on_either_side(wanted):
+    found = [CommitId(bytes([7] * 10 + [n]) + bytes(21)) for n in (0x10, 0x11, 0x20)]
+    assert unique_prefix(found, found[wanted]) == found[wanted].hex()[: (22, 22, 21)[wanted]]
+
+
 @given(st.lists(ids, min_size=1, max_size=12, unique=True), st.data(), st.integers(1, 64))
 def test_a_short_id_is_the_shortest_prefix_that_nobody_else_has(found, data, digits_min):
     wanted = data.draw(st.sampled_from(found))

@@ -448,7 +448,7 @@ HUGE = (INT64_MAX, INT64_MIN, (1 << 64) - 1, -(1 << 64))
 def test_a_parent_link_that_points_nowhere_is_refused(link):
     links = PAYLOAD[0][LINKS]
     for at in range(len(links)):
-        refused(with_column(LINKS, [*links[:at], link, *links[at + 1 :]]), "nowhere")
+        refused(with_column(LINKS, [*links[:at], link, *links[at + 1 :]]), "nowhere|external parents")
 
 
 def test_a_commit_cannot_be_its_own_parent_or_that_of_an_earlier_one():
@@ -479,6 +479,15 @@ def test_a_count_or_a_number_out_of_bounds_is_refused(column, number):
 def test_counts_below_zero_do_not_make_up_for_others(column, values):
     assert sum(values) == sum(PAYLOAD[0][column])
     refused(with_column(column, values))
+
+
+def test_a_parent_count_below_zero_does_not_let_two_commits_share_a_link():
+    parents = (OUTSIDE[0], OUTSIDE[1])
+    commits = [Commit(parents, "a", 0, ""), Commit((), "a", 1, ""), Commit((), "a", 2, "")]
+    payload = payload_of(records_of(commits))
+    assert payload[0][PARENT_COUNTS] == [2, 0, 0]
+    payload[0][PARENT_COUNTS] = [2, -1, 1]
+    refused(craft(payload))
 
 
 def test_a_commit_of_too_many_parents_is_refused():
