@@ -19,14 +19,16 @@ from crdtgraph.errors import (
 )
 from crdtgraph.exchange import Delta, Received, RemoteGapError
 from crdtgraph.fsck import Finding
-from crdtgraph.graph import Graph, Status, open
+from crdtgraph.graph import Graph
 from crdtgraph.host import SYSTEM, Host
 from crdtgraph.ids import CommitId, ReplicaId
+from crdtgraph.opening import open
 from crdtgraph.planes import LEDGER
 from crdtgraph.reader import Waiting
 from crdtgraph.records import Commit, Reference, Value
 from crdtgraph.refs import Ref
 from crdtgraph.state import MergeResult, PathConflict
+from crdtgraph.status import Status
 
 __all__ = [
     "LEDGER",

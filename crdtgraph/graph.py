@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 
 from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, record_size
 from crdtgraph.clock import HybridClock
 from crdtgraph.errors import LocalError
 from crdtgraph.fsck import Finding, check
-from crdtgraph.host import SYSTEM, Host
+from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, Dot, SegmentKey
-from crdtgraph.opening import identify
 from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane, PlanePolicy
 from crdtgraph.reader import meta_namespace, show_id
 from crdtgraph.records import (
@@ -39,7 +37,8 @@ from crdtgraph.replica import Replica
 from crdtgraph.segment import RECORDS_MAX
 from crdtgraph.signing import Identity
 from crdtgraph.state import MergeResult, merge_heads
-from crdtgraph.store import Store, open_store
+from crdtgraph.status import Status, summarise
+from crdtgraph.store import Store
 
 META_VALUE_BYTES_MAX = 64 << 10
 REFS_AT_ONCE = 500
@@ -51,37 +50,18 @@ Written = Mapping[str, list[SegmentKey]]
 """Segments by plane that were written and may not be on disk yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How one replica is doing. Counts are of the ledger."""
-
-    replica: str
-    cluster: str
-    url: str
-    writer: str
-    commits: int
-    live: int
-    pending: int
-    heads: int
-    refs: int
-    conflicted_refs: int
-    segments: int
-    buffered: int
-    digest: str
-
-
 class Graph(Replica):
     """One open replica. Made by `crdtgraph.open`; a context manager that flushes and closes at the end.
 
     One thread at a time uses a graph; `store.sync` alone may run beside.
     """
 
-    def __init__(self, store: Store, *, cluster: str | None, author: str | None, host: Host) -> None:
+    def __init__(self, store: Store, *, seed: bytes, cluster: str, author: str | None, host: Host) -> None:
         super().__init__()
         self.store = store
         self.host = host
         self._clock = HybridClock(host.now_us)
-        seed, self.cluster = identify(store, cluster, host)
+        self.cluster = cluster
         self._identity = Identity(seed, host.random_bytes(INCARNATION_BYTES))
         self.replica_id = self._identity.replica_id
         self.writer = self._identity.writer
@@ -222,7 +202,7 @@ class Graph(Replica):
             if commit_id not in nodes:
                 home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
             return commit_id
-        assigns = [] if ref is None else [self._fast_forward(home, ref, commit, commit_id)]
+        assigns = [] if ref is None else [self._move_ref(ref, commit_id, commit.parents)]
         if durability is Durability.NORMAL and len(data) <= LARGE_COMMIT_BYTES:
             home.make_room(2, commit_size(commit, len(data)) + record_size(assigns[0]))
             if commit_id not in nodes:
@@ -277,9 +257,9 @@ class Graph(Replica):
             self._node(home, target)
             check_name(name, "ref")
             dots = {assign.dot for assign in self.refs.live(name)}
-            superseded = dots if force else set(self.refs.dominated_by(name, target))
+            superseded = dots if force else set(self.refs.dominated_by(name, target, self.parents(target)))
             if dots != superseded and not keep_others:
-                raise _not_fast_forward(name, self.refs.targets(name))
+                raise self.refs.not_fast_forward(name)
             if self.refs.targets(name) != (target,):
                 moves.append((name, target, tuple(sorted(superseded))))
         for start in range(0, len(moves), REFS_AT_ONCE):
@@ -337,7 +317,7 @@ class Graph(Replica):
         if commit is not None:
             home = self._writable(LEDGER)
             data = encode_commit(commit)
-            assign = self._fast_forward(home, name, commit, result.commit)
+            assign = self._move_ref(name, result.commit, commit.parents)
             known = result.commit in home.projection
             home.add_critical(
                 None if known else result.commit, None if known else commit, [assign], assign.stamp, len(data)
@@ -352,24 +332,7 @@ class Graph(Replica):
 
     def status(self) -> Status:
         """A summary of this replica. O(heads + refs)."""
-        home = self._plane(LEDGER)
-        projection = home.projection
-        refs = self.refs
-        return Status(
-            replica=self.replica_id.hex(),
-            cluster=self.cluster,
-            url=self.url,
-            writer=f"{self.writer:x}",
-            commits=len(projection),
-            live=projection.live_count(),
-            pending=len(projection.pending),
-            heads=len(projection.dag.heads()),
-            refs=len(refs),
-            conflicted_refs=sum(ref.conflicted for ref in refs.values()),
-            segments=len(home.document),
-            buffered=len(home.buffer),
-            digest=projection.digest().hex(),
-        )
+        return summarise(self._plane(LEDGER), self.cluster)
 
     def fsck(self) -> Iterator[Finding]:
         """Check everything; yields progress and findings, see `crdtgraph.fsck`. Writes the buffer first."""
@@ -394,22 +357,9 @@ class Graph(Replica):
         commit, conflicts = merge_heads(home.projection, home.contents, targets)
         return commit, MergeResult(commit.id, targets, tuple(conflicts), merged=True)
 
-    def _fast_forward(self, home: Plane, ref: str, commit: Commit, commit_id: CommitId) -> Assign:
-        check_name(ref, "ref")
-        projection = home.projection
-        parents = [projection.nodes[parent] for parent in commit.parents]
-        superseded = set()
-        live = self.refs.live(ref)
-        for assign in live:
-            node = None if assign.value is None else projection.nodes[CommitId(assign.value)]
-            below = node is None or assign.value == commit_id
-            if below or any(projection.is_ancestor_node(node or 0, parent) for parent in parents):
-                superseded.add(assign.dot)
-        if any(assign.value is not None for assign in live) and not any(
-            assign.value is not None and assign.dot in superseded for assign in live
-        ):
-            raise _not_fast_forward(ref, self.refs.targets(ref))
-        return self._assign(REF_NAMESPACE, ref, commit_id, tuple(sorted(superseded)))
+    def _move_ref(self, name: str, target: CommitId, parents: tuple[CommitId, ...]) -> Assign:
+        check_name(name, "ref")
+        return self._assign(REF_NAMESPACE, name, target, self.refs.fast_forward(name, target, parents))
 
     def _assign(self, namespace: str, key: str, value: bytes | None, supersedes: tuple[Dot, ...]) -> Assign:
         dot = Dot(self.writer, self._dots)
@@ -425,41 +375,3 @@ def _missing_parent(parent: object) -> LocalError:
         f"parent {show_id(parent)} is not in the graph",
         hint="commit or import it first; an id is 32 bytes, graph.resolve() turns text into one",
     )
-
-
-def _not_fast_forward(name: str, targets: tuple[CommitId, ...]) -> LocalError:
-    at = ", ".join(target.hex()[:12] for target in targets) or "deleted by someone else"
-    return LocalError(
-        f"ref {name!r} is at {at}, which the new target does not descend from",
-        hint="build on it (parents=[...]), or move the ref with set_ref(..., force=True)",
-    )
-
-def open(
-    url: str,
-    *,
-    create: bool = True,
-    read_only: bool = False,
-    cluster: str | None = None,
-    author: str | None = None,
-    host: Host = SYSTEM,
-) -> Graph:
-    """Open a graph, about 5 us a commit.
-
-    Args:
-        url: `rocksdb:PATH` or just a path, `memory:` for one that is gone at the end.
-        create: make a new store where there is none.
-        read_only: see the state as of now, also while another process has it open for writing.
-        cluster: the name that replicas which exchange must share. Fixed at creation; "default" by default.
-        author: the author of commits that name none; by default the first 8 digits of the replica's id.
-        host: where time and randomness come from.
-
-    Raises:
-        NotAStoreError, StoreLockedError, StoreCorruptError, StoreVersionError, StoreError: see `crdtgraph.store`.
-        LocalError: the store belongs to another cluster.
-    """
-    store = open_store(url, create=create, read_only=read_only)
-    try:
-        return Graph(store, cluster=cluster, author=author, host=host)
-    except BaseException:
-        store.close()
-        raise

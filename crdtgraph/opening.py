@@ -1,19 +1,57 @@
-"""Which replica lives in a store: its key and its cluster, made at the first opening and fixed from then on."""
+"""Opening a graph, and which replica lives in a store: its key and its cluster are made once and fixed from then on."""
 
 from __future__ import annotations
 
 from crdtgraph.errors import CorruptError, LocalError
-from crdtgraph.host import Host
+from crdtgraph.graph import Graph
+from crdtgraph.host import SYSTEM, Host
 from crdtgraph.records import check_name
 from crdtgraph.signing import SEED_BYTES
-from crdtgraph.store import Batch, Keyspace, Store
+from crdtgraph.store import Batch, Keyspace, Store, open_store
 
 DEFAULT_CLUSTER = "default"
 
 _SEED_KEY, _CLUSTER_KEY = b"replica-seed", b"cluster"
 
 
-def identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str]:
+def open(
+    url: str,
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    cluster: str | None = None,
+    author: str | None = None,
+    host: Host = SYSTEM,
+) -> Graph:
+    """Open a graph, about 5 us a commit.
+
+    Args:
+        url: `rocksdb:PATH` or just a path, `memory:` for one that is gone at the end.
+        create: make a new store where there is none.
+        read_only: see the state as of now, also while another process has it open for writing.
+        cluster: the name that replicas which exchange must share. Fixed at creation; "default" by default.
+        author: the author of commits that name none; by default the first 8 digits of the replica's id.
+        host: where time and randomness come from.
+
+    Raises:
+        NotAStoreError, StoreLockedError, StoreCorruptError, StoreVersionError, StoreError: see `crdtgraph.store`.
+        LocalError: the store belongs to another cluster.
+    """
+    store = open_store(url, create=create, read_only=read_only)
+    try:
+        return attach(store, cluster=cluster, author=author, host=host)
+    except BaseException:
+        store.close()
+        raise
+
+
+def attach(store: Store, *, cluster: str | None = None, author: str | None = None, host: Host = SYSTEM) -> Graph:
+    """Open the graph in a store that is open already; closing the graph closes it."""
+    seed, found = _identify(store, cluster, host)
+    return Graph(store, seed=seed, cluster=found, author=author, host=host)
+
+
+def _identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str]:
     """The secret seed and the cluster of the replica in a store; an empty store gets new ones, durably.
 
     Raises LocalError when the store belongs to another cluster than the one given.

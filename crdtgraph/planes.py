@@ -22,11 +22,12 @@ from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update
 from crdtgraph.errors import CorruptError, LocalError, RemoteError
 from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.log import PlaneLog
 from crdtgraph.projection import Projection
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
-from crdtgraph.store import Batch, Keyspace, Store
+from crdtgraph.store import Store
 from crdtgraph.update import Update, decode_update
 
 LEDGER = "ledger"
@@ -64,6 +65,7 @@ class Plane:
         self.policy = policy
         self.name = policy.name
         self.store = store
+        self._log = PlaneLog(store, policy.name)
         self.identity = identity
         self.document = Document(identity.writer)
         self.projection = Projection()
@@ -73,7 +75,6 @@ class Plane:
         self.small_segments_written = 0
         self._own_stamp_max = 0
         self._seq = 0
-        self._log_number = 0
         self._written = False
         self._unsynced: dict[SegmentKey, tuple[Update, bytes]] = {}
         self._strays: dict[tuple[SegmentKey, bytes], bytes] = {}
@@ -86,14 +87,13 @@ class Plane:
 
         Raises CorruptError naming the entry that cannot be read. About 5 us a commit.
         """
-        prefix = self.name.encode() + b"\0"
-        for _, value in self.store.scan(Keyspace.SNAPSHOT, prefix):
-            self._load_update("the snapshot", value)
-        for key, value in self.store.scan(Keyspace.LOG, prefix):
-            number = int.from_bytes(key[len(prefix) :], "big")
-            self._load_update(f"log entry {number}", value)
-            self._log_number = number + 1
-        for _, value in self.store.scan(Keyspace.STRAYS, prefix):
+        for where, value in self._log.entries():
+            try:
+                update = decode_update(value)
+                self._integrate(update, [self._unpack_stored(i.value) for i in update.items if i.value is not None])
+            except RemoteError as failure:
+                raise self._unreadable(where, failure) from failure
+        for value in self._log.strays():
             try:
                 self._add_stray(self._unpack_stored(value), value)
             except RemoteError as failure:
@@ -216,7 +216,7 @@ class Plane:
             self.settle()
             joined = True
         if joined:
-            self._write_snapshot()
+            self._log.replace(self.document.snapshot())
         return joined
 
     # Segments of others
@@ -224,12 +224,12 @@ class Plane:
     def receive(self, segment: Segment, data: bytes) -> None:
         """Write, add and fold one verified segment that the document lacks and whose clock is the next one."""
         update = item_update(segment.key, data)
-        self._log(update, sync=False)
+        self._write(update, sync=False)
         self._integrate(update, [segment])
 
     def receive_deletions(self, update: Update) -> None:
         """Write and apply deleted items and ranges that `exchange` has checked."""
-        self._log(update, sync=False)
+        self._write(update, sync=False)
         self._integrate(update, [])
 
     def adopt(self, segment: Segment, data: bytes) -> bool:
@@ -238,9 +238,7 @@ class Plane:
         held = self.document.get(segment.key)
         if name in self._strays or segment.key in self.projection.superseded or held == data:
             return False
-        batch = Batch()
-        batch.put(Keyspace.STRAYS, self.name.encode() + b"\0" + segment.digest, data)
-        self.store.write(batch, sync=True)
+        self._log.append_stray(segment.digest, data)
         self._add_stray(segment, data)
         return True
 
@@ -302,13 +300,6 @@ class Plane:
 
     # Inside
 
-    def _load_update(self, where: str, data: bytes) -> None:
-        try:
-            update = decode_update(data)
-            self._integrate(update, [self._unpack_stored(i.value) for i in update.items if i.value is not None])
-        except RemoteError as failure:
-            raise self._unreadable(where, failure) from failure
-
     def _unreadable(self, where: str, failure: RemoteError) -> CorruptError:
         return CorruptError(
             f"{where} of plane {self.name!r} in {self.store.url} cannot be read: {failure}",
@@ -343,7 +334,7 @@ class Plane:
         key = SegmentKey(writer, self._seq)
         data = pack(records, plane=self.name, identity=self.identity, seq=key.seq, supersedes=supersedes)
         update = Update(item_update(key, data).items, ranges(writer, supersedes))
-        self._log(update, sync=sync)
+        self._write(update, sync=sync)
         self._seq += 1
         if fits(len(records) * 2, 0):
             self.small_segments_written += 1
@@ -362,22 +353,9 @@ class Plane:
         key = self._write_segment(Records([commit_id], [commit], [stamp]), (), sync=False)
         self.projection.add_commit(commit_id, commit.parents, commit.time, self.contents.register(key))
 
-    def _log(self, update: Update, *, sync: bool) -> None:
-        batch = Batch()
-        batch.put(Keyspace.LOG, self._log_key(self._log_number), update.encode())
-        self.store.write(batch, sync=sync)
+    def _write(self, update: Update, *, sync: bool) -> None:
+        self._log.append(update, sync=sync)
         self._written = not sync
-        self._log_number += 1
-
-    def _log_key(self, number: int) -> bytes:
-        return self.name.encode() + b"\0" + number.to_bytes(8, "big")
-
-    def _write_snapshot(self) -> None:
-        batch = Batch()
-        batch.put(Keyspace.SNAPSHOT, self.name.encode() + b"\0", self.document.snapshot())
-        for key, _ in self.store.scan(Keyspace.LOG, self.name.encode() + b"\0"):
-            batch.delete(Keyspace.LOG, key)
-        self.store.write(batch, sync=True)
 
     def _integrate(self, update: Update, segments: list[Segment]) -> None:
         # Fold before the deletions are applied: what a compaction takes back is read from the segments it deletes,

@@ -90,15 +90,37 @@ class Refs(Mapping[str, Ref]):
         """The live assignments behind a ref, removals among them."""
         return self._projection.registers.live(REF_NAMESPACE, name)
 
-    def dominated_by(self, name: str, target: CommitId) -> tuple[Dot, ...]:
-        """The dots of live assignments that moving the ref to `target` supersedes as a fast-forward, sorted."""
+    def dominated_by(self, name: str, target: CommitId, parents: Iterable[CommitId]) -> tuple[Dot, ...]:
+        """The dots of live assignments that moving the ref to `target` supersedes as a fast-forward, sorted.
+
+        `parents` are the target's; it need not be in the graph itself yet.
+        """
         projection = self._projection
-        node = projection.nodes[target]
+        nodes = [projection.nodes[parent] for parent in parents]
 
         def is_below(value: bytes | None) -> bool:
-            return value is None or projection.is_ancestor_node(projection.nodes[CommitId(value)], node)
+            if value is None or value == target:
+                return True
+            earlier = projection.nodes[CommitId(value)]
+            return any(projection.is_ancestor_node(earlier, node) for node in nodes)
 
         return tuple(sorted({assign.dot for assign in self.live(name) if is_below(assign.value)}))
+
+    def fast_forward(self, name: str, target: CommitId, parents: Iterable[CommitId]) -> tuple[Dot, ...]:
+        """`dominated_by`; LocalError unless the ref is new or `target` descends from one of its targets at least."""
+        superseded = self.dominated_by(name, target, parents)
+        held = [assign for assign in self.live(name) if assign.value is not None]
+        if held and not any(assign.dot in superseded for assign in held):
+            raise self.not_fast_forward(name)
+        return superseded
+
+    def not_fast_forward(self, name: str) -> LocalError:
+        """The error for a ref that would lose a target."""
+        at = ", ".join(target.hex()[:12] for target in self.targets(name)) or "deleted by someone else"
+        return LocalError(
+            f"ref {name!r} is at {at}, which the new target does not descend from",
+            hint="build on it (parents=[...]), or move the ref with set_ref(..., force=True)",
+        )
 
 
 def exact_ids(parents: Iterable[CommitId]) -> tuple[CommitId, ...]:

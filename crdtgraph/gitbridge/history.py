@@ -87,11 +87,7 @@ class GitHistory:
         except OBJECT_ERRORS as failure:
             raise _unreadable(text, failure) from None
         if repository is None:
-            hint = (
-                "clone it first: git clone " + text
-                if "://" in text
-                else "give a folder that `git -C` accepts"
-            )
+            hint = "clone it first: git clone " + text if "://" in text else "give a folder that `git -C` accepts"
             raise NotFoundError(f"{text} is not a git repository", hint=hint)
         if repository.is_shallow:
             raise GitHistoryError(

@@ -237,9 +237,7 @@ def _known(target: ImportTarget, oids: Sequence[GitOid]) -> dict[GitOid, CommitI
     for start in range(0, len(oids), WINDOW_COMMITS):
         asked = oids[start : start + WINDOW_COMMITS]
         answer = target.known_origins([ORIGIN_PREFIX + oid.hex() for oid in asked])
-        known.update(
-            (oid, answer[origin]) for oid in asked if (origin := ORIGIN_PREFIX + oid.hex()) in answer
-        )
+        known.update((oid, answer[origin]) for oid in asked if (origin := ORIGIN_PREFIX + oid.hex()) in answer)
     return known
 
 
@@ -299,9 +297,7 @@ def _draft(
     )
 
 
-def _set_refs(
-    target: ImportTarget, wanted: Sequence[GitRef], ids: Mapping[GitOid, CommitId]
-) -> tuple[RefOutcome, ...]:
+def _set_refs(target: ImportTarget, wanted: Sequence[GitRef], ids: Mapping[GitOid, CommitId]) -> tuple[RefOutcome, ...]:
     before = target.ref_targets()
     outcomes = []
     for ref in wanted:

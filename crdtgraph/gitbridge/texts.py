@@ -69,9 +69,7 @@ def escape_name(raw: bytes) -> str:
         # A hand-made tree can hold a path below .git; git itself refuses to check it out.
         if not text.startswith(".git/") and text != ".git":
             return text
-    escaped = "".join(
-        chr(byte) if 0x21 <= byte <= 0x7E and byte != ord("%") else f"%{byte:02X}" for byte in raw
-    )
+    escaped = "".join(chr(byte) if 0x21 <= byte <= 0x7E and byte != ord("%") else f"%{byte:02X}" for byte in raw)
     if len(BYTES_PREFIX) + len(escaped) > PATH_BYTES_MAX:
         return LONG_PREFIX + hashlib.sha256(raw).hexdigest()
     return BYTES_PREFIX + escaped

@@ -19,7 +19,7 @@ import pytest
 
 import crdtgraph
 from crdtgraph import CommitId, Durability, Graph, StoreError
-from crdtgraph.host import SYSTEM
+from crdtgraph.opening import attach
 from crdtgraph.store import Batch, MemoryStore
 
 PLANE = "ledger"
@@ -237,7 +237,7 @@ FAILING_CALLS: dict[str, Callable[[Graph], object]] = {
 
 @pytest.mark.parametrize("call", FAILING_CALLS.values(), ids=FAILING_CALLS.keys())
 def test_a_call_that_the_disk_refuses_has_changed_nothing(call: Callable[[Graph], object], store: FailingStore) -> None:
-    with Graph(store, cluster=None, author=None, host=SYSTEM) as graph:
+    with attach(store) as graph:
         root = graph.commit(ref="main", message="root")
         for text in "ab":
             graph.set_ref("conflict", graph.commit(parents=[root], message=text), keep_others=True)
@@ -262,7 +262,7 @@ def test_a_call_that_the_disk_refuses_has_changed_nothing(call: Callable[[Graph]
 
 
 def test_what_is_buffered_waits_for_room(store: FailingStore) -> None:
-    with Graph(store, cluster=None, author=None, host=SYSTEM) as graph:
+    with attach(store) as graph:
         commit = graph.commit()
         graph.count(commit, [1])
         store.full = True
@@ -279,7 +279,7 @@ def test_what_is_buffered_waits_for_room(store: FailingStore) -> None:
 
 
 def test_a_receipt_that_the_disk_refuses_can_be_repeated(store: FailingStore) -> None:
-    with crdtgraph.open("memory:") as source, Graph(store, cluster=None, author=None, host=SYSTEM) as graph:
+    with crdtgraph.open("memory:") as source, attach(store) as graph:
         for _ in range(3):
             source.commit(ref="main")
         source.compact()
@@ -296,7 +296,7 @@ def test_a_receipt_that_the_disk_refuses_can_be_repeated(store: FailingStore) ->
 
 
 def test_a_compaction_that_the_disk_refuses_loses_nothing(store: FailingStore) -> None:
-    with Graph(store, cluster=None, author=None, host=SYSTEM) as graph:
+    with attach(store) as graph:
         for _ in range(4):
             graph.count(graph.commit(ref="main"), [1])
         graph.flush()

@@ -23,6 +23,7 @@ from crdtgraph import (
     RemoteGapError,
 )
 from crdtgraph.ids import SegmentKey
+from crdtgraph.opening import attach
 from crdtgraph.records import Count
 from crdtgraph.replica import RemotePlaneError
 from crdtgraph.segment import Records, RemoteSegmentError, pack, unpack
@@ -300,7 +301,7 @@ def test_what_is_received_is_written_by_the_next_flush() -> None:
     with open_replica(1) as one:
         fill(one, 3)
         store = Counting()
-        with Graph(store, cluster=None, author=None, host=host(2)) as two:
+        with attach(store, host=host(2)) as two:
             pull(two, one)
             assert not store.synced
             two.flush()

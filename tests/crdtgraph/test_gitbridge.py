@@ -203,9 +203,7 @@ def test_parents_of_a_merge_keep_their_order(repository: GitRepository, graph: D
     repository.git("merge", "--quiet", "--no-ff", "-m", "octopus", "c", "a", "b")
     import_git(repository.path, graph)
     merge = graph.ref("main")
-    assert [graph.commits[parent].origin for parent in merge.parents] == [
-        f"git:{oid}" for oid in (ours, *arms)
-    ]
+    assert [graph.commits[parent].origin for parent in merge.parents] == [f"git:{oid}" for oid in (ours, *arms)]
 
 
 def test_a_parent_named_twice_counts_once(repository: GitRepository, graph: DictionaryGraph) -> None:
@@ -237,9 +235,7 @@ def test_messages_are_read_by_their_encoding_header(
     graph.by_origin(oid).canonical()
 
 
-@given(
-    st.binary(max_size=40), st.sampled_from(["utf-8", "utf-7", "latin-1", "shift_jis", "euc-jp", "idna", "x"])
-)
+@given(st.binary(max_size=40), st.sampled_from(["utf-8", "utf-7", "latin-1", "shift_jis", "euc-jp", "idna", "x"]))
 def test_any_bytes_in_any_encoding_become_storable_text(data: bytes, encoding: str) -> None:
     decode_text(data, encoding).encode()
 
@@ -255,9 +251,7 @@ def test_an_endless_message_is_cut_with_a_mark() -> None:
 # Which commits and refs
 
 
-def test_branches_keep_their_names_and_tags_get_a_folder(
-    repository: GitRepository, graph: DictionaryGraph
-) -> None:
+def test_branches_keep_their_names_and_tags_get_a_folder(repository: GitRepository, graph: DictionaryGraph) -> None:
     first = repository.commit("first")
     repository.git("tag", "light")
     repository.git("tag", "-a", "annotated", "-m", "x")
@@ -319,9 +313,7 @@ def test_a_folder_inside_a_working_copy_will_do(repository: GitRepository, graph
     assert import_git(repository.path / "folder", graph).commits_added == 1
 
 
-def test_a_branch_whose_name_is_not_utf8_gets_an_escaped_one(
-    repository: GitRepository, graph: DictionaryGraph
-) -> None:
+def test_a_branch_whose_name_is_not_utf8_gets_an_escaped_one(repository: GitRepository, graph: DictionaryGraph) -> None:
     repository.commit("root")
     repository.git("update-ref", os.fsdecode(b"refs/heads/caf\xe9"), "HEAD")
     import_git(repository.path, graph)
@@ -337,9 +329,7 @@ def test_without_trees_a_commit_has_no_changes(repository: GitRepository, graph:
     assert graph.ref("main").changes == ()
 
 
-def test_changes_are_all_paths_of_a_root_then_what_changed(
-    repository: GitRepository, graph: DictionaryGraph
-) -> None:
+def test_changes_are_all_paths_of_a_root_then_what_changed(repository: GitRepository, graph: DictionaryGraph) -> None:
     root = repository.commit("root", {"b": b"1", "a/z": b"\x00\xff binary", "c": b"2"})
     second = repository.commit("second", {"b": b"changed", "c": None, "a.txt": b"new"})
     empty = repository.commit("empty")
@@ -349,9 +339,7 @@ def test_changes_are_all_paths_of_a_root_then_what_changed(
     assert graph.by_origin(empty).changes == ()
 
 
-def test_changes_of_a_merge_are_against_its_first_parent(
-    repository: GitRepository, graph: DictionaryGraph
-) -> None:
+def test_changes_of_a_merge_are_against_its_first_parent(repository: GitRepository, graph: DictionaryGraph) -> None:
     repository.commit("root", {"file": b"x"})
     repository.git("checkout", "--quiet", "-b", "side")
     repository.commit("side", {"side": b"s"})
@@ -406,9 +394,7 @@ def test_modes_links_and_submodules_are_kept(repository: GitRepository, graph: D
     }
 
 
-def test_a_file_that_becomes_a_link_a_folder_or_a_submodule(
-    repository: GitRepository, graph: DictionaryGraph
-) -> None:
+def test_a_file_that_becomes_a_link_a_folder_or_a_submodule(repository: GitRepository, graph: DictionaryGraph) -> None:
     pinned = repository.commit("root", {"a": b"x", "b": b"target", "c": b"x"})
     (repository.path / "b").unlink()
     (repository.path / "b").symlink_to("target")
@@ -730,9 +716,7 @@ def test_a_shallow_clone_is_refused_as_its_ids_would_be_wrong(
     assert graph.commits == {}
 
 
-def test_grafts_are_refused_as_its_ids_would_be_wrong(
-    repository: GitRepository, graph: DictionaryGraph
-) -> None:
+def test_grafts_are_refused_as_its_ids_would_be_wrong(repository: GitRepository, graph: DictionaryGraph) -> None:
     repository.commit("root")
     second = repository.commit("second")
     (repository.path / ".git" / "info" / "grafts").write_text(second + "\n")
@@ -772,9 +756,7 @@ def test_a_ref_to_a_missing_commit_is_an_error(repository: GitRepository, graph:
         import_git(repository.path, graph)
 
 
-def test_a_commit_that_libgit2_cannot_parse_is_named(
-    repository: GitRepository, graph: DictionaryGraph
-) -> None:
+def test_a_commit_that_libgit2_cannot_parse_is_named(repository: GitRepository, graph: DictionaryGraph) -> None:
     tree = repository.git("hash-object", "-t", "tree", "-w", "--stdin")
     raw = f"tree {tree}\nauthor nobody\ncommitter A <a@b> 1 +0000\n\nx\n".encode()
     odd = repository.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=raw)
@@ -801,9 +783,7 @@ def test_an_octopus_with_too_many_arms_is_refused(
         import_git(repository.path, graph)
 
 
-def test_a_repository_opened_for_reading_is_left_as_it_was(
-    repository: GitRepository, graph: DictionaryGraph
-) -> None:
+def test_a_repository_opened_for_reading_is_left_as_it_was(repository: GitRepository, graph: DictionaryGraph) -> None:
     repository.commit("root")
     folder = repository.path / ".git"
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

@@ -36,6 +36,7 @@ from crdtgraph.segment import (
     Records,
     RemoteSegmentError,
     pack,
+    reading,
     unpack,
 )
 from crdtgraph.signing import Identity
@@ -105,7 +106,7 @@ def craft(payload, *, records=..., size=..., identity=ME, compressed=None, **hea
 
 
 def seal(header, compressed, identity=ME):
-    return encode([header, compressed, identity.sign(module._signed_message(header, compressed))])
+    return encode([header, compressed, identity.sign(module.signed_message(header, compressed))])
 
 
 PAYLOAD = payload_of(a_bit_of_all())
@@ -256,7 +257,7 @@ def test_a_segment_that_is_not_three_byte_strings_is_refused(parts):
 
 def test_a_signature_by_another_replica_is_refused():
     header, compressed, _ = decode(pack(a_bit_of_all(), plane="ledger", identity=ME, seq=3))
-    refused(encode([header, compressed, OTHER.sign(module._signed_message(header, compressed))]), "signature")
+    refused(encode([header, compressed, OTHER.sign(module.signed_message(header, compressed))]), "signature")
 
 
 @pytest.mark.parametrize("signature", [b"", bytes(64), bytes(63), bytes(65), b"\xff" * 64])
@@ -276,7 +277,7 @@ def test_a_signature_does_not_move_to_another_segment():
 
 def test_a_byte_cannot_move_from_the_header_to_the_payload_under_one_signature():
     header, compressed, signature = decode(pack(a_bit_of_all(), plane="ledger", identity=ME, seq=3))
-    assert module._signed_message(header, compressed) != module._signed_message(header[:-1], header[-1:] + compressed)
+    assert module.signed_message(header, compressed) != module.signed_message(header[:-1], header[-1:] + compressed)
     refused(encode([header[:-1], header[-1:] + compressed, signature]))
 
 
@@ -718,7 +719,7 @@ def test_a_segment_beyond_the_limit_is_refused_before_it_is_read(monkeypatch):
     def fail(data):
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(module, "decode", fail)
+    monkeypatch.setattr(reading, "decode", fail)
     refused(bytes(SEGMENT_BYTES_MAX + 1), "at most")
 
 

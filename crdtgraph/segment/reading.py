@@ -1,53 +1,23 @@
-"""A segment: a signed batch of one writer's records, the unit that is stored, sent and verified.
-
-One map entry per commit costs a Yjs document 430 to 540 bytes and 7 us; a thousand commits in one entry cost 0.06 us
-each. So records travel in segments of at most 1,000 records and 256 KiB (before compression).
-
-Layout, all of it canonical CBOR (see canonical.py):
-
-    segment = [header, payload, signature]          three byte strings
-    header  = [1, plane, public key, incarnation, seq, superseded seqs, records, payload bytes before compression]
-    payload = zstd of [commits, assigns, counts, discards]
-    commits = [parent counts, parent links, external parents, authors, author numbers, time steps, messages,
-               change counts, paths, values, origins, stamp steps]
-
-Commits are stored by column: texts of one kind lie together and a parent inside the segment is one small number
-(how many commits back; -1, -2, ... name the external parents), so a commit of a real history takes 45 to 60
-bytes on the wire. Ids are not stored: a reader builds every commit's canonical bytes and hashes them, which is also
-how it knows that they are right.
-
-Whether a segment is valid depends on its bytes alone, never on a clock or on what else is known: all replicas refuse
-the same ones. The order of checks: length, signature, declared size, decompression, canonical form, types.
-"""
+"""A segment read and verified: the hot loop of receiving and of opening."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
 
-import zstandard
-
-from crdtgraph.canonical import EMPTY_ARRAY, INT64_MAX, INT64_MIN, RemoteEncodingError, decode, encode, integers, texts
-from crdtgraph.errors import RemoteError
+from crdtgraph.canonical import EMPTY_ARRAY, INT64_MAX, INT64_MIN, RemoteEncodingError, decode, integers, texts
 from crdtgraph.ids import (
     COMMIT_ID_BYTES,
-    INCARNATION_BYTES,
     CommitId,
     Dot,
     ReplicaId,
     SegmentKey,
     replica_id,
-    writer_id,
 )
 from crdtgraph.records import (
     CONTROL_CHARACTER,
     NAME_BYTES_MAX,
     ONE_PARENT,
     PARENTS_MAX,
-    RECORD_BYTES_MAX,
     VECTOR_LENGTH_MAX,
     Assign,
     Commit,
@@ -58,62 +28,17 @@ from crdtgraph.records import (
     check_wire_path,
     parents_bytes,
     value_from_wire,
-    value_to_wire,
 )
-from crdtgraph.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Identity, verify
-
-SEGMENT_VERSION = 1
-RECORDS_MAX = 1_000
-"""Folding a full segment takes about 5 ms, which is as long as an event loop should be held."""
-PAYLOAD_BYTES_MAX = 256 << 10
-LONE_PAYLOAD_BYTES_MAX = RECORD_BYTES_MAX + 4_096
-"""A record larger than a segment travels alone."""
-SEGMENT_BYTES_MAX = LONE_PAYLOAD_BYTES_MAX + 64 * 1_024
-RECORD_OVERHEAD_BYTES = 48
-"""What a record can take in the payload beyond its canonical bytes: a link, numbers, a stamp, an external parent."""
-ZSTD_LEVEL = 3
-SUPERSEDES_MAX = 4_096
-"""Segments that one compaction may join."""
-
-_DOMAIN = b"crdtgraph segment\0"
-_compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-_decompressor = zstandard.ZstdDecompressor()
-
-
-class RemoteSegmentError(RemoteError):
-    """A segment that breaks a rule; every replica refuses it alike."""
-
-
-@dataclass(slots=True)
-class Records:
-    """Records on their way into a segment: parallel lists for commits, plain lists for the rest."""
-
-    ids: list[CommitId] = field(default_factory=list)
-    commits: list[Commit] = field(default_factory=list)
-    stamps: list[int] = field(default_factory=list)
-    assigns: list[Assign] = field(default_factory=list)
-    counts: list[Count] = field(default_factory=list)
-    discards: list[Discard] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.ids) + len(self.assigns) + len(self.counts) + len(self.discards)
-
-    def lengths(self) -> tuple[int, ...]:
-        """The length of each list, for `truncate`."""
-        return tuple(map(len, self._lists()))
-
-    def truncate(self, lengths: tuple[int, ...]) -> None:
-        """Take back what was added since `lengths` was asked for."""
-        for values, length in zip(self._lists(), lengths, strict=True):
-            del values[length:]
-
-    def extend(self, other: Records) -> None:
-        """Add all records of another batch behind these."""
-        for values, more in zip(self._lists(), other._lists(), strict=True):
-            values.extend(more)
-
-    def _lists(self) -> tuple[list[Any], ...]:
-        return self.ids, self.commits, self.stamps, self.assigns, self.counts, self.discards
+from crdtgraph.segment.format import (
+    SEGMENT_BYTES_MAX,
+    Header,
+    RemoteSegmentError,
+    decompress,
+    read_header,
+    signed_message,
+)
+from crdtgraph.segment.packing import Records
+from crdtgraph.signing import SIGNATURE_BYTES, verify
 
 
 class Segment:
@@ -142,7 +67,7 @@ class Segment:
         "times",
     )
 
-    def __init__(self, header: _Header, payload: list[object], digest: bytes) -> None:
+    def __init__(self, header: Header, payload: list[object], digest: bytes) -> None:
         self.digest = digest
         self.plane = header.plane
         self.public_key = header.public_key
@@ -266,38 +191,6 @@ class Segment:
             all_parents.append(parents)
 
 
-def pack(records: Records, *, plane: str, identity: Identity, seq: int, supersedes: Sequence[int] = ()) -> bytes:
-    """The signed bytes of a segment with these records, `supersedes` being earlier seqs of the same writer.
-
-    About 1 us a record plus 0.2 ms. The caller keeps to the limits (see `fits`).
-    """
-    payload = encode(
-        [
-            _commit_columns(records),
-            [
-                [a.namespace, a.key, a.value, a.dot.counter, [list(dot) for dot in a.supersedes], a.stamp]
-                for a in records.assigns
-            ],
-            [[count.commit, list(count.vector), count.stamp] for count in records.counts],
-            [[discard.commit, discard.stamp] for discard in records.discards],
-        ]
-    )
-    header = encode(
-        [
-            SEGMENT_VERSION,
-            plane,
-            identity.public_key,
-            identity.incarnation,
-            seq,
-            list(supersedes),
-            len(records),
-            len(payload),
-        ]
-    )
-    compressed = _compressor.compress(payload)
-    return encode([header, compressed, identity.sign(_signed_message(header, compressed))])
-
-
 def unpack(data: bytes, *, check_signature: bool = True) -> Segment:
     """Read and verify a segment; about 4 us a commit plus 0.2 ms.
 
@@ -310,100 +203,18 @@ def unpack(data: bytes, *, check_signature: bool = True) -> Segment:
     if type(parts) is not list or len(parts) != 3 or not all(type(part) is bytes for part in parts):
         raise RemoteSegmentError("a segment is an array of header, payload and signature")
     header_bytes, compressed, signature = parts
-    header = _read_header(header_bytes)
+    header = read_header(header_bytes)
     if check_signature:
-        message = _signed_message(header_bytes, compressed)
+        message = signed_message(header_bytes, compressed)
         if len(signature) != SIGNATURE_BYTES or not verify(header.public_key, signature, message):
             raise RemoteSegmentError(f"the signature of segment {header.key.text} is wrong")
-    payload = decode(_decompress(compressed, header.payload_bytes))
+    payload = decode(decompress(compressed, header.payload_bytes))
     if type(payload) is not list or len(payload) != 4:
         raise RemoteSegmentError("the payload of a segment is an array of four kinds of records")
     try:
         return Segment(header, payload, hashlib.sha256(data).digest())
     except RemoteEncodingError as failure:
         raise RemoteSegmentError(f"segment {header.key.text}: {failure}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    plane: str
-    public_key: bytes
-    incarnation: bytes
-    key: SegmentKey
-    supersedes: tuple[int, ...]
-    records: int
-    payload_bytes: int
-
-
-def _read_header(data: bytes) -> _Header:
-    fields = decode(data)
-    if type(fields) is not list or not fields or type(fields[0]) is not int:
-        raise RemoteSegmentError("a segment has no header")
-    if fields[0] != SEGMENT_VERSION:
-        raise RemoteSegmentError(f"segment version {fields[0]} is not {SEGMENT_VERSION}; a newer version wrote it")
-    kinds = (int, str, bytes, bytes, int, list, int, int)
-    if tuple(map(type, fields)) != kinds:
-        raise RemoteSegmentError("the header of a segment has fields of the wrong types")
-    _, plane, public_key, incarnation, seq, supersedes, records, payload_bytes = fields
-    if len(public_key) != PUBLIC_KEY_BYTES or len(incarnation) != INCARNATION_BYTES:
-        raise RemoteSegmentError("the key or the incarnation in a header has the wrong length")
-    if not 0 <= seq < 1 << 32 or not 1 <= records <= RECORDS_MAX or not 0 < len(plane.encode()) <= NAME_BYTES_MAX:
-        raise RemoteSegmentError(f"plane {plane[:40]!r}, seq {seq} or {records} records are out of bounds")
-    limit = LONE_PAYLOAD_BYTES_MAX if records == 1 else PAYLOAD_BYTES_MAX
-    if not 0 < payload_bytes <= limit:
-        raise RemoteSegmentError(f"a segment of {payload_bytes} bytes and {records} records; the limit is {limit}")
-    if len(supersedes) > SUPERSEDES_MAX or not set(map(type, supersedes)) <= {int}:
-        raise RemoteSegmentError(f"a segment supersedes {len(supersedes)} others; at most {SUPERSEDES_MAX} can be")
-    if any(low >= high for low, high in pairwise([-1, *supersedes, seq])):
-        raise RemoteSegmentError("superseded segments are earlier ones, in ascending order")
-    key = SegmentKey(writer_id(public_key, incarnation), seq)
-    return _Header(plane, public_key, incarnation, key, tuple(supersedes), records, payload_bytes)
-
-
-def _signed_message(header: bytes, compressed: bytes) -> bytes:
-    return hashlib.sha256(_DOMAIN + len(header).to_bytes(4, "big") + header + compressed).digest()
-
-
-def _decompress(compressed: bytes, size: int) -> bytes:
-    try:
-        if zstandard.frame_content_size(compressed) != size:
-            raise RemoteSegmentError(f"a payload does not have the {size} bytes that its header claims")
-        data = _decompressor.decompress(compressed, max_output_size=size, allow_extra_data=False)
-    except zstandard.ZstdError as failure:
-        raise RemoteSegmentError(f"a payload cannot be decompressed: {failure}") from None
-    if len(data) != size:
-        raise RemoteSegmentError(f"a payload has {len(data)} bytes and its header claims {size}")
-    return data
-
-
-def _commit_columns(records: Records) -> list[object]:
-    counts: list[int] = []
-    links: list[int] = []
-    externals: dict[CommitId, int] = {}
-    places: dict[CommitId, int] = {}
-    authors: dict[str, int] = {}
-    for place, (commit_id, commit) in enumerate(zip(records.ids, records.commits, strict=True)):
-        counts.append(len(commit.parents))
-        for parent in commit.parents:
-            inside = places.get(parent)
-            links.append(-1 - externals.setdefault(parent, len(externals)) if inside is None else place - inside)
-        places[commit_id] = place
-    commits = records.commits
-    numbers = [authors.setdefault(commit.author, len(authors)) for commit in commits]
-    return [
-        counts,
-        links,
-        list(externals),
-        list(authors),
-        numbers,
-        _steps([commit.time for commit in commits]),
-        [commit.message for commit in commits],
-        [len(commit.changes) for commit in commits],
-        [path for commit in commits for path, _ in commit.changes],
-        [value_to_wire(value) for commit in commits for _, value in commit.changes],
-        [commit.origin for commit in commits],
-        _steps(records.stamps),
-    ]
 
 
 def _group_changes(counts: list[int], paths: list[str], values: list[object]) -> list[tuple[tuple[str, Value], ...]]:
@@ -422,10 +233,6 @@ def _group_changes(counts: list[int], paths: list[str], values: list[object]) ->
         groups.append(tuple([(path, value_from_wire(value)) for path, value in pairs]))
         at += count
     return groups
-
-
-def _steps(values: list[int]) -> list[int]:
-    return [after - before for before, after in pairwise([0, *values])]
 
 
 def _running(steps: list[int]) -> list[int]:

@@ -1,0 +1,56 @@
+"""A plane on disk: a snapshot of its document, the updates since, and the strays beside it.
+
+Keyspaces: `snapshot` plane -> update, `log` (plane, number) -> update, `strays` (plane, digest) -> segment. The entries
+are Yjs updates, so reading them back in order gives the document that wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crdtgraph.store import Batch, Keyspace, Store
+from crdtgraph.update import Update
+
+
+class PlaneLog:
+    """The entries of one plane in a store. `entries` must be read to its end before anything is written."""
+
+    def __init__(self, store: Store, plane: str) -> None:
+        self._store = store
+        self._prefix = plane.encode() + b"\0"
+        self._number = 0
+
+    def entries(self) -> Iterator[tuple[str, bytes]]:
+        """Every update in order, with the name of its place for messages."""
+        for _, value in self._store.scan(Keyspace.SNAPSHOT, self._prefix):
+            yield "the snapshot", value
+        for key, value in self._store.scan(Keyspace.LOG, self._prefix):
+            number = int.from_bytes(key[len(self._prefix) :], "big")
+            self._number = number + 1
+            yield f"log entry {number}", value
+
+    def strays(self) -> Iterator[bytes]:
+        """The segments kept beside the document."""
+        for _, value in self._store.scan(Keyspace.STRAYS, self._prefix):
+            yield value
+
+    def append(self, update: Update, *, sync: bool) -> None:
+        """Write one update; durable on return if `sync`."""
+        batch = Batch()
+        batch.put(Keyspace.LOG, self._prefix + self._number.to_bytes(8, "big"), update.encode())
+        self._store.write(batch, sync=sync)
+        self._number += 1
+
+    def append_stray(self, digest: bytes, data: bytes) -> None:
+        """Write one stray segment, durably."""
+        batch = Batch()
+        batch.put(Keyspace.STRAYS, self._prefix + digest, data)
+        self._store.write(batch, sync=True)
+
+    def replace(self, snapshot: bytes) -> None:
+        """Put a snapshot of the whole document in the place of snapshot and log, durably and at once."""
+        batch = Batch()
+        batch.put(Keyspace.SNAPSHOT, self._prefix, snapshot)
+        for key, _ in self._store.scan(Keyspace.LOG, self._prefix):
+            batch.delete(Keyspace.LOG, key)
+        self._store.write(batch, sync=True)

@@ -1,0 +1,112 @@
+"""Records into a segment: columns, compression, signature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from crdtgraph.canonical import encode
+from crdtgraph.ids import CommitId
+from crdtgraph.records import Assign, Commit, Count, Discard, value_to_wire
+from crdtgraph.segment.format import SEGMENT_VERSION, compress, signed_message
+from crdtgraph.signing import Identity
+
+
+@dataclass(slots=True)
+class Records:
+    """Records on their way into a segment: parallel lists for commits, plain lists for the rest."""
+
+    ids: list[CommitId] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
+    stamps: list[int] = field(default_factory=list)
+    assigns: list[Assign] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+    discards: list[Discard] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids) + len(self.assigns) + len(self.counts) + len(self.discards)
+
+    def lengths(self) -> tuple[int, ...]:
+        """The length of each list, for `truncate`."""
+        return tuple(map(len, self._lists()))
+
+    def truncate(self, lengths: tuple[int, ...]) -> None:
+        """Take back what was added since `lengths` was asked for."""
+        for values, length in zip(self._lists(), lengths, strict=True):
+            del values[length:]
+
+    def extend(self, other: Records) -> None:
+        """Add all records of another batch behind these."""
+        for values, more in zip(self._lists(), other._lists(), strict=True):
+            values.extend(more)
+
+    def _lists(self) -> tuple[list[Any], ...]:
+        return self.ids, self.commits, self.stamps, self.assigns, self.counts, self.discards
+
+
+def pack(records: Records, *, plane: str, identity: Identity, seq: int, supersedes: Sequence[int] = ()) -> bytes:
+    """The signed bytes of a segment with these records, `supersedes` being earlier seqs of the same writer.
+
+    About 1 us a record plus 0.2 ms. The caller keeps to the limits (see `fits`).
+    """
+    payload = encode(
+        [
+            _commit_columns(records),
+            [
+                [a.namespace, a.key, a.value, a.dot.counter, [list(dot) for dot in a.supersedes], a.stamp]
+                for a in records.assigns
+            ],
+            [[count.commit, list(count.vector), count.stamp] for count in records.counts],
+            [[discard.commit, discard.stamp] for discard in records.discards],
+        ]
+    )
+    header = encode(
+        [
+            SEGMENT_VERSION,
+            plane,
+            identity.public_key,
+            identity.incarnation,
+            seq,
+            list(supersedes),
+            len(records),
+            len(payload),
+        ]
+    )
+    compressed = compress(payload)
+    return encode([header, compressed, identity.sign(signed_message(header, compressed))])
+
+
+def _commit_columns(records: Records) -> list[object]:
+    counts: list[int] = []
+    links: list[int] = []
+    externals: dict[CommitId, int] = {}
+    places: dict[CommitId, int] = {}
+    authors: dict[str, int] = {}
+    for place, (commit_id, commit) in enumerate(zip(records.ids, records.commits, strict=True)):
+        counts.append(len(commit.parents))
+        for parent in commit.parents:
+            inside = places.get(parent)
+            links.append(-1 - externals.setdefault(parent, len(externals)) if inside is None else place - inside)
+        places[commit_id] = place
+    commits = records.commits
+    numbers = [authors.setdefault(commit.author, len(authors)) for commit in commits]
+    return [
+        counts,
+        links,
+        list(externals),
+        list(authors),
+        numbers,
+        _steps([commit.time for commit in commits]),
+        [commit.message for commit in commits],
+        [len(commit.changes) for commit in commits],
+        [path for commit in commits for path, _ in commit.changes],
+        [value_to_wire(value) for commit in commits for _, value in commit.changes],
+        [commit.origin for commit in commits],
+        _steps(records.stamps),
+    ]
+
+
+def _steps(values: list[int]) -> list[int]:
+    return [after - before for before, after in pairwise([0, *values])]

@@ -1,0 +1,46 @@
+"""How one replica is doing, in one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crdtgraph.planes import Plane
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How one replica is doing. Counts are of the ledger."""
+
+    replica: str
+    cluster: str
+    url: str
+    writer: str
+    commits: int
+    live: int
+    pending: int
+    heads: int
+    refs: int
+    conflicted_refs: int
+    segments: int
+    buffered: int
+    digest: str
+
+
+def summarise(plane: Plane, cluster: str) -> Status:
+    """The status of a replica by its ledger. O(heads + refs)."""
+    projection, identity = plane.projection, plane.identity
+    return Status(
+        replica=identity.replica_id.hex(),
+        cluster=cluster,
+        url=plane.store.url,
+        writer=f"{identity.writer:x}",
+        commits=len(projection),
+        live=projection.live_count(),
+        pending=len(projection.pending),
+        heads=len(projection.dag.heads()),
+        refs=len(projection.refs),
+        conflicted_refs=sum(ref.conflicted for ref in projection.refs.values()),
+        segments=len(plane.document),
+        buffered=len(plane.buffer),
+        digest=projection.digest().hex(),
+    )
