@@ -134,7 +134,7 @@ CRDTGRAPH = (sys.executable, "-m", "cli")
 
 def run_cli(*arguments: str | os.PathLike[str], expect: int = 0, folder: Path | None = None) -> str:
     """Run a crdtgraph command in a folder; its standard output. ClaimError when the exit code is another one."""
-    command = [*CRDTGRAPH, *map(os.fspath, arguments)]
+    command = [*CRDTGRAPH, *(os.fspath(argument) for argument in arguments)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=folder)
     if done.returncode != expect:
         raise ClaimError(f"{' '.join(command[1:])} ended with {done.returncode}, not {expect}: {done.stderr.strip()}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from crdtgraph import LocalError
 from examples.demo.claims import Claims
@@ -136,9 +138,9 @@ def _commits_in_git(repository: Path) -> int:
 
 def _start_ref(node: NodeProcess, commits: int) -> bytes:
     """Begin the ref that both sides will move, on top of the newest head."""
-    newest: bytes = node.call("log", limit=1)[0][0]["id"] if commits else b""
+    parents = [node.call("log", limit=1)[0][0]["id"]] if commits else []
     changes = {"plan.txt": b"agreed by all\n"}
-    created: bytes = node.call("commit", message="agree on a plan", parents=[newest], changes=changes, ref=REF)
+    created: bytes = node.call("commit", message="agree on a plan", parents=parents, changes=changes, ref=REF)
     return created
 
 
@@ -146,13 +148,14 @@ def _write(node: NodeProcess, writer: str, ref: str, commits: int) -> bytes:
     """Commit on a ref again and again through one node; the last commit."""
     last = b""
     with BlockingControlClient(node.control) as client:
-        parents = None if any(each["name"] == ref for each in client.call("refs")) else [REF]
+        call: Callable[..., Any] = client.call
+        parents = None if any(each["name"] == ref for each in call("refs")) else [REF]
         for number in range(commits):
             changes = {f"notes/{writer}.txt": b"step %d\n" % number}
             if ref == REF:
                 changes["plan.txt"] = b"step %d, says %s\n" % (number, writer.encode())
             message = f"{writer} takes step {number}"
-            last = client.call("commit", message=message, parents=parents, changes=changes, ref=ref, author=writer)
+            last = call("commit", message=message, parents=parents, changes=changes, ref=ref, author=writer)
             parents = None
     return last
 
