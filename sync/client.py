@@ -1,0 +1,197 @@
+"""Asking a running node: two clients of its control socket, one for trio and one for plain blocking code.
+
+    with BlockingControlClient("node/control") as node:
+        node.call("status")
+        for commits in node.stream("log", limit=5000): ...
+
+Both are thin shells around the same sans-IO `Conversation`. An error of the node is raised here as the class that it
+was there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+
+import trio
+
+from crdtgraph.errors import LocalError, UnreachableError
+
+from .codec import decode_reply, encode_request
+from .framing import FrameParser, encode_frame
+from .limits import READ_BYTES
+from .messages import Plain, Reply, ReplyKind, Request
+from .plain import error_from_plain
+
+ANSWER_TIMEOUT_S = 60.0
+"""Longer than any single part of an answer takes to make."""
+
+
+class Conversation:
+    """One request at a time and the answers to it; bytes in, bytes out."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._parser = FrameParser()
+        self._number = 0
+
+    def ask(self, method: str, params: dict[str, Plain]) -> bytes:
+        """The bytes of the next request."""
+        self._number += 1
+        return encode_frame(encode_request(Request(self._number, method, params)))
+
+    def receive(self, data: bytes | bytearray) -> None:
+        """Bytes that came; raises UnreachableError when the node has closed the connection."""
+        if not data:
+            raise self.lost("it closed the connection")
+        self._parser.feed(data)
+
+    def next_reply(self) -> Reply | None:
+        """The next answer to the last request, or None when more bytes are needed. Errors are raised."""
+        while (payload := self._parser.next_payload()) is not None:
+            reply = decode_reply(payload)
+            # Number 0 is about the connection as such; others belong to a stream that was given up.
+            if reply.number not in (0, self._number):
+                continue
+            if reply.kind is ReplyKind.ERROR:
+                raise error_from_plain(reply.data)
+            return reply
+        return None
+
+    def lost(self, reason: str) -> UnreachableError:
+        """The node is gone."""
+        return UnreachableError(f"the node at {self.path} went away: {reason}", hint="see the node's log")
+
+    def absent(self, error: OSError) -> UnreachableError:
+        """There is no node."""
+        return UnreachableError(
+            f"no node answers at {self.path}: {error.strerror or error}",
+            hint=f"start one: crdtgraph serve --control {self.path}",
+        )
+
+
+class BlockingControlClient:
+    """A client for code without an event loop; a context manager. One request at a time.
+
+    Args:
+        path: of the control socket.
+        timeout_s: for one answer, or one part of it.
+
+    Raises:
+        UnreachableError: nobody answers there.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        self._conversation = Conversation(os.fspath(path))
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout_s)
+        try:
+            self._socket.connect(os.fspath(path))
+        except OSError as error:
+            self._socket.close()
+            raise self._conversation.absent(error) from None
+
+    def __enter__(self) -> BlockingControlClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def call(self, method: str, **params: Plain) -> Plain:
+        """The result of a method; of one that answers in parts, the list of them."""
+        parts: list[Plain] = []
+        for reply in self._replies(method, params):
+            if reply.kind is ReplyKind.RESULT:
+                return parts or reply.data
+            parts.append(reply.data)
+        raise LocalError(f"{method} gave no result")
+
+    def stream(self, method: str, **params: Plain) -> Iterator[Plain]:
+        """The parts of a method that answers in parts, as they come; of any other, its result as the only part."""
+        parts = 0
+        for reply in self._replies(method, params):
+            if reply.kind is ReplyKind.PART:
+                parts += 1
+                yield reply.data
+            elif not parts and reply.data is not None:
+                yield reply.data
+
+    def _replies(self, method: str, params: dict[str, Plain]) -> Iterator[Reply]:
+        conversation = self._conversation
+        try:
+            self._socket.sendall(conversation.ask(method, params))
+            while True:
+                while (reply := conversation.next_reply()) is None:
+                    conversation.receive(self._socket.recv(READ_BYTES))
+                yield reply
+                if reply.kind is ReplyKind.RESULT:
+                    return
+        except TimeoutError:
+            raise conversation.lost(f"no answer to {method!r} in time") from None
+        except OSError as error:
+            raise conversation.lost(error.strerror or str(error)) from None
+
+
+class ControlClient:
+    """A client under trio; an async context manager made by `connect`. Requests of several tasks take turns."""
+
+    def __init__(self, stream: trio.abc.Stream, path: str) -> None:
+        self._stream = stream
+        self._conversation = Conversation(path)
+        self._turn = trio.Lock()
+
+    @classmethod
+    async def connect(cls, path: str | os.PathLike[str]) -> ControlClient:
+        """Connect to a control socket; raises UnreachableError."""
+        try:
+            stream = await trio.open_unix_socket(os.fspath(path))
+        except OSError as error:
+            raise Conversation(os.fspath(path)).absent(error) from None
+        return cls(stream, os.fspath(path))
+
+    async def __aenter__(self) -> ControlClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stream.aclose()
+
+    async def call(self, method: str, **params: Plain) -> Plain:
+        """The result of a method; of one that answers in parts, the list of them."""
+        parts: list[Plain] = []
+        async with self._turn:
+            await self._send(method, params)
+            while (reply := await self._receive()).kind is ReplyKind.PART:
+                parts.append(reply.data)
+        return parts or reply.data
+
+    async def stream(self, method: str, **params: Plain) -> AsyncIterator[Plain]:
+        """The parts of a method that answers in parts, as they come. Run it to its end, or close the client."""
+        async with self._turn:
+            await self._send(method, params)
+            while (reply := await self._receive()).kind is ReplyKind.PART:
+                yield reply.data
+
+    async def _send(self, method: str, params: dict[str, Plain]) -> None:
+        try:
+            await self._stream.send_all(self._conversation.ask(method, params))
+        except trio.BrokenResourceError:
+            raise self._conversation.lost("it closed the connection") from None
+
+    async def _receive(self) -> Reply:
+        conversation = self._conversation
+        while (reply := conversation.next_reply()) is None:
+            try:
+                conversation.receive(await self._stream.receive_some(READ_BYTES))
+            except trio.BrokenResourceError:
+                raise conversation.lost("it closed the connection") from None
+        return reply

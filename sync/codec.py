@@ -1,0 +1,320 @@
+"""Messages to bytes and back: strict msgpack, the only module that knows it.
+
+A message is one msgpack array `[type, field, ...]` with exactly the fields listed in docs/protocol.md. State
+vectors are flat arrays [writer, clock, writer, clock, ...] in ascending order of writers, and tables are
+sorted, so that equal messages are equal bytes. What is read is checked field by field and turned into frozen
+dataclasses; whatever the bytes are, only `RemoteMessageError` comes out of `decode_message`, `decode_request`
+and `decode_reply`.
+
+Memory is bounded before anything is built: all but the bulk bytes of a delta or of segments must fit into
+`STRUCTURE_BYTES_MAX`, and msgpack's own scanner (which builds nothing) measures that first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgpack
+
+from crdtgraph.errors import LocalError, RemoteError
+from crdtgraph.ids import REPLICA_ID_BYTES
+
+from . import fields
+from .limits import (
+    CONTROL_DEPTH_MAX,
+    EPHEMERAL_BYTES_MAX,
+    FRAME_BYTES_MAX,
+    KEYS_PER_MESSAGE,
+    PEERS_MAX,
+    PLANES_MAX,
+    PROTOCOL_VERSION,
+    SEGMENT_BYTES_MAX,
+    STRUCTURE_BYTES_MAX,
+    TEXT_BYTES_MAX,
+)
+from .messages import (
+    DIGEST_BYTES,
+    NONCE_BYTES,
+    Delta,
+    Ephemeral,
+    Error,
+    Goodbye,
+    Hello,
+    Keys,
+    Message,
+    PeerAddress,
+    Peers,
+    Ping,
+    Plain,
+    PlaneSummary,
+    Pong,
+    Reply,
+    ReplyKind,
+    Request,
+    Segments,
+    StateVector,
+    Summary,
+    Want,
+    WantSegments,
+)
+
+HELLO = 1
+NUMBER_MAX = 1 << 63
+FIELDS_MAX = 8
+"""Of a message, type included."""
+
+
+class RemoteMessageError(RemoteError):
+    """A frame holds no valid message: no msgpack, an unknown type, a field that is wrong or missing."""
+
+
+def encode_message(message: Message) -> bytes:
+    """The canonical payload of a message. Cost: O(size)."""
+    return _pack(_ENCODERS[type(message)](message))
+
+
+def decode_message(payload: bytes) -> Message:
+    """Read a payload; raises RemoteMessageError for anything but a valid message."""
+    row = _unpack(payload)
+    if type(row) is not list or not row:
+        raise RemoteMessageError("a frame holds no message: not an array that starts with a type")
+    kind, *rest = row
+    known = _DECODERS.get(kind) if type(kind) is int else None
+    if known is None:
+        raise RemoteMessageError(f"a message has the unknown type {fields.shown(kind)}")
+    name, count, decode = known
+    if kind == HELLO and rest and type(rest[0]) is int and rest[0] != PROTOCOL_VERSION:
+        # A later version may say more in its hello. Its number is all that matters, and the session refuses
+        # it.
+        rest = [max(0, rest[0]) % NUMBER_MAX, "", bytes(REPLICA_ID_BYTES), bytes(NONCE_BYTES), [], ""]
+    if len(rest) != count:
+        raise RemoteMessageError(f"a {name} has {len(rest)} fields instead of {count}")
+    try:
+        return decode(rest)
+    except fields.FieldError as error:
+        raise RemoteMessageError(f"a {name} is malformed: {error}") from None
+
+
+def compressible(message: Message) -> bool:
+    """Whether zstd may help: deltas and segments are compressed already."""
+    return type(message) is not Delta and type(message) is not Segments
+
+
+def encode_request(request: Request) -> bytes:
+    """The payload of a control request: [number, method, params]."""
+    return _pack_plain([request.number, request.method, dict(request.params)])
+
+
+def decode_request(payload: bytes) -> Request:
+    """Read a control request; raises RemoteMessageError."""
+    row = _unpack_plain(payload)
+    match row:
+        case [int() as number, str() as method, dict() as params] if not isinstance(number, bool):
+            return Request(number, method, params)
+    raise RemoteMessageError("a control request is not [number, method, params]")
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """The payload of a control answer: [number, "part" | "result" | "error", data]."""
+    return _pack_plain([reply.number, reply.kind.value, reply.data])
+
+
+def decode_reply(payload: bytes) -> Reply:
+    """Read a control answer; raises RemoteMessageError."""
+    row = _unpack_plain(payload)
+    match row:
+        case [int() as number, str() as kind, data] if kind in _REPLY_KINDS and not isinstance(number, bool):
+            return Reply(number, ReplyKind(kind), data)
+    raise RemoteMessageError("a control answer is not [number, kind, data]")
+
+
+# --- encoding -----------------------------------------------------------------------------------------------
+
+
+def _pack(row: list[object]) -> bytes:
+    packed: bytes = msgpack.packb(row, use_bin_type=True)
+    return packed
+
+
+def _pack_plain(row: list[Plain]) -> bytes:
+    try:
+        return _pack(list(row))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise LocalError(f"a control message cannot be encoded: {error}") from error
+
+
+def _flat(vector: StateVector) -> list[int]:
+    return [number for writer in sorted(vector) for number in (writer, vector[writer])]
+
+
+def _encode_hello(hello: Hello) -> list[object]:
+    return [HELLO, hello.protocol, hello.cluster, hello.replica, hello.nonce, hello.addresses, hello.name]
+
+
+def _encode_summary(summary: Summary) -> list[object]:
+    planes = [
+        [each.plane, each.projection_digest, each.set_digest, _flat(each.state_vector), each.settled_with]
+        for each in summary.planes
+    ]
+    return [2, planes, summary.ask]
+
+
+def _encode_peers(peers: Peers) -> list[object]:
+    return [9, [[each.replica, each.addresses] for each in peers.peers]]
+
+
+_ENCODERS: dict[type, Callable[..., list[object]]] = {
+    Hello: _encode_hello,
+    Summary: _encode_summary,
+    Want: lambda want: [3, want.plane, _flat(want.state_vector)],
+    Delta: lambda delta: [4, delta.plane, _flat(delta.base), delta.update, delta.last],
+    Keys: lambda keys: [5, keys.plane, {key: keys.hashes[key] for key in sorted(keys.hashes)}],
+    WantSegments: lambda want: [6, want.plane, want.keys],
+    Segments: lambda segments: [7, segments.plane, segments.segments],
+    Ephemeral: lambda ephemeral: [8, ephemeral.topic, ephemeral.payload],
+    Peers: _encode_peers,
+    Ping: lambda ping: [10, ping.number],
+    Pong: lambda pong: [11, pong.number],
+    Error: lambda error: [12, error.code, error.text],
+    Goodbye: lambda goodbye: [13, goodbye.reason],
+}
+
+# --- decoding -----------------------------------------------------------------------------------------------
+
+
+def _unpack(payload: bytes) -> object:
+    structure_bytes = len(payload) if len(payload) <= STRUCTURE_BYTES_MAX else _structure_bytes(payload)
+    if structure_bytes > STRUCTURE_BYTES_MAX:
+        raise RemoteMessageError(f"a message has more than {STRUCTURE_BYTES_MAX} bytes beside its bulk")
+    return _unpackb(payload)
+
+
+def _unpackb(payload: bytes) -> object:
+    try:
+        row: object = msgpack.unpackb(
+            payload,
+            raw=False,
+            strict_map_key=True,
+            max_ext_len=0,
+            max_bin_len=FRAME_BYTES_MAX,
+            max_str_len=FRAME_BYTES_MAX,
+        )
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise RemoteMessageError(f"a frame holds no msgpack: {type(error).__name__}: {error!s:.100}") from None
+    return row
+
+
+def _structure_bytes(payload: bytes) -> int:
+    """The payload's size without its bulk: byte strings at the top and in lists there. Builds no objects."""
+    unpacker = msgpack.Unpacker(max_buffer_size=FRAME_BYTES_MAX)
+    unpacker.feed(payload)
+    try:
+        bulk = sum(_skip(unpacker, payload, lists=True) for _ in range(_entries(unpacker, FIELDS_MAX)))
+    except (ValueError, IndexError, msgpack.UnpackException) as error:
+        raise RemoteMessageError(f"a frame holds no msgpack: {type(error).__name__}") from None
+    return len(payload) - bulk
+
+
+def _entries(unpacker: msgpack.Unpacker, entries_max: int) -> int:
+    entries: int = unpacker.read_array_header()
+    if entries > entries_max:
+        raise RemoteMessageError(f"a list of {entries} where at most {entries_max} are possible")
+    return entries
+
+
+def _skip(unpacker: msgpack.Unpacker, payload: bytes, *, lists: bool) -> int:
+    """Pass over one value; returns how many of its bytes are byte strings."""
+    start = unpacker.tell()
+    header = payload[start]
+    if lists and (header & 0xF0 == 0x90 or header in (0xDC, 0xDD)):
+        return sum(_skip(unpacker, payload, lists=False) for _ in range(_entries(unpacker, KEYS_PER_MESSAGE)))
+    unpacker.skip()
+    return unpacker.tell() - start if header in (0xC4, 0xC5, 0xC6) else 0
+
+
+def _unpack_plain(payload: bytes) -> Plain:
+    return _plain(_unpackb(payload), CONTROL_DEPTH_MAX)
+
+
+def _plain(value: object, depth: int) -> Plain:
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return value
+    if depth and isinstance(value, list):
+        return [_plain(each, depth - 1) for each in value]
+    if depth and isinstance(value, dict):
+        return {fields.text(key, TEXT_BYTES_MAX * 8): _plain(each, depth - 1) for key, each in value.items()}
+    raise RemoteMessageError(f"a control message holds {type(value).__name__}, or is nested too deep")
+
+
+def _decode_hello(row: list[object]) -> Hello:
+    protocol, cluster, replica, nonce, addresses, name = row
+    return Hello(
+        protocol=fields.number(protocol, NUMBER_MAX),
+        cluster=fields.text(cluster),
+        replica=fields.replica_of(replica),
+        nonce=fields.exactly(nonce, (NONCE_BYTES,)),
+        addresses=fields.addresses_of(addresses),
+        name=fields.text(name),
+    )
+
+
+def _decode_plane_summary(value: object) -> PlaneSummary:
+    plane, projection_digest, set_digest, state_vector, settled_with = fields.tuple_of(value, 5)
+    return PlaneSummary(
+        plane=fields.plane_name(plane),
+        projection_digest=fields.exactly(projection_digest, (0, DIGEST_BYTES)),
+        set_digest=fields.exactly(set_digest, (DIGEST_BYTES,)),
+        state_vector=fields.state_vector(state_vector),
+        settled_with=fields.exactly(settled_with, (0, DIGEST_BYTES)),
+    )
+
+
+def _decode_summary(row: list[object]) -> Summary:
+    planes = tuple(_decode_plane_summary(each) for each in fields.list_of(row[0], PLANES_MAX))
+    if len({each.plane for each in planes}) < len(planes):
+        raise fields.FieldError("a plane is there twice")
+    return Summary(planes, fields.of(bool, row[1]))
+
+
+def _decode_delta(row: list[object]) -> Delta:
+    plane, base, update, last = row
+    return Delta(
+        fields.plane_name(plane),
+        fields.state_vector(base),
+        fields.blob(update, FRAME_BYTES_MAX),
+        fields.of(bool, last),
+    )
+
+
+def _decode_want_segments(row: list[object]) -> WantSegments:
+    keys = tuple(fields.text(each, fields.KEY_BYTES_MAX) for each in fields.list_of(row[1], KEYS_PER_MESSAGE))
+    return WantSegments(fields.plane_name(row[0]), keys)
+
+
+def _decode_segments(row: list[object]) -> Segments:
+    segments = tuple(fields.blob(each, SEGMENT_BYTES_MAX) for each in fields.list_of(row[1], KEYS_PER_MESSAGE))
+    return Segments(fields.plane_name(row[0]), segments)
+
+
+def _decode_peer_address(value: object) -> PeerAddress:
+    replica, addresses = fields.tuple_of(value, 2)
+    return PeerAddress(fields.replica_of(replica), fields.addresses_of(addresses))
+
+
+_DECODERS: dict[int, tuple[str, int, Callable[[list[object]], Message]]] = {
+    HELLO: ("hello", 6, _decode_hello),
+    2: ("summary", 2, _decode_summary),
+    3: ("want", 2, lambda row: Want(fields.plane_name(row[0]), fields.state_vector(row[1]))),
+    4: ("delta", 4, _decode_delta),
+    5: ("keys", 2, lambda row: Keys(fields.plane_name(row[0]), fields.hashes(row[1]))),
+    6: ("want_segments", 2, _decode_want_segments),
+    7: ("segments", 2, _decode_segments),
+    8: ("ephemeral", 2, lambda row: Ephemeral(fields.text(row[0]), fields.blob(row[1], EPHEMERAL_BYTES_MAX))),
+    9: ("peers", 1, lambda row: Peers(tuple(map(_decode_peer_address, fields.list_of(row[0], PEERS_MAX))))),
+    10: ("ping", 1, lambda row: Ping(fields.number(row[0], NUMBER_MAX))),
+    11: ("pong", 1, lambda row: Pong(fields.number(row[0], NUMBER_MAX))),
+    12: ("error", 2, lambda row: Error(fields.text(row[0]), fields.text(row[1]))),
+    13: ("goodbye", 1, lambda row: Goodbye(fields.text(row[0]))),
+}
+
+_REPLY_KINDS = frozenset(kind.value for kind in ReplyKind)

@@ -1,0 +1,184 @@
+"""The control socket: a Unix socket through which the commands of this machine's user steer a running node.
+
+The framing is that of peers, the messages are requests and answers (`methods.py`). The socket is readable and
+writable by its owner alone, and that is all the authentication there is. Clients are served concurrently, each one
+request at a time; a long answer goes out part by part with everyone else served in between, and a client that does
+not read waits alone.
+
+A socket file that a dead process left behind is replaced, a live one is respected, and anything else at its path is
+left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Awaitable, Generator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import trio
+
+from crdtgraph.errors import CrdtGraphError, LocalError, RemoteError
+
+from .codec import decode_request, encode_reply
+from .connection import BROKEN
+from .framing import FrameParser, encode_frame
+from .limits import CONTROL_CLIENTS_MAX, CONTROL_IDLE_S, CONTROL_SEND_S, FRAME_BYTES_MAX, READ_BYTES
+from .log import Log, default_log
+from .messages import Plain, Reply, ReplyKind, Request
+from .methods import Target
+from .plain import error_to_plain
+from .requests import start
+
+PATH_BYTES_MAX = 107
+"""Of a Unix socket's address (`sun_path` of Linux less its final zero)."""
+SOCKET_MODE = 0o600
+PROBE_S = 1.0
+"""How long a socket that is there already may take to accept."""
+
+
+@asynccontextmanager
+async def open_control(path: str | os.PathLike[str], target: Target, log: Log | None = None) -> AsyncIterator[None]:
+    """Serve requests on a Unix socket at `path` while the block runs; the file is removed at its end.
+
+    `target.stop` is called only after the answer to the request that asked for it is on its way.
+
+    Raises:
+        LocalError: the path is too long, taken by a live node or by something that is no socket, or not writable.
+    """
+    place = Path(path)
+    listener = await _bind(place)
+    inode = os.stat(place).st_ino
+    server = _Server(target, log if log is not None else default_log())
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.accept, listener, nursery)
+            yield
+            nursery.cancel_scope.cancel()
+    finally:
+        listener.socket.close()
+        with suppress(FileNotFoundError):
+            # Somebody may have removed it and another node put its own there.
+            if os.stat(place).st_ino == inode:
+                os.unlink(place)
+
+
+class _Server:
+    def __init__(self, target: Target, log: Log) -> None:
+        self._stopping = False
+        self._stop = target.stop
+        self._target = replace(target, stop=self._note_stop if target.stop is not None else None)
+        self._log = log
+        self._clients = 0
+
+    def _note_stop(self) -> None:
+        self._stopping = True
+
+    async def accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+        while True:
+            stream = await listener.accept()
+            if self._clients >= CONTROL_CLIENTS_MAX:
+                busy = LocalError(f"{CONTROL_CLIENTS_MAX} clients are connected already", hint="try again later")
+                nursery.start_soon(self._refuse, stream, busy)
+            else:
+                self._clients += 1
+                nursery.start_soon(self._serve, stream)
+
+    async def _refuse(self, stream: trio.SocketStream, error: CrdtGraphError) -> None:
+        async with stream:
+            with suppress(*BROKEN), trio.move_on_after(CONTROL_SEND_S):
+                await _send(stream, Reply(0, ReplyKind.ERROR, error_to_plain(error)))
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        parser = FrameParser()
+        try:
+            async with stream:
+                with suppress(*BROKEN):
+                    while True:
+                        with trio.move_on_after(CONTROL_IDLE_S) as waiting:
+                            data = await stream.receive_some(READ_BYTES)
+                        if waiting.cancelled_caught or not data:
+                            return
+                        parser.feed(data)
+                        while (payload := parser.next_payload()) is not None:
+                            await self._answer(stream, decode_request(payload))
+        except RemoteError as error:
+            self._log.warning("a control client sent something invalid", error=error.message)
+        except trio.TooSlowError:
+            self._log.warning("a control client does not read its answer")
+        finally:
+            self._clients -= 1
+
+    async def _answer(self, stream: trio.SocketStream, request: Request) -> None:
+        number = request.number
+        try:
+            answer = start(self._target, request.method, request.params)
+            if isinstance(answer, Generator):
+                for part in answer:
+                    await _send(stream, Reply(number, ReplyKind.PART, part))
+                result: Plain = None
+            elif isinstance(answer, Awaitable):
+                result = await answer
+            else:
+                result = answer
+            reply = Reply(number, ReplyKind.RESULT, result)
+        except CrdtGraphError as error:
+            reply = Reply(number, ReplyKind.ERROR, error_to_plain(error))
+        await _send(stream, reply)
+        if self._stopping and self._stop is not None:
+            self._stop()
+
+
+async def _send(stream: trio.SocketStream, reply: Reply) -> None:
+    payload = encode_reply(reply)
+    if len(payload) > FRAME_BYTES_MAX:
+        size = len(payload)
+        error = LocalError(f"the answer has {size} bytes; {FRAME_BYTES_MAX} fit", hint="ask for less at a time")
+        payload = encode_reply(Reply(reply.number, ReplyKind.ERROR, error_to_plain(error)))
+    with trio.fail_after(CONTROL_SEND_S):
+        await stream.send_all(encode_frame(payload))
+
+
+async def _bind(path: Path) -> trio.SocketListener:
+    size = len(os.fsencode(path))
+    if size > PATH_BYTES_MAX:
+        raise LocalError(
+            f"a Unix socket's path has at most {PATH_BYTES_MAX} bytes, not {size}: {path}",
+            hint="choose a shorter path for the control socket, or one relative to the working directory",
+        )
+    _make_way(path)
+    listening = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+    # From its first moment on the file is for its owner alone.
+    before = os.umask(0o777 & ~SOCKET_MODE)
+    try:
+        await listening.bind(os.fspath(path))
+    except OSError as error:
+        listening.close()
+        raise LocalError(f"cannot make the control socket {path}: {error.strerror or error}") from error
+    finally:
+        os.umask(before)
+    listening.listen(CONTROL_CLIENTS_MAX)
+    return trio.SocketListener(listening)
+
+
+def _make_way(path: Path) -> None:
+    """Remove a socket that nobody answers on."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise LocalError(f"{path} is there and is no socket", hint="remove it, or choose another path")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(PROBE_S)
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except OSError as error:
+            raise LocalError(f"cannot tell whether {path} is in use: {error.strerror or error}") from error
+    raise LocalError(f"a running node has its control socket at {path}", hint="stop that node, or choose another path")

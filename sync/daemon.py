@@ -1,0 +1,152 @@
+"""`serve`: one node as a process of its own, from opening the store to a clean stop.
+
+On SIGTERM or SIGINT (or the method `stop`) it flushes, says goodbye to its peers, closes the store and removes its
+control socket. On SIGKILL none of that happens and nothing is lost either: what was promised durable is in the store,
+and a stale control socket is replaced at the next start.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from enum import StrEnum
+
+import structlog
+import trio
+
+import crdtgraph
+from crdtgraph import CrdtGraphError
+
+from .control import open_control
+from .limits import DEFAULTS, Settings
+from .log import Log
+from .methods import Target
+from .node import Node
+from .transport import AddressLike
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+async def serve(
+    url: str,
+    *,
+    listen: Sequence[AddressLike] = (),
+    peers: Sequence[AddressLike] = (),
+    control: str | None = None,
+    cluster: str | None = None,
+    name: str = "",
+    settings: Settings = DEFAULTS,
+    log: Log | None = None,
+) -> None:
+    """Run a node until it is told to stop. Logs one event `ready` when it can be talked to.
+
+    Args:
+        url: of the store, created if need be.
+        listen: addresses to listen on.
+        peers: addresses to keep connections to.
+        control: path of the control socket; None for none.
+        cluster: the name of a new store's cluster; for an existing one it must be the same.
+        name: for people.
+        settings: the times that the node works by.
+        log: a structlog logger; by default lines for people on standard error.
+
+    Raises:
+        StoreError, LocalError: the store cannot be opened, an address or the control socket cannot be used.
+    """
+    log = log if log is not None else process_log(LogFormat.CONSOLE)
+    stopping = trio.Event()
+    with trio.open_signal_receiver(*STOP_SIGNALS) as signals, _single_error():
+        async with AsyncExitStack() as stack:
+            graph = stack.enter_context(crdtgraph.open(url, cluster=cluster))
+            stack.enter_context(_frozen_heap())
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            nursery.start_soon(_watch, signals, stopping, log)
+            stack.callback(nursery.cancel_scope.cancel)
+            node = await stack.enter_async_context(
+                Node(graph, listen=listen, peers=peers, settings=settings, name=name, log=log)
+            )
+            if control is not None:
+                await stack.enter_async_context(open_control(control, Target(graph, node, stopping.set), log))
+            log.info(
+                "ready",
+                replica=graph.replica_id.hex(),
+                cluster=graph.cluster,
+                addresses=list(node.addresses),
+                control=control or "",
+                store=graph.url,
+                commits=len(graph),
+            )
+            await stopping.wait()
+            log.info("stopping")
+    log.info("stopped")
+
+
+def process_log(log_format: LogFormat, *, verbose: bool = False) -> Log:
+    """A logger that writes lines to standard error, with timestamps: for people, or as JSON."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format is LogFormat.JSON
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    log: Log = structlog.wrap_logger(
+        structlog.WriteLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+    )
+    return log
+
+
+async def _watch(signals: AsyncIterator[int], stopping: trio.Event, log: Log) -> None:
+    async for number in signals:
+        log.info("signal", name=signal.Signals(number).name)
+        stopping.set()
+
+
+@contextmanager
+def _frozen_heap() -> Iterator[None]:
+    """Keep the garbage collector away from the graph that was just loaded.
+
+    A full collection looks at every object there is: 0.17 s with 300,000 commits, during which no commit is made.
+    What was loaded stays for as long as the process runs, so it is put out of the collector's sight.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
+def _single_error() -> Iterator[None]:
+    """Let one error of ours out of the groups that nurseries put around it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaves = list(_leaves(group))
+        if len(leaves) == 1 and isinstance(leaves[0], CrdtGraphError):
+            raise leaves[0] from group
+        raise
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error

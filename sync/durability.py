@@ -1,0 +1,50 @@
+"""Write-behind: what is written with `NORMAL` durability is on disk within 100 ms, and then goes to peers.
+
+The wait for the disk happens in a worker thread (or wherever `run_sync` runs it), because it may take 20 ms on a bad
+day and commits must not wait for it. The graph itself is only touched from the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from crdtgraph.errors import StoreCorruptError, StoreError
+
+from .limits import Settings
+from .replica import LocalReplica
+
+RunSync = Callable[[Callable[[], None]], Awaitable[None]]
+"""Runs a blocking function somewhere and waits for it."""
+
+
+async def run_in_thread(work: Callable[[], None]) -> None:
+    """Run a blocking function in one of trio's worker threads."""
+    await trio.to_thread.run_sync(work)
+
+
+async def write_behind(
+    graph: LocalReplica, settings: Settings, run_sync: RunSync, failed: Callable[[StoreError], None]
+) -> None:
+    """Flush for ever, and compact when there is enough to join.
+
+    A store that refuses to write is reported to `failed` and tried again; the records stay buffered. A corrupt one
+    raises.
+    """
+    while True:
+        due = graph.flush_due()
+        if due is None or due > 0:
+            await trio.sleep(settings.flush_poll_s if due is None else min(due, settings.flush_poll_s))
+            continue
+        try:
+            written = graph.write_behind()
+            await run_sync(graph.store.sync)
+            graph.settle(written)
+            if graph.needs_compaction():
+                graph.compact()
+        except StoreCorruptError:
+            raise
+        except StoreError as error:
+            failed(error)
+            await trio.sleep(settings.flush_retry_s)

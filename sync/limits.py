@@ -1,0 +1,129 @@
+"""Every bound of the protocol, with its reason, and the times that a node may be tuned by.
+
+A peer is trusted with nothing: each buffer, queue, frame, table and wait that its bytes can grow has a name
+here. The rule is TigerBeetle's ("put a limit on everything", docs/TIGER_STYLE.md); what happens at a limit is
+said with it. Sizes are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PROTOCOL_VERSION = 1
+"""Both ends must speak the same one; it grows when an older node could misread a newer one."""
+
+# --- frames -------------------------------------------------------------------------------------------------
+
+FRAME_BYTES_MAX = 16 << 20
+"""A frame's payload, on the wire and decompressed. The largest legitimate one is a delta with a single
+segment that holds one record of 4 MiB; everything else is cut to `DELTA_BYTES` or less. A claim beyond it
+ends the connection."""
+COMPRESS_BYTES_MIN = 4 << 10
+"""Shorter payloads fit few packets anyway, and compressing them costs more time than it saves."""
+READ_BYTES = 256 << 10
+"""Asked of the transport at once. Larger reads bring nothing: it is beyond the usual socket buffer."""
+WRITE_BYTES = 256 << 10
+"""Frames are gathered up to about this before one write, so that a burst of small ones is one packet and not
+many."""
+
+# --- messages -----------------------------------------------------------------------------------------------
+
+STRUCTURE_BYTES_MAX = 1 << 20
+"""A message without its bulk bytes. An empty list takes one byte on the wire and 56 in memory, so this is
+what bounds the memory that hostile bytes can take (to some 60 MiB, for the moment of parsing)."""
+TEXT_BYTES_MAX = 1 << 10
+"""A name, a reason, an address: something to read in one line of a log."""
+PLANES_MAX = 1 << 10
+"""Planes in one summary; more would mean that search planes are never dropped."""
+PLANE_NAME_BYTES_MAX = 128
+WRITERS_MAX = 1 << 16
+"""Entries of a state vector: writers, that is process starts, that wrote to one plane."""
+ADDRESSES_MAX = 16
+"""Addresses that one node listens on."""
+PEERS_MAX = 256
+"""Entries in one list of peers."""
+KEYS_PER_MESSAGE = 8 << 10
+"""Segment keys in one message of the fall-back comparison, about 40 bytes each. A longer list goes in
+several."""
+SEGMENT_BYTES_MAX = 5 << 20
+"""One segment; the graph has a stricter limit of its own."""
+SEGMENTS_BYTES = 512 << 10
+"""Segments are gathered up to about this in one message of the fall-back."""
+EPHEMERAL_BYTES_MAX = 64 << 10
+"""Presence and in-flight counts; anything larger wants to be stored."""
+
+# --- queues and tables --------------------------------------------------------------------------------------
+
+QUEUE_MESSAGES_MAX = 1 << 10
+QUEUE_BYTES_MAX = 8 << 20
+"""Pushed deltas that wait for one slow peer. A queue that would grow beyond either limit is dropped *whole*:
+what a late half of it builds on would be missing. The peer gets a summary when it reads again, and asks for
+what it lacks."""
+CONNECTIONS_MAX = 256
+"""Connections of one node, half of them at most still in their handshake. One more is told `busy` and
+closed."""
+ALARMS_MAX = 64
+"""Alarms kept for `status`; all are counted and logged."""
+
+# --- control socket -----------------------------------------------------------------------------------------
+
+CONTROL_CLIENTS_MAX = 32
+"""Concurrent clients of a control socket; one more is told so and closed."""
+CONTROL_DEPTH_MAX = 16
+"""Nesting of a request's parameters."""
+CONTROL_IDLE_S = 600.0
+"""A client that asks nothing for so long is closed, so that forgotten ones do not use up the places."""
+CONTROL_SEND_S = 30.0
+"""A client that does not read one part of its answer within it is closed."""
+CHUNK_ENTRIES = 1_000
+"""Entries in one part of a streamed answer: some 100 kB, and about 5 ms to make."""
+COMMITS_PER_CALL_MAX = 10_000
+"""Drafts in one `commit_many`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The times a node works by, in seconds, and the seed of its jitter. The defaults suit a local network.
+
+    Timers are jittered (plus or minus 25 per cent), so that nodes which started together do not keep step.
+    """
+
+    handshake_timeout_s: float = 10.0
+    """From connecting until the peer's hello was read."""
+    ping_after_s: float = 10.0
+    """A peer that was silent for so long is asked whether it is there."""
+    pong_timeout_s: float = 20.0
+    """A peer that stays silent for so long after that is dropped. The wait starts with the question, not with
+    the last byte: a process that was itself suspended for an hour must not hold that hour against its
+    peers."""
+    frame_timeout_s: float = 60.0
+    """From a frame's first byte to its last, so that dripping bytes cannot hold a connection open."""
+    send_timeout_s: float = 30.0
+    """One write. A peer that reads less than `WRITE_BYTES` in it is too slow to be of use."""
+    anti_entropy_s: float = 10.0
+    """Between two summaries to every peer. Pushes make it unnecessary while all goes well."""
+    want_timeout_s: float = 10.0
+    """A peer that was asked for a diff and sent no part of it for so long is passed over for another one."""
+    dial_timeout_s: float = 5.0
+    backoff_min_s: float = 0.05
+    """The first wait after a connection failed or ended; it doubles with each failure up to the maximum."""
+    backoff_max_s: float = 5.0
+    backoff_reset_s: float = 10.0
+    """A connection that lived for so long was a success: the next wait is the shortest again."""
+    duplicate_window_s: float = 5.0
+    """Two connections of one pair that opened within it were dialled at the same moment; later, the old one
+    is dead."""
+    flush_poll_s: float = 0.09
+    """How long a newly buffered record may go unnoticed; within the 100 ms of `NORMAL` durability."""
+    flush_retry_s: float = 1.0
+    """After a write to the store failed (a full disk, say)."""
+    goodbye_timeout_s: float = 1.0
+    """For the last words to a peer when a connection is closed on purpose."""
+    seed: int | None = None
+    """Of the generator that jitter is drawn from. None: the graph's host gives it."""
+
+
+DEFAULTS = Settings()
+"""Settings as they are without any tuning."""
+JITTER = 0.25
+"""The share by which a timer may be early or late."""

@@ -1,0 +1,395 @@
+"""`Node`: a graph that talks. It listens, dials, keeps one connection a peer, and looks after its disk.
+
+    async with sync.Node(graph, listen=["127.0.0.1:7000"], peers=["127.0.0.1:7001"]) as node:
+        graph.commit(...)       # durable within 100 ms, and then with every peer that can be reached
+
+All tasks live in one nursery. A peer's mistake ends its connection and nothing else; a store that refuses to
+write is reported and tried again; any other exception is a bug and ends the node.
+
+Everything that is not the protocol is handed in: the transport, the threads (`run_sync`), the log; time is
+trio's, and randomness comes from the graph's host or `Settings.seed`. So the very same class runs in a
+simulation.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack, suppress
+from itertools import count
+from types import TracebackType
+
+import trio
+
+from crdtgraph.errors import LocalError, StoreCorruptError, StoreError
+from crdtgraph.exchange import Delta
+from crdtgraph.ids import ReplicaId
+from crdtgraph.planes import LEDGER
+
+from .alarms import Alarm, Alarms
+from .blocklist import Blocklist
+from .codec import encode_message
+from .connection import Connection, Direction, loser
+from .dialer import Backoff, Dialer
+from .durability import RunSync, run_in_thread, write_behind
+from .framing import encode_frame
+from .gossip import Gossip
+from .limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
+from .log import Log, default_log
+from .messages import NONCE_BYTES, Error, ErrorCode, Goodbye, GossipMessage, Hello, Summary, Want
+from .replica import LocalReplica
+from .session import RemoteProtocolError
+from .status import NodeStatus, node_status
+from .transport import Address, AddressLike, Listening, TcpTransport, Transport
+
+ACCEPT_RETRY_S = 0.1
+"""After `accept` failed, for want of file descriptors as a rule."""
+
+
+class Node:
+    """A running node; an async context manager.
+
+    Args:
+        graph: the graph to replicate, open for writing and used by this thread alone. It is flushed at the
+            end, not closed.
+        listen: addresses to listen on, `"host:port"` or `(host, port)`; port 0 takes any.
+        peers: addresses to keep a connection to.
+        transport: how to dial and listen; TCP on loopback by default.
+        settings: the times that it works by.
+        name: for people, in logs and status.
+        log: a structlog logger; by default what is worth a warning goes to the standard logging module.
+        run_sync: how to wait for the disk.
+        on_ephemeral: given (sender, topic, payload) of messages that are not stored.
+
+    Raises:
+        LocalError: when entered: the graph is read-only, an address is wrong, taken, or outside loopback.
+    """
+
+    def __init__(
+        self,
+        graph: LocalReplica,
+        *,
+        listen: Iterable[AddressLike] = (),
+        peers: Iterable[AddressLike] = (),
+        transport: Transport | None = None,
+        settings: Settings = DEFAULTS,
+        name: str = "",
+        log: Log | None = None,
+        run_sync: RunSync = run_in_thread,
+        on_ephemeral: Callable[[ReplicaId, str, bytes], None] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.settings = settings
+        self.name = name
+        self.addresses: tuple[str, ...] = ()
+        """Where it listens, once entered: ports are numbers."""
+        self.store_failures = 0
+        """How often the store refused to write."""
+        self.blocklist = Blocklist()
+        self.dialers: list[Dialer] = []
+        self.connections: dict[int, Connection] = {}
+        self._listen = [Address.of(each) for each in listen]
+        self._peers = list(dict.fromkeys(Address.of(each) for each in peers))
+        self._transport = transport if transport is not None else TcpTransport()
+        self._log = log if log is not None else default_log()
+        self._run_sync = run_sync
+        self._on_ephemeral = on_ephemeral
+        self._by_replica: dict[ReplicaId, Connection] = {}
+        self._numbers = count(1)
+        self._stack = AsyncExitStack()
+        self._applying = trio.Lock()
+        self._changed = trio.Event()
+        self._timer_moved = trio.Event()
+        self._timer_at = 0.0
+        self.gossip: Gossip
+
+    @property
+    def replica_id(self) -> ReplicaId:
+        """Whose node it is."""
+        return self.graph.replica_id
+
+    # --- life
+
+    async def __aenter__(self) -> Node:
+        if self.graph.read_only:
+            raise LocalError(
+                f"{self.graph.url} is open for reading only", hint="a node needs to write what its peers give it"
+            )
+        if len(self._listen) > ADDRESSES_MAX:
+            raise LocalError(f"{len(self._listen)} addresses to listen on; at most {ADDRESSES_MAX} are possible")
+        settings, host = self.settings, self.graph.host
+        seed = settings.seed if settings.seed is not None else int.from_bytes(host.random_bytes(8), "big")
+        self._rng = random.Random(seed)
+        self._nonce = host.random_bytes(NONCE_BYTES)
+        async with AsyncExitStack() as stack:
+            listening: list[Listening] = []
+            for address in self._listen:
+                for each in await self._transport.listen(address):
+                    stack.push_async_callback(each.aclose)
+                    listening.append(each)
+            self.addresses = tuple(each.address.text for each in listening)[:ADDRESSES_MAX]
+            self.gossip = Gossip(
+                self.graph,
+                settings,
+                self._rng,
+                trio.current_time(),
+                alarms=Alarms(self._report_alarm),
+                on_ephemeral=self._on_ephemeral,
+            )
+            self.dialers = [self._dialer(address) for address in self._peers]
+            stack.callback(self.graph.on_durable(self._receive_durable))
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            for each in listening:
+                nursery.start_soon(self._accept, each, nursery)
+            for dialer in self.dialers:
+                nursery.start_soon(dialer.run)
+            nursery.start_soon(self._keep_time)
+            nursery.start_soon(write_behind, self.graph, self.settings, self._run_sync, self._note_store_failure)
+            self._nursery = nursery
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.graph.flush()
+                await self._say_goodbye()
+        finally:
+            self._nursery.cancel_scope.cancel()
+            await self._close(kind, error, trace)
+
+    async def _close(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._stack.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            # What the body raised comes out as it was raised, unless something of ours came on top.
+            if error is None or group.split(lambda each: each is error)[1] is not None:
+                raise
+
+    async def _say_goodbye(self) -> None:
+        with trio.move_on_after(self.settings.goodbye_timeout_s):
+            # What was written last is on disk now; whoever reads gets it before we go.
+            for connection in [*self.connections.values()]:
+                await connection.drain()
+        with trio.move_on_after(2 * self.settings.goodbye_timeout_s):
+            for connection in [*self.connections.values()]:
+                connection.end("this node is stopping", Goodbye("stopping"))
+            for connection in [*self.connections.values()]:
+                await connection.closed.wait()
+
+    # --- for users
+
+    def block(self, peer: str) -> list[str]:
+        """Neither dial nor accept a peer, and close the connection to it, until `unblock`.
+
+        Args:
+            peer: the beginning of a replica's id in hex, or host:port as the peer is dialled or listens.
+
+        Returns:
+            The replicas (hex) whose connections were closed.
+        """
+        self.blocklist.add(peer)
+        closed = []
+        for connection in [*self.connections.values()]:
+            if self._is_blocked_connection(connection):
+                connection.end("blocked here", Error(ErrorCode.BLOCKED, "blocked by the operator"))
+                if connection.peer is not None:
+                    closed.append(connection.peer.replica.hex())
+        self._log.info("blocked", peer=peer, closed=closed)
+        return closed
+
+    def unblock(self, peer: str) -> None:
+        """Take a `block` back, in the words it was given, and dial; NotFoundError if it is not blocked."""
+        self.blocklist.remove(peer)
+        self._log.info("unblocked", peer=peer)
+        for dialer in self.dialers:
+            dialer.hurry()
+
+    def broadcast(self, topic: str, payload: bytes) -> None:
+        """Tell all peers something that is not stored."""
+        self.gossip.broadcast(topic, payload)
+
+    async def wait_changed(self) -> None:
+        """Return when the graph has received or made durable something new."""
+        await self._changed.wait()
+
+    async def wait_for_digest(self, digest: bytes, timeout_s: float) -> bool:
+        """Whether the graph has, or gets within so many seconds, this digest."""
+        with trio.move_on_after(timeout_s):
+            while self.graph.digest(plane=LEDGER) != digest:
+                await self.wait_changed()
+            return True
+        return False
+
+    def status(self) -> NodeStatus:
+        """How it is doing; O(connections)."""
+        return node_status(self, trio.current_time())
+
+    # --- connections
+
+    async def _accept(self, listening: Listening, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                stream = await listening.accept()
+            except OSError as error:
+                self._log.error("cannot accept connections", address=listening.address.text, error=str(error))
+                await trio.sleep(ACCEPT_RETRY_S)
+                continue
+            greeting = sum(not each.is_open for each in self.connections.values())
+            if len(self.connections) >= CONNECTIONS_MAX or greeting >= CONNECTIONS_MAX // 2:
+                await self._refuse(stream)
+            else:
+                nursery.start_soon(self._serve, self._connect(stream, Direction.ACCEPTED, None))
+
+    async def _refuse(self, stream: trio.abc.Stream) -> None:
+        words = Error(ErrorCode.BUSY, f"{CONNECTIONS_MAX} connections are open; try later")
+        with trio.move_on_after(self.settings.goodbye_timeout_s):
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(encode_frame(encode_message(words)))
+        await trio.aclose_forcefully(stream)
+
+    def _dialer(self, address: Address) -> Dialer:
+        async def serve(stream: trio.abc.Stream) -> Connection:
+            connection = self._connect(stream, Direction.DIALLED, address)
+            await self._serve(connection)
+            return connection
+
+        return Dialer(
+            address,
+            self.settings,
+            Backoff(self.settings, self._rng),
+            dial=self._transport.dial,
+            serve=serve,
+            connected=self._by_replica,
+            blocklist=self.blocklist,
+            log=self._log,
+        )
+
+    def _connect(self, stream: trio.abc.Stream, direction: Direction, address: Address | None) -> Connection:
+        connection = Connection(
+            stream,
+            number=next(self._numbers),
+            direction=direction,
+            address=address,
+            hello=Hello(PROTOCOL_VERSION, self.graph.cluster, self.replica_id, self._nonce, self.addresses, self.name),
+            settings=self.settings,
+            greet=self._greet,
+            handle=self._handle,
+            pull=self.gossip.next_message,
+            leave=self._leave,
+        )
+        self.connections[connection.number] = connection
+        return connection
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        finally:
+            self._forget(connection)
+
+    def _greet(self, connection: Connection, hello: Hello) -> Goodbye | None:
+        """A peer said hello: take it in, or say why not."""
+        for dialer in self.dialers:
+            if dialer.address.text in hello.addresses or dialer.address == connection.address:
+                dialer.replica = hello.replica
+        if self._is_blocked_connection(connection):
+            raise RemoteProtocolError("blocked by the operator", ErrorCode.BLOCKED)
+        other = self._by_replica.get(hello.replica)
+        if other is not None:
+            if loser(other, connection, self.replica_id, self.settings) is connection:
+                return Goodbye("duplicate connection")
+            other.end("duplicate connection", Goodbye("duplicate connection"))
+        self._by_replica[hello.replica] = connection
+        self.gossip.join(connection.number, hello, connection.wake)
+        self._log.info(
+            "peer connected",
+            replica=hello.replica.hex(),
+            name=hello.name,
+            direction=connection.direction.value,
+            address=connection.shown_address,
+        )
+        return None
+
+    def _leave(self, connection: Connection) -> None:
+        """It takes no further part in the exchange."""
+        self.gossip.leave(connection.number, trio.current_time())
+        self._reset_timer()
+        hello = connection.peer
+        if hello is not None and self._by_replica.get(hello.replica) is connection:
+            del self._by_replica[hello.replica]
+
+    def _forget(self, connection: Connection) -> None:
+        self._leave(connection)
+        del self.connections[connection.number]
+        connection.closed.set()
+        ending, hello = connection.ending, connection.peer
+        if ending is not None:
+            report = self._log.warning if ending.by_fault else self._log.info
+            report(
+                "connection closed",
+                replica=hello.replica.hex() if hello is not None else "",
+                address=connection.shown_address,
+                reason=ending.text,
+            )
+
+    def _is_blocked_connection(self, connection: Connection) -> bool:
+        hello = connection.peer
+        if hello is None:
+            return self.blocklist.covers(None, connection.address)
+        return self.blocklist.covers(hello.replica, connection.address, hello.addresses)
+
+    # --- messages
+
+    async def _handle(self, connection: Connection, message: GossipMessage) -> None:
+        now = trio.current_time()
+        if isinstance(message, Summary | Want):
+            self.gossip.receive(connection.number, message, now)
+        else:
+            # What changes the graph does so one message at a time and runs to its end, in steps between which
+            # others work.
+            async with self._applying:
+                try:
+                    with trio.CancelScope(shield=True):
+                        for _ in self.gossip.receive_steps(connection.number, message, now):
+                            await trio.lowlevel.checkpoint()
+                except StoreCorruptError:
+                    raise
+                except StoreError as error:
+                    self._note_store_failure(error)
+                    connection.end("our store refuses to write", Error(ErrorCode.BUSY, "the store refuses to write"))
+            self._announce_change()
+        self._reset_timer()
+
+    def _receive_durable(self, delta: Delta) -> None:
+        self.gossip.push(delta)
+        self._announce_change()
+
+    def _announce_change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _report_alarm(self, alarm: Alarm, standing: bool) -> None:
+        event = "replicas disagree" if standing else "replicas agree again"
+        self._log.warning(event, kind=alarm.kind.value, plane=alarm.plane, replica=alarm.replica.hex(), text=alarm.text)
+
+    # --- time
+
+    def _reset_timer(self) -> None:
+        if self.gossip.deadline < self._timer_at:
+            self._timer_moved.set()
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._timer_at = self.gossip.deadline
+            self._timer_moved = trio.Event()
+            with trio.move_on_at(self._timer_at):
+                await self._timer_moved.wait()
+            self.gossip.tick(trio.current_time())
+
+    def _note_store_failure(self, error: StoreError) -> None:
+        self.store_failures += 1
+        self._log.error("the store refuses to write", error=error.message, hint=error.hint)

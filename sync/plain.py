@@ -1,0 +1,78 @@
+"""Plain values: how commits, errors and status records look in requests to a control socket and in their answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import crdtgraph
+from crdtgraph import Commit, CommitId, CrdtGraphError, LocalError, Reference
+from crdtgraph.records import Value
+
+from .messages import Plain
+
+
+def error_to_plain(error: CrdtGraphError) -> Plain:
+    """[class name, message, hint]; a class that clients do not know travels as the nearest one that they do."""
+    for kind in type(error).__mro__:
+        if kind.__name__ in _ERRORS:
+            return [kind.__name__, error.message, error.hint]
+    return [CrdtGraphError.__name__, error.message, error.hint]
+
+
+def error_from_plain(data: Plain) -> CrdtGraphError:
+    """The same error again, of the same class."""
+    match data:
+        case [str() as kind, str() as message, str() as hint]:
+            return _ERRORS.get(kind, CrdtGraphError)(message, hint)
+    return CrdtGraphError(f"the node reports an error that cannot be read: {data!r:.100}")
+
+
+_ERRORS: dict[str, type[CrdtGraphError]] = {
+    each.__name__: each
+    for each in vars(crdtgraph).values()
+    if isinstance(each, type) and issubclass(each, CrdtGraphError)
+}
+
+
+def commit_to_plain(commit_id: CommitId, commit: Commit) -> dict[str, Plain]:
+    """A commit as a table; `changes` is a list of [path, value]."""
+    return {
+        "id": commit_id,
+        "parents": list(commit.parents),
+        "author": commit.author,
+        "time": commit.time,
+        "message": commit.message,
+        "changes": [[path, value_to_plain(value)] for path, value in commit.changes],
+        "origin": commit.origin,
+    }
+
+
+def value_to_plain(value: Value) -> Plain:
+    """Bytes, None, or [scheme, digest, size] for a reference."""
+    return [value.scheme, value.digest, value.size] if isinstance(value, Reference) else value
+
+
+def value_from_plain(value: Plain) -> Value:
+    """The inverse of `value_to_plain`; raises LocalError."""
+    match value:
+        case None | bytes():
+            return value
+        case [str() as scheme, bytes() as digest, int() as size]:
+            return Reference(scheme, digest, size)
+    raise LocalError(f"{value!r:.60} is no value of a path", hint="bytes, nothing, or [scheme, digest, size]")
+
+
+def table(value: object) -> dict[str, Plain]:
+    """A dataclass as a table; tuples become lists."""
+    plain: dict[str, Plain] = {name: _plain(each) for name, each in asdict(value).items()}  # type: ignore[call-overload]
+    return plain
+
+
+def _plain(value: object) -> Plain:
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return value
+    raise TypeError(f"{type(value).__name__} is no plain value")

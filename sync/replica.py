@@ -1,0 +1,132 @@
+"""What sync needs of a graph, and nothing more, so that the protocol can be read and tested without one.
+
+`crdtgraph.Graph` satisfies these protocols as it is. Deltas and results are read-only here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from crdtgraph.exchange import Delta
+from crdtgraph.host import Host
+from crdtgraph.ids import ReplicaId, SegmentKey
+
+
+class DeltaLike(Protocol):
+    """Segments of one plane as a Yjs update; see `crdtgraph.exchange.Delta`."""
+
+    @property
+    def plane(self) -> str:
+        """The plane's name."""
+
+    @property
+    def base(self) -> Mapping[int, int]:
+        """Writer -> its first clock in the update."""
+
+    @property
+    def update(self) -> bytes:
+        """The update."""
+
+    @property
+    def last(self) -> bool:
+        """Whether it ends a diff."""
+
+
+class ReceivedLike(Protocol):
+    """What an update brought; see `crdtgraph.exchange.Received`."""
+
+    @property
+    def segments(self) -> Sequence[SegmentKey]:
+        """The keys of segments that are new here."""
+
+    @property
+    def delta(self) -> DeltaLike | None:
+        """The news alone, for other peers; None if there were none."""
+
+
+class Replica(Protocol):
+    """The part of a graph that reconciliation reads and feeds."""
+
+    @property
+    def replica_id(self) -> ReplicaId:
+        """Who we are."""
+
+    @property
+    def cluster(self) -> str:
+        """Only replicas of one cluster exchange anything."""
+
+    def planes(self) -> Sequence[str]:
+        """The planes that are kept here."""
+
+    def digest(self, *, plane: str) -> bytes:
+        """32 bytes over the projection."""
+
+    def set_digest(self, plane: str) -> bytes:
+        """32 bytes over the set of segments."""
+
+    def state_vector(self, plane: str) -> Mapping[int, int]:
+        """Writer -> next clock; covers only what a crash here cannot take back."""
+
+    def flush_due(self) -> float | None:
+        """Seconds until buffered records have to be flushed; None when the segments hold all there is."""
+
+    def deltas(self, plane: str, state_vector: Mapping[int, int]) -> Iterator[DeltaLike]:
+        """What a replica with that state vector lacks, in order; at least one delta, and the last says so."""
+
+    def receive_steps(self, plane: str, update: bytes) -> Generator[None, None, ReceivedLike]:
+        """Verify and apply an update, a few milliseconds of work a step."""
+
+    def segment_keys(self, plane: str) -> Mapping[str, bytes]:
+        """Key -> first 8 bytes of the SHA-256 of what is held under it."""
+
+    def segments_of(self, plane: str, key: str) -> Sequence[bytes]:
+        """Everything held under a key."""
+
+    def adopt(self, plane: str, segments: list[bytes]) -> int:
+        """Verify segments and keep those that the document cannot carry; how many were new."""
+
+
+class Syncable(Protocol):
+    """The part of a store that a flush waits for."""
+
+    def sync(self) -> None:
+        """Return when everything written is on disk; may run beside anything else, in another thread."""
+
+
+class LocalReplica(Replica, Protocol):
+    """The part of a graph that a running node looks after as well."""
+
+    @property
+    def host(self) -> Host:
+        """Where randomness comes from."""
+
+    @property
+    def url(self) -> str:
+        """What opens it."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it refuses to write."""
+
+    @property
+    def store(self) -> Syncable:
+        """The store below."""
+
+    def flush(self) -> None:
+        """Everything buffered is durable on return."""
+
+    def write_behind(self) -> Mapping[str, list[SegmentKey]]:
+        """Write what is buffered without waiting for the disk; what waits for `store.sync` then."""
+
+    def settle(self, written: Mapping[str, list[SegmentKey]]) -> None:
+        """A `store.sync` after `write_behind` is over: its segments may go to peers."""
+
+    def needs_compaction(self) -> bool:
+        """Whether `compact` is worth its while."""
+
+    def compact(self) -> bool:
+        """Join small segments of our own."""
+
+    def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
+        """Call back with every delta of our own that became durable; returns what ends that."""

@@ -1,0 +1,111 @@
+"""Whom to ask for what: at most one diff a plane is under way, and one that stalls is asked of somebody else.
+
+Asking two peers at once would bring everything twice; asking one and waiting for ever would make us hostage to it. So a
+want has a deadline, which every part of the answer renews. A peer that lets it pass is only asked again when nobody
+else has anything, and a peer that leaves frees its want at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .limits import Settings
+from .messages import Want
+from .peerstate import Peer, PlaneView, covers
+from .replica import Replica
+
+
+@dataclass(slots=True)
+class OpenWant:
+    """A diff that we asked for and that has not come whole. The digests are those of the moment of asking."""
+
+    peer: int
+    deadline: float
+    theirs: bytes
+    before: bytes
+    received_bytes: int = 0
+
+
+class Wants:
+    """The open wants of one node, by plane. `peers` is the node's own table of them, by number."""
+
+    def __init__(self, replica: Replica, settings: Settings, peers: Mapping[int, Peer]) -> None:
+        self._replica = replica
+        self._settings = settings
+        self._peers = peers
+        self._open: dict[str, OpenWant] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, plane: str) -> OpenWant | None:
+        """The open want of a plane."""
+        return self._open.get(plane)
+
+    def by_plane(self) -> list[tuple[str, OpenWant]]:
+        """All of them, by name of the plane."""
+        return sorted(self._open.items(), key=lambda item: item[0])
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` has to be called; infinite when nothing is open."""
+        return min((want.deadline for want in self._open.values()), default=math.inf)
+
+    def consider(self, peer: Peer, plane: str, now: float) -> None:
+        """Ask a peer for a diff if it has something that we lack and nobody is being asked."""
+        view = peer.view(plane)
+        if plane in self._open or not self._is_useful(view, plane):
+            return
+        view.gap = False
+        ours = self._replica.set_digest(plane)
+        theirs = view.told.set_digest if view.told is not None else b""
+        self._open[plane] = OpenWant(peer.number, now + self._settings.want_timeout_s, theirs, ours)
+        peer.outbox.ask(Want(plane, dict(self._replica.state_vector(plane))))
+
+    def seek(self, plane: str, now: float) -> None:
+        """No want is open: ask whoever has something, those that answered before first."""
+        for peer in sorted(self._peers.values(), key=lambda each: (each.view(plane).overdue, each.number)):
+            self.consider(peer, plane, now)
+
+    def receive_part(self, plane: str, number: int, size: int, now: float) -> OpenWant | None:
+        """A delta came from a peer; the want that it belongs to, if any, gets more time."""
+        want = self._open.get(plane)
+        if want is None or want.peer != number:
+            return None
+        want.deadline = now + self._settings.want_timeout_s
+        want.received_bytes += size
+        return want
+
+    def is_open(self, plane: str, want: OpenWant) -> bool:
+        """Whether it is still this want that is open."""
+        return self._open.get(plane) is want
+
+    def close(self, plane: str) -> None:
+        """The answer is complete."""
+        del self._open[plane]
+
+    def leave(self, number: int, now: float) -> None:
+        """A peer is gone (and no longer in the table): ask others for what it was asked for."""
+        for plane in [plane for plane, want in self._open.items() if want.peer == number]:
+            del self._open[plane]
+            self.seek(plane, now)
+
+    def tick(self, now: float) -> None:
+        """Pass over peers that let their deadline pass."""
+        for plane, want in [*self._open.items()]:
+            if now >= want.deadline:
+                del self._open[plane]
+                self._peers[want.peer].view(plane).overdue += 1
+                self.seek(plane, now)
+
+    def _is_useful(self, view: PlaneView, plane: str) -> bool:
+        if view.gap:
+            return True
+        ours = self._replica.set_digest(plane)
+        if view.told is None or view.told.set_digest == ours or view.settled == (ours, view.told.set_digest):
+            return False
+        mine = self._replica.state_vector(plane)
+        # With more than the peer has, there is nothing to get; with just as much, there may be deletions.
+        return not covers(mine, view.told.state_vector) or covers(view.told.state_vector, mine)
