@@ -1,0 +1,5 @@
+"""`python -m cli` is `crdtgraph`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,123 @@
+"""Answers as they come from a graph, read into types: the edge behind which commands see no raw tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from crdtgraph.errors import RemoteError
+from crdtgraph.ids import CommitId
+from crdtgraph.records import Commit, Value
+from sync.plain import value_from_plain
+
+if TYPE_CHECKING:
+    from sync.messages import Plain
+
+_Kind = TypeVar("_Kind", bool, int, float, str, bytes)
+
+
+class RemoteAnswerError(RemoteError):
+    """A node answered with something else than this version expects."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCommit:
+    """A commit and its id."""
+
+    id: CommitId
+    commit: Commit
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRef:
+    """A ref with its targets, the winner first."""
+
+    name: str
+    targets: tuple[CommitId, ...]
+
+    @property
+    def conflicted(self) -> bool:
+        """Whether it has more than one target."""
+        return len(self.targets) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A path that two heads changed differently; `ours` is the value that stands."""
+
+    path: str
+    base: Value
+    ours: Value
+    theirs: Value
+
+
+def of(kind: type[_Kind], value: Plain) -> _Kind:
+    """The value, which must be of this type."""
+    if not isinstance(value, kind):
+        raise RemoteAnswerError(
+            f"an answer holds {value!r:.60} where {kind.__name__} belongs",
+            hint="the node may run another version of crdtgraph",
+        )
+    return value
+
+
+def list_of(value: Plain) -> list[Plain]:
+    """The value, which must be a list."""
+    if not isinstance(value, list):
+        raise RemoteAnswerError(f"an answer holds {value!r:.60} where a list belongs")
+    return value
+
+
+def table_of(value: Plain) -> dict[str, Plain]:
+    """The value, which must be a table."""
+    if not isinstance(value, dict):
+        raise RemoteAnswerError(f"an answer holds {value!r:.60} where a table belongs")
+    return value
+
+
+def ids_of(value: Plain) -> tuple[CommitId, ...]:
+    """A list of commit ids."""
+    return tuple(CommitId(of(bytes, each)) for each in list_of(value))
+
+
+def commits_of(value: Plain) -> list[KnownCommit]:
+    """A list of commits."""
+    return [_commit_of(table_of(each)) for each in list_of(value)]
+
+
+def refs_of(value: Plain) -> list[KnownRef]:
+    """The refs, by name."""
+    tables = [table_of(each) for each in list_of(value)]
+    return [KnownRef(of(str, each["name"]), ids_of(each["targets"])) for each in tables]
+
+
+def changes_of(value: Plain) -> list[tuple[str, Value]]:
+    """A list of [path, value]."""
+    pairs = [list_of(each) for each in list_of(value)]
+    return [(of(str, path), value_from_plain(each)) for path, each in pairs]
+
+
+def conflicts_of(value: Plain) -> list[Conflict]:
+    """The conflicts of a merge."""
+    tables = [table_of(each) for each in list_of(value)]
+    return [
+        Conflict(
+            of(str, each["path"]),
+            value_from_plain(each["base"]),
+            value_from_plain(each["ours"]),
+            value_from_plain(each["theirs"]),
+        )
+        for each in tables
+    ]
+
+
+def _commit_of(table: dict[str, Plain]) -> KnownCommit:
+    commit = Commit(
+        parents=ids_of(table["parents"]),
+        author=of(str, table["author"]),
+        time=of(int, table["time"]),
+        message=of(str, table["message"]),
+        changes=tuple(changes_of(table["changes"])),
+        origin=of(str, table["origin"]),
+    )
+    return KnownCommit(CommitId(of(bytes, table["id"])), commit)

@@ -1,0 +1,102 @@
+"""`crdtgraph commit`: add a commit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.context import Access, Invocation, examples, graph_options
+
+if TYPE_CHECKING:
+    from sync.messages import Plain
+
+
+@click.command(
+    "commit",
+    epilog=examples(
+        'crdtgraph commit -m start --set board="e2 e4" --ref main',
+        "crdtgraph commit -m notes --file README=README.md --remove board --ref main",
+        "crdtgraph commit -m 'two parents' --parent main --parent side",
+    ),
+)
+@click.option("-m", "--message", default="", help="The message.")
+@click.option("--ref", metavar="NAME", help="Build on this ref and move it to the new commit.")
+@click.option(
+    "--parent",
+    "parents",
+    multiple=True,
+    metavar="REV",
+    help="A parent, the base of the state first (default: the ref's target).",
+)
+@click.option("--author", metavar="NAME", help="The author (default: the first digits of the replica's id).")
+@click.option("--set", "settings", multiple=True, metavar="PATH=TEXT", help="Give a path this text.")
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="PATH=FILE",
+    help="Give a path the contents of a file; - is standard input.",
+)
+@click.option("--remove", "removals", multiple=True, metavar="PATH", help="Remove a path.")
+@graph_options
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    message: str,
+    ref: str | None,
+    parents: tuple[str, ...],
+    author: str | None,
+    settings: tuple[str, ...],
+    files: tuple[str, ...],
+    removals: tuple[str, ...],
+) -> None:
+    """Add a commit and print its id.
+
+    Without --parent it builds on the ref's target, or is a root if there is none. A ref only moves forward: to
+    a commit that descends from where it is.
+    """
+    from cli.answers import of
+    from cli.render import print_json, print_lines
+
+    changes = _changes(settings, files, removals)
+    with invocation.open(Access.WRITE) as backend:
+        answer = backend.call(
+            "commit",
+            message=message,
+            ref=ref,
+            parents=list(parents) or None,
+            author=author,
+            changes=changes,
+            durability="critical",
+        )
+    commit = of(bytes, answer).hex()
+    if invocation.json:
+        print_json({"id": commit})
+    else:
+        print_lines([commit])
+
+
+def _changes(settings: tuple[str, ...], files: tuple[str, ...], removals: tuple[str, ...]) -> dict[str, Plain]:
+    pairs: list[tuple[str, Plain]] = [(path, os.fsencode(text)) for path, text in map(_split, settings)]
+    pairs += [(path, _read(file)) for path, file in map(_split, files)]
+    pairs += [(path, None) for path in removals]
+    changes: dict[str, Plain] = dict(pairs)
+    if len(changes) < len(pairs):
+        twice = next(path for path, _ in pairs if [name for name, _ in pairs].count(path) > 1)
+        raise click.UsageError(f"path {twice!r} is given twice")
+    return changes
+
+
+def _split(argument: str) -> tuple[str, str]:
+    path, equals, value = argument.partition("=")
+    if not equals or not path:
+        raise click.UsageError(f"{argument!r} is not PATH=VALUE")
+    return path, value
+
+
+def _read(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()

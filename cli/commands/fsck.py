@@ -1,0 +1,43 @@
+"""`crdtgraph fsck`: check everything from the bytes."""
+
+from __future__ import annotations
+
+import click
+
+from cli.context import Access, Invocation, examples, graph_options
+
+
+@click.command("fsck", epilog=examples("crdtgraph fsck", "crdtgraph fsck -o json"))
+@graph_options
+@click.pass_obj
+def command(invocation: Invocation) -> None:
+    """Check a replica: every signature, every commit's id, and the projection against one made from scratch.
+
+    Exit code 5 if anything is wrong; every problem is listed.
+    """
+    from cli.answers import of, table_of
+    from cli.progress import progress_bar
+    from cli.render import print_json, print_lines, printable
+    from crdtgraph.errors import CorruptError
+
+    problems: list[str] = []
+    segments: dict[str, int] = {}
+    commits: dict[str, int] = {}
+    with invocation.open(Access.READ) as backend, progress_bar("checking segments") as show:
+        for finding in map(table_of, backend.stream("fsck")):
+            plane, problem = of(str, finding["plane"]), of(str, finding["problem"])
+            segments[plane], commits[plane] = of(int, finding["total"]), of(int, finding["commits"])
+            show(of(int, finding["checked"]), of(int, finding["total"]))
+            if problem:
+                problems.append(f"plane {plane}: {problem}")
+    if invocation.json:
+        counts = {"segments": sum(segments.values()), "commits": sum(commits.values())}
+        print_json({**counts, "problems": problems})
+    else:
+        print_lines(printable(problem) for problem in problems)
+        print_lines([f"checked {sum(segments.values())} segments with {sum(commits.values())} commits"])
+    if problems:
+        raise CorruptError(
+            f"{len(problems)} problems found",
+            hint="keep the store as it is; make a new one and let it fetch from a healthy peer",
+        )

@@ -1,0 +1,106 @@
+"""`crdtgraph import git`: the history of a git repository."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.context import Access, Backend, Invocation, examples, graph_of, graph_options
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from crdtgraph.gitbridge import ImportReport, ImportTarget
+
+
+@click.group("import", epilog=examples("crdtgraph import git ."))
+def command() -> None:
+    """Import the history of another system."""
+
+
+@command.command("git", epilog=examples("crdtgraph import git .", "crdtgraph import git . --trees"))
+@click.argument("repository", metavar="REPO")
+@click.option("--trees", is_flag=True, help="Record for each commit the paths it changed, with contents up to 64 KiB.")
+@graph_options
+@click.pass_obj
+def git(invocation: Invocation, repository: str, trees: bool) -> None:
+    """Import every commit that a ref or HEAD of the git repository REPO reaches, its branches and its tags.
+
+    Branches keep their names, a tag v1 becomes the ref tags/v1, and a commit can be named git:OID. Run it again
+    to bring what is new. An import that was stopped goes on where it was.
+    """
+    from cli.progress import progress_bar
+    from cli.render import print_json, print_lines
+    from crdtgraph.gitbridge import import_git
+
+    with invocation.open(Access.WRITE) as backend, progress_bar("importing") as show, _stoppable() as check:
+
+        def progress(done: int, total: int) -> None:
+            show(done, total)
+            check(done, total)
+
+        report = import_git(repository, _target(backend), trees=trees, progress=progress)
+    if invocation.json:
+        print_json(
+            {
+                "commits": report.commits_added,
+                "refs": {each.name: {"target": each.target, "action": each.action.value} for each in report.refs},
+                "skipped": report.skipped,
+            }
+        )
+    else:
+        print_lines(_lines(report))
+
+
+def _target(backend: Backend) -> ImportTarget:
+    from cli.importing import BackendTarget
+    from crdtgraph.gitbridge import GraphTarget
+
+    graph = graph_of(backend)
+    return BackendTarget(backend) if graph is None else GraphTarget(graph)
+
+
+def _lines(report: ImportReport) -> Iterator[str]:
+    from cli.render import paint, printable
+    from crdtgraph.gitbridge import RefAction
+
+    yield f"imported {report.commits_added} commits"
+    actions = [each.action for each in report.refs]
+    if actions:
+        counts = [(action, actions.count(action)) for action in RefAction]
+        yield "refs: " + ", ".join(f"{count} {action.value}" for action, count in counts if count)
+    for each in report.refs:
+        if each.action is RefAction.CONFLICTED:
+            name = printable(each.name)
+            yield paint(
+                f"{name} moved here and in git; see both: crdtgraph refs, join them: crdtgraph merge {name}", "conflict"
+            )
+    if report.skipped:
+        yield f"skipped, as they lead to no commit: {', '.join(map(printable, report.skipped))}"
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[int, int], None]]:
+    """Turn SIGTERM and SIGINT into an end between two batches, where everything made so far is durable."""
+    from cli.failures import ExitCode, StoppedError
+
+    asked: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+
+    def check(done: int, total: int) -> None:
+        if asked and done < total:
+            code = ExitCode.TERMINATED if asked[0] == signal.SIGTERM else ExitCode.INTERRUPTED
+            raise StoppedError(f"stopped after {done} of {total} commits; run it again to go on", code)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield check
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,29 @@
+"""`crdtgraph refs`: where the refs point."""
+
+from __future__ import annotations
+
+import click
+
+from cli.context import Access, Invocation, examples, graph_options
+
+
+@click.command("refs", epilog=examples("crdtgraph refs", "crdtgraph refs -o json"))
+@graph_options
+@click.pass_obj
+def command(invocation: Invocation) -> None:
+    """List refs by name. A ref in conflict has several targets; the first one is what readers get."""
+    from cli.answers import refs_of
+    from cli.render import paint, print_json, print_lines, printable, table
+    from cli.views import ref_document, short
+
+    with invocation.open(Access.READ) as backend:
+        refs = refs_of(backend.call("refs"))
+    if invocation.json:
+        print_json([ref_document(ref) for ref in refs])
+        return
+    rows = []
+    for ref in refs:
+        others = ", ".join(short(target) for target in ref.targets[1:])
+        mark = paint(f"conflict, also at {others}", "conflict") if others else ""
+        rows.append([short(ref.targets[0]), printable(ref.name), mark])
+    print_lines(table(rows))

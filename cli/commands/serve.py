@@ -1,0 +1,66 @@
+"""`crdtgraph serve`: a node in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.context import CONTROL_NAME, Invocation, examples, graph_options
+
+
+@click.command(
+    "serve",
+    epilog=examples(
+        "crdtgraph serve --store search.db --listen 127.0.0.1:7400",
+        "crdtgraph serve --store other.db --listen 127.0.0.1:7401 --peer 127.0.0.1:7400",
+    ),
+)
+@click.option("--listen", multiple=True, metavar="HOST:PORT", help="Accept peers here; port 0 takes any.")
+@click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="Keep a connection to this node.")
+@click.option("--control", metavar="PATH", help="The control socket (default: `control` in the store's folder).")
+@click.option("--cluster", metavar="NAME", help="The cluster of a new store (default: default).")
+@click.option("--name", default="", metavar="NAME", help="What to call this node in logs and lists.")
+@click.option(
+    "--log",
+    "log_format",
+    type=click.Choice(["console", "json"]),
+    default="console",
+    help="How to write the log, to standard error (default: console).",
+)
+@graph_options
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    listen: tuple[str, ...],
+    peers: tuple[str, ...],
+    control: str | None,
+    cluster: str | None,
+    name: str,
+    log_format: str,
+) -> None:
+    """Run a node on a store until SIGTERM or Ctrl-C; the store is created if it is not there.
+
+    Nothing authenticates peers yet, so a node listens on the loopback interface only.
+    """
+    url = invocation.required_store()
+    import trio
+
+    from sync.daemon import LogFormat, process_log, serve
+
+    async def run() -> None:
+        await serve(
+            url,
+            listen=listen,
+            peers=peers,
+            control=control if control is not None else _default_control(url),
+            cluster=cluster,
+            name=name,
+            log=process_log(LogFormat(log_format)),
+        )
+
+    trio.run(run)
+
+
+def _default_control(url: str) -> str | None:
+    return None if url.startswith("memory:") else str(Path(url.removeprefix("rocksdb:")) / CONTROL_NAME)

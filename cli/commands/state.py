@@ -1,0 +1,41 @@
+"""`crdtgraph state`: the paths and contents at a commit."""
+
+from __future__ import annotations
+
+import click
+
+from cli.context import Access, Invocation, examples, graph_options
+
+
+@click.command(
+    "state",
+    epilog=examples("crdtgraph state main", "crdtgraph state main board", "crdtgraph state main board -o json"),
+)
+@click.argument("rev", metavar="REV")
+@click.argument("path", metavar="[PATH]", required=False)
+@graph_options
+@click.pass_obj
+def command(invocation: Invocation, rev: str, path: str | None) -> None:
+    """List the paths at a commit with their sizes, or write one path's contents to standard output."""
+    from cli.answers import changes_of
+    from cli.render import print_bytes, print_json, print_json_list, print_lines, printable
+    from cli.views import value_document, value_text
+    from crdtgraph.errors import NotFoundError
+
+    with invocation.open(Access.READ) as backend:
+        entries = (entry for part in backend.stream("state", rev=rev, path=path) for entry in changes_of(part))
+        if path is None and invocation.json:
+            print_json_list({"path": name, **value_document(value)} for name, value in entries)
+        elif path is None:
+            print_lines(f"{value_text(value):>14}  {printable(name)}" for name, value in entries)
+        else:
+            [(name, value)] = entries
+            if invocation.json:
+                print_json({"path": name, **value_document(value)})
+            elif isinstance(value, bytes):
+                print_bytes(value)
+            else:
+                raise NotFoundError(
+                    f"the contents of {path!r} are not kept here, only a reference: {value_text(value)}",
+                    hint="fetch them from where they are kept; -o json prints the reference",
+                )

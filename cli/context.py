@@ -1,0 +1,199 @@
+"""Which graph a command is about, and how it is asked.
+
+A graph is a store on disk (`--store`) or a running node (`--node`, its control socket); without either the
+environment says, in CRDTGRAPH_STORE or CRDTGRAPH_NODE. Commands do not care which: they ask a `Backend`, and the
+table of methods that answers is the same one, served in this process or by the node.
+
+A node holds its store's lock. A command that only reads and finds a node at work on the store asks that node
+instead, as its answers are the newest ones; a command that writes is told about the node and leaves the choice
+to the user.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from crdtgraph import Graph
+    from sync.messages import Plain
+
+STORE_VARIABLE = "CRDTGRAPH_STORE"
+NODE_VARIABLE = "CRDTGRAPH_NODE"
+CONTROL_NAME = "control"
+"""A node's control socket, within its store's folder unless another place is given."""
+PROBE_TIMEOUT_S = 1.0
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+class Backend(Protocol):
+    """A graph that answers methods; parameters and answers are plain values."""
+
+    def call(self, method: str, **params: Plain) -> Plain:
+        """The answer of a method."""
+        ...
+
+    def stream(self, method: str, **params: Plain) -> Iterator[Plain]:
+        """The parts of a method that answers in parts, as they come."""
+        ...
+
+
+class Access(Enum):
+    """What a command does to the graph."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(slots=True)
+class Invocation:
+    """The options that all commands share, as far as they were given on the command line."""
+
+    store: str | None = None
+    node: str | None = None
+    output: str = "text"
+
+    @property
+    def json(self) -> bool:
+        """Whether the answer is wanted as JSON."""
+        return self.output == "json"
+
+    def place(self) -> tuple[str | None, str | None]:
+        """Store and node, exactly one of which is not None; the command line goes before the environment."""
+        store, node = self.store, self.node
+        if store is None and node is None:
+            store = os.environ.get(STORE_VARIABLE) or None
+            node = os.environ.get(NODE_VARIABLE) or None
+            if store and node:
+                raise click.UsageError(f"{STORE_VARIABLE} and {NODE_VARIABLE} are both set; unset one of them")
+        if store is not None and node is not None:
+            raise click.UsageError("--store and --node exclude each other")
+        if store is None and node is None:
+            raise click.UsageError(
+                f"which graph? Give --store PATH or --node SOCKET, or set {STORE_VARIABLE} or {NODE_VARIABLE}"
+            )
+        return store, node
+
+    def required_store(self) -> str:
+        """The store, for commands that no node can carry out."""
+        store, _ = self.place()
+        if store is None:
+            raise click.UsageError("this command works on a store, not through a node: give --store PATH")
+        return store
+
+    def required_node(self) -> str:
+        """The control socket, for commands that only a running node can carry out.
+
+        A store will do if a node is at work on it.
+        """
+        store, node = self.place()
+        if node is not None:
+            return node
+        path = control_socket(store or "")
+        if path is None:
+            from crdtgraph.errors import UnreachableError
+
+            raise UnreachableError(f"no node is running on {store}", hint=f"start one: crdtgraph serve --store {store}")
+        return str(path)
+
+    def open(self, access: Access) -> AbstractContextManager[Backend]:
+        """The graph of this command line; closed, and durable, when the block ends."""
+        store, node = self.place()
+        return open_node(node) if node is not None else open_store(store or "", access)
+
+    def open_required_node(self) -> AbstractContextManager[Backend]:
+        """The running node of this command line."""
+        return open_node(self.required_node())
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: examples, each of which runs (a test does it)."""
+    return "\b\nExamples:\n" + "\n".join(f"  $ {line}" for line in lines)
+
+
+def graph_options(function: _Function) -> _Function:
+    """The options --store, --node and -o, which may stand before or after the command's name."""
+    decorators = (
+        click.option("--store", metavar="PATH|URL", expose_value=False, callback=_remember("store"),
+                     help="The store: a folder, rocksdb:PATH or memory:."),
+        click.option("--node", metavar="SOCKET", expose_value=False, callback=_remember("node"),
+                     help="A running node, by its control socket."),
+        click.option("-o", "--output", type=click.Choice(["text", "json"]), expose_value=False,
+                     callback=_remember("output"), help="How to print the answer (default: text)."),
+    )  # fmt: skip
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+    def callback(ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            setattr(ctx.find_root().obj, name, value)
+
+    return callback
+
+
+def open_any(place: str) -> AbstractContextManager[Backend]:
+    """A graph to read from, by whatever names it: a control socket, or a store's path or URL."""
+    path = Path(place)
+    return open_node(place) if path.is_socket() else open_store(place, Access.READ)
+
+
+@contextmanager
+def open_store(url: str, access: Access) -> Iterator[Backend]:
+    """A store in this process, or, to read one that a node is at work on, that node."""
+    path = control_socket(url) if access is Access.READ else None
+    if path is not None:
+        with open_node(str(path)) as backend:
+            yield backend
+        return
+    import crdtgraph
+    from sync.requests import LocalCaller
+
+    with crdtgraph.open(url, create=False, read_only=access is Access.READ) as graph:
+        yield LocalCaller(graph)
+
+
+@contextmanager
+def open_node(address: str) -> Iterator[Backend]:
+    """A running node."""
+    from sync.client import BlockingControlClient
+
+    with BlockingControlClient(_socket_path(address)) as client:
+        yield client
+
+
+def graph_of(backend: Backend) -> Graph | None:
+    """The graph itself, if it is open in this process."""
+    from sync.requests import LocalCaller
+
+    return backend.graph if isinstance(backend, LocalCaller) else None
+
+
+def control_socket(store_url: str) -> Path | None:
+    """The control socket in a store's folder, if a node answers there."""
+    path = Path(store_url.removeprefix("rocksdb:")) / CONTROL_NAME
+    if not path.is_socket():
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(PROBE_TIMEOUT_S)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return None
+    return path
+
+
+def _socket_path(address: str) -> Path:
+    path = Path(address)
+    return path / CONTROL_NAME if path.is_dir() else path

@@ -1,0 +1,130 @@
+"""The `crdtgraph` program: finds the command, runs it, ends with its exit code.
+
+A shell waits for every start, so nothing is imported before it is needed: the table below names every command
+with its line of help, and only the command that runs is loaded. `--help` thus loads none.
+
+Exit codes: 0 fine or equal, 1 differs, 2 wrong usage, 3 not found or ambiguous, 4 unreachable, 5 corrupt or a
+failing store; and those of every program: 70 a bug, 130 interrupted, 141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from io import TextIOWrapper
+from typing import NoReturn
+
+import click
+
+from cli.context import Invocation, graph_options
+
+COMMANDS = {
+    "init": ("init", "Create an empty store."),
+    "import": ("import_git", "Import the history of another system."),
+    "commit": ("commit", "Add a commit."),
+    "show": ("show", "Show a commit."),
+    "log": ("log", "List commits, newest first."),
+    "refs": ("refs", "List refs and their conflicts."),
+    "state": ("state", "List the paths at a commit, or print one."),
+    "merge-base": ("merge_base", "Find the best common ancestors of two commits."),
+    "merge": ("merge", "Merge the targets of a conflicted ref."),
+    "serve": ("serve", "Run a node in the foreground."),
+    "status": ("status", "Show how a store or a running node is doing."),
+    "peers": ("peers", "List the peers of a running node."),
+    "block": ("block", "Cut a running node off from a peer."),
+    "unblock": ("unblock", "Let a running node talk to a peer again."),
+    "digest": ("digest", "Print the digest; equal digests are equal graphs."),
+    "diverge": ("diverge", "Show how two replicas differ."),
+    "fsck": ("fsck", "Check everything in a store from its bytes."),
+}
+"""Name -> module in `cli.commands` (its `command` is it) and the line of help."""
+
+EPILOG = """\b
+Examples:
+  $ crdtgraph init --store search.db
+  $ crdtgraph import git . --store search.db
+  $ crdtgraph log -n 10 --store search.db
+  $ CRDTGRAPH_STORE=search.db crdtgraph status -o json
+
+\b
+Exit codes: 0 fine or equal, 1 differs, 2 usage, 3 not found or ambiguous,
+4 unreachable, 5 corrupt or a failing store."""
+
+
+class CommandTable(click.Group):
+    """A group whose commands are imported when they run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"cli.commands.{COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("crdtgraph")
+        except PackageNotFoundError:
+            number = "(a source tree that is not installed)"
+        click.echo(f"crdtgraph {number}")
+        ctx.exit()
+
+
+@click.command(
+    cls=CommandTable,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+@graph_options
+def program() -> None:
+    """A replicated commit graph: many writers, no coordinator, divergence you can see.
+
+    REV, wherever it is asked for, is a ref, a unique prefix of a commit id, or git:OID for an imported commit.
+    """
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; errors are printed, never raised."""
+    try:
+        # Not `program.main`, which has exit codes of its own.
+        with program.make_context("crdtgraph", list(arguments), obj=Invocation()) as context:
+            program.invoke(context)
+        sys.stdout.flush()
+    except BaseException as failure:  # noqa: BLE001 (whatever it is, it ends in an exit code)
+        # Imported only here: a command line that works does not pay for it.
+        from cli.failures import report
+
+        return report(failure)
+    return 0
+
+
+def main() -> NoReturn:
+    """The console script."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        # A name that the terminal's encoding lacks is no reason to fail.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=errors)
+    sys.exit(run(sys.argv[1:]))

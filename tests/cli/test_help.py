@@ -1,0 +1,137 @@
+"""Help: it comes fast, every command has it, and every example in it runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import crdtgraph as library
+from cli.main import COMMANDS, program
+
+from .conftest import ROOT, CommandLine, Starter
+from .test_processes import shell
+
+HEAVY = {"crdtgraph", "sync", "trio", "networkx", "pycrdt", "rocksdict", "pygit2", "rich", "structlog", "msgpack"}
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+ALL = dict(commands(program))
+EXAMPLES = sorted(
+    {
+        line.strip().removeprefix("$ ")
+        for command in (program, *ALL.values())
+        for line in (command.epilog or "").splitlines()
+        if line.strip().startswith("$ ")
+    }
+)
+NEEDING_A_NODE = ("peers", "block", "unblock")
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_has_help_with_an_example(crdtgraph: CommandLine, path: tuple[str, ...]) -> None:
+    shown = crdtgraph(*path, "--help")
+    assert shown.code == 0
+    assert shown.out.startswith(f"Usage: crdtgraph {' '.join(path)} ")
+    assert f"$ crdtgraph {' '.join(path)}" in shown.out or f"| crdtgraph {' '.join(path)}" in shown.out
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
+    names = {name for option in ALL[path].params for name in option.opts}
+    assert isinstance(ALL[path], click.Group) or {"--store", "--node", "-o", "--output"} <= names
+
+
+def test_the_table_names_every_command_file() -> None:
+    files = {file.stem for file in (ROOT / "cli" / "commands").glob("*.py")} - {"__init__"}
+    assert {module for module, _ in COMMANDS.values()} == files
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["serve", "--help"], ["frobnicate"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys, json; from cli.main import program\n"
+        f"try: program.main({arguments!r}, standalone_mode=False)\n"
+        "except Exception: pass\n"
+        "print(); print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+# Examples
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the examples talk about."""
+    folder = tmp_path_factory.mktemp("examples")
+    git = "git init -q . && git config user.name A && git config user.email a@b && git commit -q --allow-empty -m x"
+    subprocess.run(["sh", "-ec", git], cwd=folder, check=True, env={"PATH": "/usr/bin:/bin", "HOME": str(folder)})
+    (folder / "README.md").write_text("read me")
+    with library.open(str(folder / "search.db")) as graph, library.open(str(folder / "left.db")) as left:
+        root = graph.commit(message="start", changes={"board": b"e2 e4"}, ref="main")
+        graph.commit(message="aside", parents=[root], ref="side")
+        for delta in graph.deltas("ledger", {}):
+            left.receive("ledger", delta.update)
+        left.commit(message="left", ref="main")
+    shutil.copytree(folder / "search.db", folder / "right.db")
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_runs(
+    prepared: Path,
+    crdtgraph: CommandLine,
+    start: Starter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    example: str,
+) -> None:
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("CRDTGRAPH_STORE", "search.db")
+    words = shlex.split(example)
+    if words[:2] == ["crdtgraph", "serve"]:
+        ports = {port: str(free_port()) for port in re.findall(r":(\d+)", example)}
+        process = start(*(re.sub(r":(\d+)$", lambda port: ":" + ports[port[1]], word) for word in words[1:]))
+        process.wait_for("ready")
+        assert process.end(signal.SIGTERM).code == 0
+        return
+    if words[:2] == ["crdtgraph", "init"]:
+        shutil.rmtree("search.db")
+    if words[0] != "crdtgraph" or "|" in words:
+        done = shell(example, tmp_path)
+        assert done.returncode == 0, done.stderr
+        return
+    if words[1] in NEEDING_A_NODE:
+        start("serve", "--store", "search.db").wait_for("ready")
+    if words[1] == "unblock":
+        crdtgraph("block", *words[2:])
+    outcome = crdtgraph(*words[1:])
+    assert outcome.code == (words[1] == "diverge"), outcome.err
