@@ -47,12 +47,12 @@ def run(*, quick: bool) -> Report:
 async def _follow(store: Path, remote: Remote, root: Path, rounds: int, theirs: list[float]) -> list[float]:
     ours = []
     with crdtgraph.open(str(store)) as graph:
-        async with sync.Node(graph, peers=[remote.address]):
-            await agree(graph, remote.digest)
+        async with sync.Node(graph, peers=[remote.address]) as node:
+            await agree(node, remote.digest)
             for _ in range(rounds):
                 remote.extend(NEW)
                 began, digest = await trio.to_thread.run_sync(remote.extended)
-                ours.append(await agree(graph, digest) - began)
+                ours.append(await agree(node, digest) - began)
                 theirs.append(await trio.to_thread.run_sync(_fetch, root))
     return ours
 

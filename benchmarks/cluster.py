@@ -20,6 +20,8 @@ import sync
 from crdtgraph import Commit
 from crdtgraph.gitbridge import GraphTarget, import_git
 
+AGREE_TIMEOUT_S = 120.0
+
 
 class Remote:
     """The other process: its node's `address` and the `digest` of its graph at the start."""
@@ -62,10 +64,10 @@ def fill(store: Path, repository: Path) -> None:
         import_git(repository, GraphTarget(graph))
 
 
-async def agree(graph: crdtgraph.Graph, digest: bytes) -> float:
-    """Wait until the graph has that digest; when that was, on the clock of `extended`."""
-    while graph.digest() != digest:  # noqa: ASYNC110 - another task changes it, and looking costs 1 us
-        await trio.sleep(0.001)
+async def agree(node: sync.Node, digest: bytes) -> float:
+    """Wait until a node's graph has that digest; when that was, on the clock of `extended`."""
+    if not await node.wait_for_digest(digest, AGREE_TIMEOUT_S):
+        raise TimeoutError(f"no digest {digest.hex()} within {AGREE_TIMEOUT_S} s")
     return time.monotonic()
 
 

@@ -52,7 +52,7 @@ async def _fetch(store: Path, remote: Remote) -> tuple[float, int]:
     with crdtgraph.open(str(store)) as graph:
         begin = time.monotonic()
         async with sync.Node(graph, peers=[remote.address]) as node:
-            seconds = await agree(graph, remote.digest) - begin
+            seconds = await agree(node, remote.digest) - begin
             moved = sum(peer.bytes_in + peer.bytes_out for peer in node.status().peers)
     shutil.rmtree(store)
     return seconds, moved

@@ -1,34 +1,42 @@
-"""crdtgraph: a content-addressed commit graph that many writers extend at once, with no coordinator."""
+"""crdtgraph: a content-addressed commit graph that many writers extend at once, with no coordinator.
 
-from crdtgraph.buffer import Durability
-from crdtgraph.dag import Dag
-from crdtgraph.divergence import Divergence, RefDifference, RefState, compare
-from crdtgraph.errors import (
-    AmbiguousError,
-    CorruptError,
-    CrdtGraphError,
-    LocalError,
-    NotAStoreError,
-    NotFoundError,
-    RemoteError,
-    StoreCorruptError,
-    StoreError,
-    StoreLockedError,
-    StoreVersionError,
-    UnreachableError,
-)
-from crdtgraph.exchange import Delta, Received, RemoteGapError
-from crdtgraph.fsck import Finding
-from crdtgraph.graph import Graph
-from crdtgraph.host import SYSTEM, Host
-from crdtgraph.ids import CommitId, ReplicaId
-from crdtgraph.opening import open
-from crdtgraph.planes import LEDGER
-from crdtgraph.reader import Waiting
-from crdtgraph.records import Commit, Reference, Value
-from crdtgraph.refs import Ref
-from crdtgraph.state import MergeResult, PathConflict
-from crdtgraph.status import Status
+Names are loaded at their first use: a command that only prints help or asks a node needs neither networkx nor pycrdt,
+and importing them takes longer than most answers.
+"""
+
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from crdtgraph.buffer import Durability
+    from crdtgraph.dag import Dag
+    from crdtgraph.divergence import Divergence, RefDifference, RefState, compare
+    from crdtgraph.errors import (
+        AmbiguousError,
+        CorruptError,
+        CrdtGraphError,
+        LocalError,
+        NotAStoreError,
+        NotFoundError,
+        RemoteError,
+        StoreCorruptError,
+        StoreError,
+        StoreLockedError,
+        StoreVersionError,
+        UnreachableError,
+    )
+    from crdtgraph.exchange import Delta, Received, RemoteGapError
+    from crdtgraph.fsck import Finding
+    from crdtgraph.graph import Graph
+    from crdtgraph.host import SYSTEM, Host
+    from crdtgraph.ids import CommitId, ReplicaId
+    from crdtgraph.opening import open
+    from crdtgraph.planes import LEDGER
+    from crdtgraph.reader import Waiting
+    from crdtgraph.records import Commit, Reference, Value
+    from crdtgraph.refs import Ref
+    from crdtgraph.state import MergeResult, PathConflict
+    from crdtgraph.status import Status
 
 __all__ = [
     "LEDGER",
@@ -69,3 +77,53 @@ __all__ = [
     "compare",
     "open",
 ]
+
+_HOMES = {
+    "AmbiguousError": "errors",
+    "Commit": "records",
+    "CommitId": "ids",
+    "CorruptError": "errors",
+    "CrdtGraphError": "errors",
+    "Dag": "dag",
+    "Delta": "exchange",
+    "Divergence": "divergence",
+    "Durability": "buffer",
+    "Finding": "fsck",
+    "Graph": "graph",
+    "Host": "host",
+    "LEDGER": "planes",
+    "LocalError": "errors",
+    "MergeResult": "state",
+    "NotAStoreError": "errors",
+    "NotFoundError": "errors",
+    "PathConflict": "state",
+    "Received": "exchange",
+    "Ref": "refs",
+    "RefDifference": "divergence",
+    "RefState": "divergence",
+    "Reference": "records",
+    "RemoteError": "errors",
+    "RemoteGapError": "exchange",
+    "ReplicaId": "ids",
+    "SYSTEM": "host",
+    "Status": "status",
+    "StoreCorruptError": "errors",
+    "StoreError": "errors",
+    "StoreLockedError": "errors",
+    "StoreVersionError": "errors",
+    "UnreachableError": "errors",
+    "Value": "records",
+    "Waiting": "reader",
+    "compare": "divergence",
+    "open": "opening",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

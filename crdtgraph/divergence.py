@@ -127,6 +127,4 @@ def _ref(name: str, a: Replica, b: Replica) -> RefDifference | None:
 
 
 def _descends(graph: Reader, targets: tuple[CommitId, ...], earlier: tuple[CommitId, ...]) -> bool:
-    return all(
-        commit in graph and any(graph.is_ancestor(commit, target) for target in targets) for commit in earlier
-    )
+    return all(commit in graph and any(graph.is_ancestor(commit, target) for target in targets) for commit in earlier)

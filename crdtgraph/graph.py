@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 
-from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, record_size
+from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, fits, record_size
 from crdtgraph.clock import HybridClock
 from crdtgraph.errors import LocalError
 from crdtgraph.fsck import Finding, check
@@ -34,7 +34,7 @@ from crdtgraph.records import (
 )
 from crdtgraph.refs import exact_ids
 from crdtgraph.replica import Replica
-from crdtgraph.segment import RECORDS_MAX
+from crdtgraph.segment import RECORD_OVERHEAD_BYTES, RECORDS_MAX
 from crdtgraph.signing import Identity
 from crdtgraph.state import MergeResult, merge_heads
 from crdtgraph.status import Status, summarise
@@ -262,9 +262,18 @@ class Graph(Replica):
                 raise self.refs.not_fast_forward(name)
             if self.refs.targets(name) != (target,):
                 moves.append((name, target, tuple(sorted(superseded))))
-        for start in range(0, len(moves), REFS_AT_ONCE):
-            batch = moves[start : start + REFS_AT_ONCE]
-            self._write_durably(home, [self._assign(REF_NAMESPACE, name, bytes(to), dots) for name, to, dots in batch])
+        batch: list[Assign] = []
+        size = 0
+        for name, target, replaced in moves:
+            assign = self._assign(REF_NAMESPACE, name, bytes(target), replaced)
+            more = record_size(assign) + RECORD_OVERHEAD_BYTES
+            if batch and (len(batch) == REFS_AT_ONCE or not fits(len(batch) + 1, size + more)):
+                self._write_durably(home, batch)
+                batch, size = [], 0
+            batch.append(assign)
+            size += more
+        if batch:
+            self._write_durably(home, batch)
 
     def delete_ref(self, name: str) -> None:
         """Remove a ref, durably; NotFoundError when there is none. A concurrent move of it elsewhere survives."""

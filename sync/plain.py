@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import crdtgraph
-from crdtgraph import Commit, CommitId, CrdtGraphError, LocalError, Reference
+from crdtgraph import Commit, CommitId, CrdtGraphError, LocalError, Reference, errors
 from crdtgraph.records import Value
 
 from .messages import Plain
@@ -29,7 +28,7 @@ def error_from_plain(data: Plain) -> CrdtGraphError:
 
 _ERRORS: dict[str, type[CrdtGraphError]] = {
     each.__name__: each
-    for each in vars(crdtgraph).values()
+    for each in vars(errors).values()
     if isinstance(each, type) and issubclass(each, CrdtGraphError)
 }
 

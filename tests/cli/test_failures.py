@@ -261,7 +261,8 @@ def test_each_kind_of_failure_has_its_exit_code(
 
 
 def test_every_error_of_the_library_has_an_exit_code() -> None:
-    kinds = [each for each in vars(library).values() if isinstance(each, type) and issubclass(each, Exception)]
+    exported = [getattr(library, name) for name in library.__all__]
+    kinds = [each for each in exported if isinstance(each, type) and issubclass(each, Exception)]
     unmapped = [kind for kind in kinds if not any(issubclass(kind, known) for known, _ in failures.CODES)]
     assert unmapped == [library.CrdtGraphError]
 

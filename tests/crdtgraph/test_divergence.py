@@ -64,9 +64,7 @@ def test_two_sides_that_went_on_apart(pair: tuple[Graph, Graph]) -> None:
     assert set(found.only_b) == {b1, low}
     assert found.fork_points == tuple(sorted([fork, root]))
     assert found.paths == ("both",)
-    assert [(ref.name, ref.state, ref.a, ref.b) for ref in found.refs] == [
-        ("main", RefState.DIVERGED, (a2,), (b1,))
-    ]
+    assert [(ref.name, ref.state, ref.a, ref.b) for ref in found.refs] == [("main", RefState.DIVERGED, (a2,), (b1,))]
     assert found.conflicted == ()
     mirrored = compare(b, a)
     assert (mirrored.only_a, mirrored.only_b, mirrored.paths) == (found.only_b, found.only_a, found.paths)

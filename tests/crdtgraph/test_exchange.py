@@ -485,6 +485,29 @@ def test_a_deletion_of_segments_that_are_not_here_is_a_gap(trio_of: tuple[Graph,
     assert_equal(one, two)
 
 
+def test_a_deletion_that_nobody_signed_for_is_left_out_and_not_relayed(trio_of: tuple[Graph, Graph, Graph]) -> None:
+    """Deletions bear no signature: of a run of them, only what a segment of the same writer supersedes goes."""
+    one, two, three = trio_of
+    ids = fill(one, 4)
+    pull(two, one)
+    before = two.digest(), two.set_digest(PLANE), two.segment_keys(PLANE)
+    for runs in (((one.writer, 0, 1),), ((one.writer, 0, 4),), ((one.writer, 1, 1), (one.writer, 3, 1))):
+        received = two.receive(PLANE, Update((), runs).encode())
+        assert (received.segments, received.delta) == ((), None)
+        assert (two.digest(), two.set_digest(PLANE), two.segment_keys(PLANE)) == before
+    one.compact()
+    late = fill(one, 1)
+    (delta,) = one.deltas(PLANE, two.state_vector(PLANE))
+    items = decode_update(delta.update).items
+    received = two.receive(PLANE, Update(items, ((one.writer, 0, 4 + len(items)),)).encode())
+    assert received.delta is not None
+    assert decode_update(received.delta.update).deletes == ((one.writer, 0, 4),)
+    assert two.counters(ids[2]) == (1, 2)
+    assert late[0] in two
+    pull(three, two)
+    assert_equal(one, two, three)
+
+
 # Forgeries
 
 STRANGER = Identity(b"\x05" * 32, b"\x06" * 16)

@@ -99,11 +99,13 @@ class DictionaryGraph:
         self.commits: dict[CommitId, Commit] = {}
         self.refs: dict[str, tuple[CommitId, ...]] = {}
         self.asked: list[str] = []
+        self.questions = 0
         self.batches: list[int] = []
         self.durable: set[CommitId] = set()
 
     def known_origins(self, origins: Sequence[str]) -> Mapping[str, CommitId]:
         self.asked += origins
+        self.questions += 1
         wanted = set(origins)
         return {commit.origin: name for name, commit in self.commits.items() if commit.origin in wanted}
 
@@ -535,6 +537,7 @@ def test_a_later_import_brings_what_is_new_and_stops_at_what_is_known(
     monkeypatch.setattr(importer_module, "WINDOW_COMMITS", 20)
     linear(repository, 500)
     import_git(repository.path, graph)
+    assert graph.questions < 50, "a question costs a round trip when a node is asked"
     linear(repository, 30, start="refs/heads/main^0")
     graph.asked.clear()
     report = import_git(repository.path, graph)

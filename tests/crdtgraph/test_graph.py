@@ -67,12 +67,8 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
 def test_a_commit_has_the_fields_that_were_given(graph: Graph) -> None:
     root = graph.commit(message="start")
     changes = {"b": b"2", "ä": Reference("git-blob", b"\x01" * 20, 7), "a": None}
-    made = graph.commit(
-        parents=[root], message="zwei\n", changes=changes, author="Ada", time=-5, origin="git:00ff"
-    )
-    expected = Commit(
-        (root,), "Ada", -5, "zwei\n", (("a", None), ("b", b"2"), ("ä", changes["ä"])), "git:00ff"
-    )
+    made = graph.commit(parents=[root], message="zwei\n", changes=changes, author="Ada", time=-5, origin="git:00ff")
+    expected = Commit((root,), "Ada", -5, "zwei\n", (("a", None), ("b", b"2"), ("ä", changes["ä"])), "git:00ff")
     assert graph.get(made) == expected
     assert made == expected.id
     graph.flush()
@@ -181,6 +177,12 @@ def fill_with_ref_names(graph: Graph) -> None:
         graph.commit(parents=[commit], message=str(number), ref=name, durability=Durability.NORMAL)
 
 
+def fill_with_many_refs_at_once(graph: Graph) -> None:
+    target = graph.commit()
+    graph.set_refs({"r" * 1000 + str(number): target for number in range(1100)})
+    assert len(graph.refs) == 1100
+
+
 def fill_with_large_commits(graph: Graph) -> None:
     parents: list[CommitId] = []
     for number in range(40):
@@ -188,7 +190,15 @@ def fill_with_large_commits(graph: Graph) -> None:
 
 
 @pytest.mark.parametrize(
-    "fill", [fill_with_metadata, fill_with_counts, fill_with_octopuses, fill_with_ref_names, fill_with_large_commits]
+    "fill",
+    [
+        fill_with_metadata,
+        fill_with_counts,
+        fill_with_octopuses,
+        fill_with_ref_names,
+        fill_with_many_refs_at_once,
+        fill_with_large_commits,
+    ],
 )
 def test_whatever_was_written_can_be_read_again(fill: Callable[[Graph], None], tmp_path: Path) -> None:
     """A segment beyond the limits would be refused by every peer and by this replica at its next start."""

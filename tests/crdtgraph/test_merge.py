@@ -140,9 +140,7 @@ def test_heads_without_a_common_root_merge_against_nothing(graph: Graph) -> None
 @pytest.mark.parametrize("arms", [3, 5, 40])
 def test_an_octopus_takes_every_arm(graph: Graph, arms: int) -> None:
     root = child(graph, [], {"shared": b"0"} | {f"old{number}": b"" for number in range(arms)})
-    heads = [
-        child(graph, [root], {f"new{number}": b"%d" % number, f"old{number}": None}) for number in range(arms)
-    ]
+    heads = [child(graph, [root], {f"new{number}": b"%d" % number, f"old{number}": None}) for number in range(arms)]
     result = merge(graph, *heads)
     assert set(result.parents) == set(heads)
     assert result.conflicts == ()
@@ -168,6 +166,18 @@ def test_an_arm_that_forked_off_another_arm_merges_against_the_fork(graph: Graph
     result = merge(graph, a, b, c)
     assert result.conflicts == ()
     assert graph.state(result.commit) == {"p": b"2", "q": b"b", "r": b"c"}
+
+
+def test_an_arm_that_forked_off_a_later_arm_merges_against_that_fork(graph: Graph) -> None:
+    root = child(graph, [], {"p": b"0"})
+    line = child(graph, [root], {"p": b"1"})
+    first = child(graph, [child(graph, [child(graph, [root], {})], {})], {"a": b""})
+    second = graph.commit(parents=[line], time=9, changes={"p": b"2"})
+    third = graph.commit(parents=[line], time=1, changes={"c": b""})
+    result = merge(graph, first, second, third)
+    assert result.parents == (first, second, third)
+    assert result.conflicts == ()
+    assert graph.state(result.commit) == {"p": b"2", "a": b"", "c": b""}
 
 
 def criss_cross(graph: Graph, x: Value, y: Value) -> tuple[CommitId, CommitId]:
@@ -219,6 +229,9 @@ def test_a_merge_has_no_author_and_no_clock_of_its_own() -> None:
             return result.commit, graph.get(result.commit), result.conflicts
 
     assert merged(1) == merged(2) == merged(3)
+    made = merged(1)[1]
+    assert (made.author, made.time) == ("crdtgraph", 5), "the time is the latest of its parents"
+    assert all(parent.hex()[:12] in made.message for parent in made.parents)
 
 
 def test_a_preview_changes_nothing(graph: Graph) -> None:
