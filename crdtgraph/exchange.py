@@ -89,7 +89,10 @@ def receive_steps(plane: Plane, data: bytes) -> Generator[None, None, Received]:
                 f"a delta of plane {plane.name!r} goes on at segment {item.key.text}, and only {known} are here"
             )
         if item.key.writer == plane.identity.writer:
-            raise RemoteUpdateError(f"segment {item.key.text} bears our own writer number, and we did not write it")
+            raise RemoteUpdateError(
+                f"segment {item.key.text} bears our own writer number, and we did not write it",
+                hint="this process was cloned while it ran: restart it, and it will write under a new number",
+            )
         if item.value is None:
             plane.receive_deletions(Update((item,)))
         else:

@@ -8,14 +8,14 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from .client import BlockingControlClient, ControlClient
-    from .control import open_control
-    from .daemon import serve
-    from .limits import Settings
-    from .node import Node
-    from .requests import LocalCaller
-    from .status import AlarmStatus, NodeStatus, PeerStatus
-    from .transport import Address, TcpTransport, Transport
+    from sync.client import BlockingControlClient, ControlClient
+    from sync.control import open_control
+    from sync.daemon import serve
+    from sync.limits import Settings
+    from sync.node import Node
+    from sync.requests import LocalCaller
+    from sync.status import AlarmStatus, NodeStatus, PeerStatus
+    from sync.transport import Address, TcpTransport, Transport
 
 __all__ = [
     "Address",

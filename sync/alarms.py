@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crdtgraph.ids import ReplicaId
-
-from .limits import ALARMS_MAX
+from sync.limits import ALARMS_MAX
 
 
 class AlarmKind(StrEnum):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import REPLICA_ID_BYTES, ReplicaId
-
-from .transport import Address
+from sync.transport import Address
 
 DIGITS_MIN = 4
 """Of a replica's id, so that a slip of the finger does not block half of a cluster."""

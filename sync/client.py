@@ -18,12 +18,11 @@ from types import TracebackType
 import trio
 
 from crdtgraph.errors import LocalError, UnreachableError
-
-from .codec import decode_reply, encode_request
-from .framing import FrameParser, encode_frame
-from .limits import READ_BYTES
-from .messages import Plain, Reply, ReplyKind, Request
-from .plain import error_from_plain
+from sync.codec import decode_reply, encode_request
+from sync.framing import FrameParser, encode_frame
+from sync.limits import READ_BYTES
+from sync.messages import Plain, Reply, ReplyKind, Request
+from sync.plain import error_from_plain
 
 ANSWER_TIMEOUT_S = 60.0
 """Longer than any single part of an answer takes to make."""

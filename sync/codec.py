@@ -18,9 +18,7 @@ import msgpack
 
 from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import REPLICA_ID_BYTES
-
-from . import fields
-from .limits import (
+from sync.limits import (
     CONTROL_DEPTH_MAX,
     EPHEMERAL_BYTES_MAX,
     FRAME_BYTES_MAX,
@@ -32,7 +30,7 @@ from .limits import (
     STRUCTURE_BYTES_MAX,
     TEXT_BYTES_MAX,
 )
-from .messages import (
+from sync.messages import (
     DIGEST_BYTES,
     NONCE_BYTES,
     Delta,
@@ -57,6 +55,8 @@ from .messages import (
     Want,
     WantSegments,
 )
+
+from . import fields
 
 HELLO = 1
 NUMBER_MAX = 1 << 63

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from .limits import KEYS_PER_MESSAGE, SEGMENTS_BYTES
-from .messages import GossipMessage, Keys, Segments
-from .replica import Replica
+from sync.limits import KEYS_PER_MESSAGE, SEGMENTS_BYTES
+from sync.messages import GossipMessage, Keys, Segments
+from sync.replica import Replica
 
 SEGMENTS_WANTED_MAX = 64 << 10
 """Segments that a peer may have asked for by key and not yet read. More are ignored; it will compare

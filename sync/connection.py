@@ -19,12 +19,11 @@ import trio
 
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import ReplicaId
-
-from .limits import READ_BYTES, WRITE_BYTES, Settings
-from .messages import Error, Goodbye, GossipMessage, Hello
-from .session import RemoteClosedError, Session
-from .state import State
-from .transport import Address
+from sync.limits import READ_BYTES, WRITE_BYTES, Settings
+from sync.messages import Error, Goodbye, GossipMessage, Hello
+from sync.session import RemoteClosedError, Session
+from sync.state import State
+from sync.transport import Address
 
 BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError)
 """What a stream raises when the other side is gone, or this side closed it meanwhile."""

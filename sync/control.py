@@ -22,16 +22,15 @@ from pathlib import Path
 import trio
 
 from crdtgraph.errors import CrdtGraphError, LocalError, RemoteError
-
-from .codec import decode_request, encode_reply
-from .connection import BROKEN
-from .framing import FrameParser, encode_frame
-from .limits import CONTROL_CLIENTS_MAX, CONTROL_IDLE_S, CONTROL_SEND_S, FRAME_BYTES_MAX, READ_BYTES
-from .log import Log, default_log
-from .messages import Plain, Reply, ReplyKind, Request
-from .methods import Target
-from .plain import error_to_plain
-from .requests import start
+from sync.codec import decode_request, encode_reply
+from sync.connection import BROKEN
+from sync.framing import FrameParser, encode_frame
+from sync.limits import CONTROL_CLIENTS_MAX, CONTROL_IDLE_S, CONTROL_SEND_S, FRAME_BYTES_MAX, READ_BYTES
+from sync.log import Log, default_log
+from sync.messages import Plain, Reply, ReplyKind, Request
+from sync.methods import Target
+from sync.plain import error_to_plain
+from sync.requests import start
 
 PATH_BYTES_MAX = 107
 """Of a Unix socket's address (`sun_path` of Linux less its final zero)."""

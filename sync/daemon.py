@@ -20,13 +20,12 @@ import trio
 
 import crdtgraph
 from crdtgraph import CrdtGraphError
-
-from .control import open_control
-from .limits import DEFAULTS, Settings
-from .log import Log
-from .methods import Target
-from .node import Node
-from .transport import AddressLike
+from sync.control import open_control
+from sync.limits import DEFAULTS, Settings
+from sync.log import Log
+from sync.methods import Target
+from sync.node import Node
+from sync.transport import AddressLike
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

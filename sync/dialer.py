@@ -13,12 +13,11 @@ import trio
 
 from crdtgraph.errors import UnreachableError
 from crdtgraph.ids import ReplicaId
-
-from .blocklist import Blocklist
-from .connection import Connection
-from .limits import Settings
-from .log import Log
-from .transport import Address
+from sync.blocklist import Blocklist
+from sync.connection import Connection
+from sync.limits import Settings
+from sync.log import Log
+from sync.transport import Address
 
 
 class Backoff:

@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from crdtgraph.errors import StoreCorruptError, StoreError
-
-from .limits import Settings
-from .replica import LocalReplica
+from sync.limits import Settings
+from sync.replica import LocalReplica
 
 RunSync = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs a blocking function somewhere and waits for it."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from crdtgraph.ids import REPLICA_ID_BYTES, WRITER_BITS, ReplicaId
-
-from .limits import ADDRESSES_MAX, KEYS_PER_MESSAGE, PLANE_NAME_BYTES_MAX, TEXT_BYTES_MAX, WRITERS_MAX
-from .messages import HASH_BYTES
+from sync.limits import ADDRESSES_MAX, KEYS_PER_MESSAGE, PLANE_NAME_BYTES_MAX, TEXT_BYTES_MAX, WRITERS_MAX
+from sync.messages import HASH_BYTES
 
 CLOCK_MAX = 1 << 32
 KEY_BYTES_MAX = 64

@@ -24,8 +24,7 @@ from zlib import crc32
 import zstandard
 
 from crdtgraph.errors import RemoteError
-
-from .limits import COMPRESS_BYTES_MIN, FRAME_BYTES_MAX
+from sync.limits import COMPRESS_BYTES_MIN, FRAME_BYTES_MAX
 
 HEADER_BYTES = 12
 FLAG_ZSTD = 1

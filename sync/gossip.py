@@ -28,11 +28,10 @@ from collections.abc import Callable, Iterator, Mapping
 from crdtgraph.exchange import RemoteGapError
 from crdtgraph.ids import ReplicaId
 from crdtgraph.update import decode_update
-
-from .alarms import AlarmKind, Alarms
-from .comparison import Comparison
-from .limits import JITTER, PEERS_MAX, Settings
-from .messages import (
+from sync.alarms import AlarmKind, Alarms
+from sync.comparison import Comparison
+from sync.limits import JITTER, PEERS_MAX, Settings
+from sync.messages import (
     Delta,
     Ephemeral,
     GossipMessage,
@@ -46,10 +45,10 @@ from .messages import (
     Want,
     WantSegments,
 )
-from .outbox import Due
-from .peerstate import Peer, PlaneView, covers, raise_to
-from .replica import DeltaLike, Replica
-from .wants import OpenWant, Wants
+from sync.outbox import Due
+from sync.peerstate import Peer, PlaneView, covers, raise_to
+from sync.replica import DeltaLike, Replica
+from sync.wants import OpenWant, Wants
 
 RELAY_BYTES_MAX = 64 << 10
 """Answers up to this size are passed on like news. Of larger ones other peers get a summary when they are

@@ -16,12 +16,11 @@ from typing import TypeAlias
 
 import crdtgraph
 from crdtgraph import LEDGER, Commit, CommitId, Durability, Graph, LocalError, NotFoundError
-
-from .limits import CHUNK_ENTRIES, COMMITS_PER_CALL_MAX
-from .messages import Plain
-from .node import Node
-from .params import Params, Rev
-from .plain import commit_to_plain, table, value_from_plain, value_to_plain
+from sync.limits import CHUNK_ENTRIES, COMMITS_PER_CALL_MAX
+from sync.messages import Plain
+from sync.node import Node
+from sync.params import Params, Rev
+from sync.plain import commit_to_plain, table, value_from_plain, value_to_plain
 
 PAIRS_MAX = 10_000
 """Pairs in one `merge_base`; some 50 ms."""

@@ -25,22 +25,21 @@ from crdtgraph.errors import LocalError, StoreCorruptError, StoreError
 from crdtgraph.exchange import Delta
 from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
-
-from .alarms import Alarm, Alarms
-from .blocklist import Blocklist
-from .codec import encode_message
-from .connection import Connection, Direction, loser
-from .dialer import Backoff, Dialer
-from .durability import RunSync, run_in_thread, write_behind
-from .framing import encode_frame
-from .gossip import Gossip
-from .limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
-from .log import Log, default_log
-from .messages import NONCE_BYTES, Error, ErrorCode, Goodbye, GossipMessage, Hello, Summary, Want
-from .replica import LocalReplica
-from .session import RemoteProtocolError
-from .status import NodeStatus, node_status
-from .transport import Address, AddressLike, Listening, TcpTransport, Transport
+from sync.alarms import Alarm, Alarms
+from sync.blocklist import Blocklist
+from sync.codec import encode_message
+from sync.connection import Connection, Direction, loser
+from sync.dialer import Backoff, Dialer
+from sync.durability import RunSync, run_in_thread, write_behind
+from sync.framing import encode_frame
+from sync.gossip import Gossip
+from sync.limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
+from sync.log import Log, default_log
+from sync.messages import NONCE_BYTES, Error, ErrorCode, Goodbye, GossipMessage, Hello, Summary, Want
+from sync.replica import LocalReplica
+from sync.session import RemoteProtocolError
+from sync.status import NodeStatus, node_status
+from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
 
 ACCEPT_RETRY_S = 0.1
 """After `accept` failed, for want of file descriptors as a rule."""

@@ -19,9 +19,8 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 
 from crdtgraph.errors import RemoteError
-
-from .limits import QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX
-from .messages import Delta, Ephemeral, GossipMessage, Peers, Summary, Want, WantSegments
+from sync.limits import QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX
+from sync.messages import Delta, Ephemeral, GossipMessage, Peers, Summary, Want, WantSegments
 
 QUESTIONS_MAX = 4 << 10
 """Wants of ours that a peer does not read. Only a peer that keeps sending cause for them can get there."""

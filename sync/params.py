@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import COMMIT_ID_BYTES, CommitId
-
-from .messages import Plain
+from sync.messages import Plain
 
 _Kind = TypeVar("_Kind")
 Rev = str | CommitId

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from .messages import Delta, Ephemeral, Hello, PeerAddress, Peers, PlaneSummary, StateVector, Summary
-from .outbox import Outbox
+from sync.messages import Delta, Ephemeral, Hello, PeerAddress, Peers, PlaneSummary, StateVector, Summary
+from sync.outbox import Outbox
 
 DigestPair: TypeAlias = tuple[bytes, bytes]
 

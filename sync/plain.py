@@ -6,8 +6,7 @@ from dataclasses import asdict
 
 from crdtgraph import Commit, CommitId, CrdtGraphError, LocalError, Reference, errors
 from crdtgraph.records import Value
-
-from .messages import Plain
+from sync.messages import Plain
 
 
 def error_to_plain(error: CrdtGraphError) -> Plain:
@@ -27,9 +26,7 @@ def error_from_plain(data: Plain) -> CrdtGraphError:
 
 
 _ERRORS: dict[str, type[CrdtGraphError]] = {
-    each.__name__: each
-    for each in vars(errors).values()
-    if isinstance(each, type) and issubclass(each, CrdtGraphError)
+    each.__name__: each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, CrdtGraphError)
 }
 
 

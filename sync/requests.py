@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Coroutine, Generator, Iterator, Mapping
 
 from crdtgraph import Graph, LocalError, NotFoundError
-
-from .messages import Plain
-from .methods import METHODS, Parts, Target
-from .params import Params
+from sync.messages import Plain
+from sync.methods import METHODS, Parts, Target
+from sync.params import Params
 
 
 def start(target: Target, method: str, params: Mapping[str, Plain]) -> Plain | Parts | Awaitable[Plain]:

@@ -18,12 +18,11 @@ Modelled on h11's `Connection` (https://h11.readthedocs.io/en/latest/api.html).
 from __future__ import annotations
 
 from crdtgraph.errors import LocalError, RemoteError
-
-from .codec import RemoteMessageError, compressible, decode_message, encode_message
-from .framing import FrameParser, RemoteFrameError, encode_frame
-from .limits import TEXT_BYTES_MAX, Settings
-from .messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, Message, Ping, Pong
-from .state import ON_RECEIVE, ON_SEND, State
+from sync.codec import RemoteMessageError, compressible, decode_message, encode_message
+from sync.framing import FrameParser, RemoteFrameError, encode_frame
+from sync.limits import TEXT_BYTES_MAX, Settings
+from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, Message, Ping, Pong
+from sync.state import ON_RECEIVE, ON_SEND, State
 
 
 class RemoteProtocolError(RemoteError):

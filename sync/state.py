@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from types import MappingProxyType
 
-from .messages import (
+from sync.messages import (
     Delta,
     Ephemeral,
     Error,

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crdtgraph.planes import LEDGER
-
-from .alarms import Alarm
-from .connection import Connection
-from .dialer import Dialer
+from sync.alarms import Alarm
+from sync.connection import Connection
+from sync.dialer import Dialer
 
 if TYPE_CHECKING:
-    from .node import Node
+    from sync.node import Node
 
 
 @dataclass(frozen=True, slots=True)

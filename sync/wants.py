@@ -11,10 +11,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .limits import Settings
-from .messages import Want
-from .peerstate import Peer, PlaneView, covers
-from .replica import Replica
+from sync.limits import Settings
+from sync.messages import Want
+from sync.peerstate import Peer, PlaneView, covers
+from sync.replica import Replica
 
 
 @dataclass(slots=True)

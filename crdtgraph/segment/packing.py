@@ -8,9 +8,17 @@ from itertools import pairwise
 from typing import Any
 
 from crdtgraph.canonical import encode
+from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Assign, Commit, Count, Discard, value_to_wire
-from crdtgraph.segment.format import SEGMENT_VERSION, compress, signed_message
+from crdtgraph.segment.format import (
+    LONE_PAYLOAD_BYTES_MAX,
+    PAYLOAD_BYTES_MAX,
+    RECORDS_MAX,
+    SEGMENT_VERSION,
+    compress,
+    signed_message,
+)
 from crdtgraph.signing import Identity
 
 
@@ -49,7 +57,7 @@ class Records:
 def pack(records: Records, *, plane: str, identity: Identity, seq: int, supersedes: Sequence[int] = ()) -> bytes:
     """The signed bytes of a segment with these records, `supersedes` being earlier seqs of the same writer.
 
-    About 1 us a record plus 0.2 ms. The caller keeps to the limits (see `fits`).
+    About 1 us a record plus 0.2 ms. Raises LocalError beyond a segment's limits, to which callers keep (see `fits`).
     """
     payload = encode(
         [
@@ -62,6 +70,10 @@ def pack(records: Records, *, plane: str, identity: Identity, seq: int, supersed
             [[discard.commit, discard.stamp] for discard in records.discards],
         ]
     )
+    limit = LONE_PAYLOAD_BYTES_MAX if len(records) == 1 else PAYLOAD_BYTES_MAX
+    if len(payload) > limit or len(records) > RECORDS_MAX:
+        # Nobody could read it again, we ourselves included: better that the call which wanted it fails.
+        raise LocalError(f"{len(records)} records take {len(payload)} bytes; a segment holds at most {limit}")
     header = encode(
         [
             SEGMENT_VERSION,

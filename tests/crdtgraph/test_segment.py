@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crdtgraph import segment as module
 from crdtgraph.canonical import INT64_MAX, INT64_MIN, decode, encode
-from crdtgraph.errors import RemoteError
+from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import CommitId, Dot, SegmentKey, writer_id
 from crdtgraph.records import (
     NAME_BYTES_MAX,
@@ -691,7 +691,14 @@ def test_256_kib_are_the_most_for_several_records():
     payload = two_commits(PAYLOAD_BYTES_MAX)
     assert len(encode(payload)) == PAYLOAD_BYTES_MAX
     assert len(unpack(craft(payload))) == 2
-    refused(craft(two_commits(PAYLOAD_BYTES_MAX + 1)), "limit")
+    payload[0][6][0] += "x"
+    assert len(encode(payload)) == PAYLOAD_BYTES_MAX + 1
+    refused(craft(payload), "limit")
+
+
+def test_pack_refuses_what_nobody_could_read_again():
+    with pytest.raises(LocalError, match="at most"):
+        two_commits(PAYLOAD_BYTES_MAX + 1)
 
 
 def test_the_largest_record_travels_alone():
