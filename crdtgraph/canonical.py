@@ -11,7 +11,9 @@ them equal to cbor2 for every input.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NoReturn
 
@@ -27,6 +29,10 @@ NULL = b"\xf6"
 EMPTY_ARRAY = b"\x80"
 
 _TEXT_HEADS = [bytes((0x60 + n,)) if n < 24 else bytes((0x78, n)) for n in range(256)]
+
+
+_WIDTHS = [(width, 1 << 8 * width - 1) for width in (1, 2, 4, 8)]
+_TYPES = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 
 class RemoteEncodingError(RemoteError):
@@ -103,6 +109,41 @@ def integer(value: int) -> bytes:
 def integers(values: Iterable[int]) -> list[bytes]:
     """`integer` of each; half the time for times."""
     return [b"\x1b" + value.to_bytes(8, "big") if value >= 1 << 32 else integer(value) for value in values]
+
+
+def integer_column(values: Sequence[int]) -> bytes:
+    """Many signed 64-bit integers as one byte string: the width of each (1, 2, 4 or 8), then all little-endian.
+
+    The width is the least that holds them all; nothing stands for no values. CBOR would take a head for each, and
+    cbor2 fifty times as long.
+    """
+    if not values:
+        return b""
+    low, high = min(values), max(values)
+    width = next((width for width, limit in _WIDTHS if -limit <= low and high < limit), 0)
+    if not width:
+        raise OverflowError(f"{low} to {high} do not fit into 64 bits")
+    column = array(_TYPES[width], values)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return bytes((width,)) + column.tobytes()
+
+
+def read_integer_column(data: bytes) -> list[int]:
+    """The inverse of `integer_column`; raises RemoteEncodingError for anything that it would not write."""
+    if not data:
+        return []
+    kind = _TYPES.get(data[0])
+    if kind is None or len(data) == 1 or (len(data) - 1) % data[0]:
+        raise RemoteEncodingError(f"{len(data)} bytes are not a column of integers")
+    column = array(kind, data[1:])
+    if sys.byteorder == "big":
+        column.byteswap()
+    values = column.tolist()
+    narrower = next((limit for width, limit in reversed(_WIDTHS) if width < data[0]), 0)
+    if -narrower <= min(values) and max(values) < narrower:
+        raise RemoteEncodingError(f"a column of integers is {data[0]} bytes wide and need not be")
+    return values
 
 
 def text(value: str) -> bytes:

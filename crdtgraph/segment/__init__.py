@@ -11,6 +11,9 @@ Layout, all of it canonical CBOR (see canonical.py):
     commits = [parent counts, parent links, external parents, authors, author numbers, time steps, messages,
                change counts, paths, values, origins, stamp steps]
 
+Counts, links, numbers and steps are integer columns (`canonical.integer_column`), the rest arrays. A step is the
+difference to the number before, in 64 bits that wrap around.
+
 Commits are stored by column: texts of one kind lie together and a parent inside the segment is one small number
 (how many commits back; -1, -2, ... name the external parents), so a commit of a real history takes 45 to 60
 bytes on the wire. Ids are not stored: a reader builds every commit's canonical bytes and hashes them, which is also

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from crdtgraph.canonical import encode
+from crdtgraph.canonical import INT64_MIN, encode, integer_column
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Assign, Commit, Count, Discard, value_to_wire
@@ -97,22 +97,23 @@ def _commit_columns(records: Records) -> list[object]:
     places: dict[CommitId, int] = {}
     authors: dict[str, int] = {}
     for place, (commit_id, commit) in enumerate(zip(records.ids, records.commits, strict=True)):
-        counts.append(len(commit.parents))
-        for parent in commit.parents:
+        parents = commit.parents
+        counts.append(len(parents))
+        for parent in parents:
             inside = places.get(parent)
             links.append(-1 - externals.setdefault(parent, len(externals)) if inside is None else place - inside)
         places[commit_id] = place
     commits = records.commits
     numbers = [authors.setdefault(commit.author, len(authors)) for commit in commits]
     return [
-        counts,
-        links,
+        integer_column(counts),
+        integer_column(links),
         list(externals),
         list(authors),
-        numbers,
+        integer_column(numbers),
         _steps([commit.time for commit in commits]),
         [commit.message for commit in commits],
-        [len(commit.changes) for commit in commits],
+        integer_column([len(commit.changes) for commit in commits]),
         [path for commit in commits for path, _ in commit.changes],
         [value_to_wire(value) for commit in commits for _, value in commit.changes],
         [commit.origin for commit in commits],
@@ -120,5 +121,9 @@ def _commit_columns(records: Records) -> list[object]:
     ]
 
 
-def _steps(values: list[int]) -> list[int]:
-    return [after - before for before, after in pairwise([0, *values])]
+def _steps(values: list[int]) -> bytes:
+    # A step between two 64-bit numbers may need 65 bits; it wraps around, and so does the sum that undoes it.
+    steps = [after - before for before, after in pairwise([0, *values])]
+    return integer_column(
+        [(step - INT64_MIN) % (1 << 64) + INT64_MIN if step.bit_length() > 63 else step for step in steps]
+    )

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import accumulate
 
-from crdtgraph.canonical import EMPTY_ARRAY, INT64_MAX, INT64_MIN, RemoteEncodingError, decode, integers, texts
+from crdtgraph.canonical import (
+    EMPTY_ARRAY,
+    INT64_MAX,
+    INT64_MIN,
+    RemoteEncodingError,
+    decode,
+    integers,
+    read_integer_column,
+    texts,
+)
 from crdtgraph.ids import (
     COMMIT_ID_BYTES,
     CommitId,
@@ -121,21 +131,19 @@ class Segment:
     def _read_commits(self, columns: object) -> None:
         if type(columns) is not list or len(columns) != 12:
             raise RemoteSegmentError("the commits of a segment are an array of twelve columns")
-        (counts, links, externals, authors, numbers, steps, messages), rest = columns[:7], columns[7:]
-        change_counts, paths, values, origins, stamp_steps = rest
-        size = len(counts) if type(counts) is list else -1
+        counts, links, numbers, steps, change_counts, stamp_steps = [
+            _integers(columns[place]) for place in (0, 1, 4, 5, 7, 11)
+        ]
+        externals, authors, messages, paths, values, origins = [columns[place] for place in (2, 3, 6, 8, 9, 10)]
+        size = len(counts)
+        if not len(numbers) == len(steps) == len(change_counts) == len(stamp_steps) == size:
+            raise RemoteSegmentError("a column of commits has the wrong length")
         for column, kind, length in (
-            (counts, int, size),
-            (links, int, None),
             (externals, bytes, None),
             (authors, str, None),
-            (numbers, int, size),
-            (steps, int, size),
             (messages, str, size),
-            (change_counts, int, size),
             (paths, str, None),
             (origins, str, size),
-            (stamp_steps, int, size),
         ):
             if type(column) is not list or (length is not None and len(column) != length):
                 raise RemoteSegmentError("a column of commits has the wrong length")
@@ -235,14 +243,16 @@ def _group_changes(counts: list[int], paths: list[str], values: list[object]) ->
     return groups
 
 
+def _integers(column: object) -> list[int]:
+    if type(column) is not bytes:
+        raise RemoteSegmentError("a column of integers is a byte string")
+    return read_integer_column(column)
+
+
 def _running(steps: list[int]) -> list[int]:
-    total = 0
-    values = []
-    for step in steps:
-        total += step
-        values.append(total)
+    values = list(accumulate(steps))
     if values and not INT64_MIN <= min(values) <= max(values) <= INT64_MAX:
-        raise RemoteSegmentError("a time is not a signed 64-bit integer")
+        return [(value - INT64_MIN) % (1 << 64) + INT64_MIN for value in values]
     return values
 
 

@@ -18,6 +18,8 @@ from crdtgraph.canonical import (
     encode,
     head,
     integer,
+    integer_column,
+    read_integer_column,
     repeated_text,
     text,
 )
@@ -200,3 +202,28 @@ def test_mutated_bytes_raise_nothing_but_the_encoding_error_or_mean_something_el
         return
     assert encode(other) == bad
     assert bad == good or typed(other) != typed(value) or (isinstance(other, float) and math.isnan(other))
+
+
+@given(st.lists(st.integers(INT64_MIN, INT64_MAX) | st.integers(-300, 300), max_size=20))
+def test_a_column_of_integers_reads_back_and_is_as_narrow_as_can_be(values):
+    column = integer_column(values)
+    assert read_integer_column(column) == values
+    if values:
+        bits = 1 + max((value if value >= 0 else -1 - value).bit_length() for value in values)
+        assert column[0] == next(width for width in (1, 2, 4, 8) if 8 * width >= bits)
+        assert column[1:] == b"".join(value.to_bytes(column[0], "little", signed=True) for value in values)
+
+
+@given(st.binary(max_size=40))
+def test_bytes_are_a_column_of_integers_only_if_they_are_written_so(data):
+    try:
+        values = read_integer_column(data)
+    except RemoteEncodingError:
+        return
+    assert integer_column(values) == data
+
+
+def test_an_integer_beyond_64_bits_fits_no_column():
+    for value in (INT64_MAX + 1, INT64_MIN - 1):
+        with pytest.raises(OverflowError, match="64 bits"):
+            integer_column([0, value])
