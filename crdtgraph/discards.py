@@ -14,17 +14,17 @@ from crdtgraph.ids import CommitId
 
 
 class Discards:
-    """The discarded roots of one plane and a mark per node of its graph."""
+    """The discarded roots of one plane, and for each node of its graph a mark: 1 if it is discarded, else 0."""
 
-    __slots__ = ("_marks", "roots")
+    __slots__ = ("marks", "roots")
 
     def __init__(self) -> None:
         self.roots: set[CommitId] = set()
-        self._marks = bytearray()
+        self.marks = bytearray()
 
     def append(self, parents: Iterable[int]) -> bool:
         """Note a new node; True when it is discarded because a parent is. O(parents)."""
-        marks = self._marks
+        marks = self.marks
         for parent in parents:
             if marks[parent]:
                 marks.append(1)
@@ -33,14 +33,14 @@ class Discards:
         return False
 
     def __contains__(self, node: int) -> bool:
-        return self._marks[node] == 1
+        return self.marks[node] == 1
 
     def __len__(self) -> int:
-        return self._marks.count(1)
+        return self.marks.count(1)
 
     def mark(self, dag: Dag, root: int) -> Iterator[int]:
         """Mark a node and all its descendants; yields those that were live until now. O(their number)."""
-        marks = self._marks
+        marks = self.marks
         stack = [root]
         while stack:
             node = stack.pop()

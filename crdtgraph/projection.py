@@ -106,12 +106,7 @@ class Projection:
                 self.superseded.add(old)
         if key in self.superseded:
             return False
-        compaction = bool(segment.supersedes)
-        add_commit, nodes, locations = self.add_commit, self.nodes, self.locations
-        for commit, parents, time in zip(segment.ids, segment.parents, segment.times, strict=True):
-            if not add_commit(commit, parents, time, location) and compaction and commit in nodes:
-                locations[nodes[commit]] = location
-            location += 1
+        self._fold_commits(segment, location)
         for assign in segment.assigns:
             self.add_assign(assign)
         for count in segment.counts:
@@ -204,6 +199,27 @@ class Projection:
     def digest(self) -> bytes:
         """32 bytes that are equal on two replicas exactly when their projections are. O(1)."""
         return hashlib.sha256(_DOMAIN + b"".join(self.components())).digest()
+
+    def _fold_commits(self, segment: Segment, location: int) -> None:
+        compaction = bool(segment.supersedes)
+        nodes, locations, pending = self.nodes, self.locations, self.pending.by_missing
+        append, marks = self.dag.append, self.discards.marks
+        total = 0
+        for commit, parents, time in zip(segment.ids, segment.parents, segment.times, strict=True):
+            parent = nodes.get(parents[0]) if len(parents) == 1 else None
+            if parent is not None and commit not in nodes and not pending:
+                # What `add_commit` would do for most commits, written out: it takes two thirds of the time.
+                nodes[commit] = append((parent,))
+                self.ids.append(commit)
+                self.times.append(time)
+                locations.append(location)
+                marks.append(marks[parent])
+                if not marks[parent]:
+                    total += int.from_bytes(commit, "big")
+            elif not self.add_commit(commit, parents, time, location) and compaction and commit in nodes:
+                locations[nodes[commit]] = location
+            location += 1
+        self._commit_sum += total
 
     def _retract(self, old: Segment) -> None:
         self.pending.drop_counts(old.key)
