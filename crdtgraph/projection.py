@@ -25,6 +25,7 @@ from typing import NamedTuple
 from crdtgraph.ancestry import is_ancestor
 from crdtgraph.counters import Counters
 from crdtgraph.dag import Dag
+from crdtgraph.dates import CorrectedDates
 from crdtgraph.discards import Discards
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.pending import Pending, PendingCommit, PendingCount
@@ -59,6 +60,7 @@ class Projection:
         "_folded",
         "counters",
         "dag",
+        "dates",
         "discards",
         "ids",
         "locations",
@@ -76,6 +78,7 @@ class Projection:
         self.nodes: dict[CommitId, int] = {}
         self.times = array("q")
         self.locations = array("Q")
+        self.dates = CorrectedDates(self.dag, self.times)
         self.pending = Pending()
         self.registers = Registers()
         self.counters = Counters()

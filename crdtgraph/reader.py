@@ -153,9 +153,10 @@ class Reader:
         return sorted(self._ids(home, home.projection.dag.roots()))
 
     def newest_first(self, starts: Iterable[CommitId] | None = None, *, plane: str = LEDGER) -> Iterator[CommitId]:
-        """Commits reachable from `starts` (default: all), children before parents, by falling generation, time and id.
+        """Commits reachable from `starts` (default: all): the latest first, but children always before parents.
 
-        Lazy: the first ones cost O(starts).
+        By corrected date (see `crdtgraph.dates`), then generation, then id: equal on all replicas. Lazy: the first
+        call after a commit was added dates the new ones, the first results cost O(starts).
         """
         home = self._plane(plane)
         projection = home.projection
@@ -163,16 +164,22 @@ class Reader:
             nodes: Iterable[int] = projection.dag.heads()
         else:
             nodes = {self._node(home, commit) for commit in starts}
-        heap = [_newest(projection.rank(node), node) for node in nodes]
+        dates = projection.dates.current()
+
+        def entry(node: int) -> tuple[int, int, bytes, int]:
+            inverted = bytes(255 - byte for byte in projection.ids[node])
+            return -dates[node], -projection.dag.generation(node), inverted, node
+
+        heap = [entry(node) for node in nodes]
         heapify(heap)
-        seen = {entry[-1] for entry in heap}
+        seen = {first[-1] for first in heap}
         while heap:
             node = heappop(heap)[-1]
             yield projection.ids[node]
             for parent in projection.dag.parents(node):
                 if parent not in seen:
                     seen.add(parent)
-                    heappush(heap, _newest(projection.rank(parent), parent))
+                    heappush(heap, entry(parent))
 
     # Refs, metadata, states
 
@@ -300,11 +307,6 @@ def meta_namespace(commit: CommitId | None) -> str:
 def show_id(value: object) -> str:
     """What a caller gave for an id, for a message."""
     return value.hex() if isinstance(value, bytes) else repr(value)
-
-
-def _newest(rank: tuple[int, int, CommitId], node: int) -> tuple[int, int, bytes, int]:
-    generation, time, commit = rank
-    return -generation, -time, bytes(255 - byte for byte in commit), node
 
 
 def _title(commit: Commit) -> str:

