@@ -6,38 +6,47 @@ signature and a map entry, become a few full ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from crdtgraph.buffer import commit_size, fits, record_size
+from crdtgraph.buffer import fits
 from crdtgraph.ids import SegmentKey
-from crdtgraph.records import Assign, Count, Discard
-from crdtgraph.segment import RECORD_OVERHEAD_BYTES, Records, Segment
+from crdtgraph.segment import Records, Segment
 
 
-def joinable(keys: Iterable[SegmentKey], load: Callable[[SegmentKey], Segment]) -> Iterator[tuple[list[int], Records]]:
-    """Runs of small segments of one writer that fit into one, at least two in each: what it supersedes, its records.
+class Joined(NamedTuple):
+    """A segment to be: the seqs that it supersedes, its records, and what they take at most in a payload."""
 
-    A joined segment also names what its parts superseded. Else a replica that meets only the last of several
-    compactions would not know that the first segments are in it, and would count them again if they turned up.
+    supersedes: list[int]
+    records: Records
+    size: int
+
+
+def is_small(records: int, size: int) -> bool:
+    """Whether a segment of so many records and bytes is half full at most, so that any two such fit into one."""
+    return fits(records * 2, size * 2)
+
+
+def joinable(small: Mapping[SegmentKey, int], load: Callable[[SegmentKey], Segment]) -> Iterator[Joined]:
+    """Small segments of one writer, given with their sizes and in order, joined as far as they fit into one.
+
+    Each is loaded when its turn comes. A joined segment also names what its parts superseded. Else a replica that meets
+    only the last of several compactions would not know that the first segments are in it, and would count them again if
+    they turned up.
     """
     group: list[Segment] = []
-    merged = Records()
-    size = 0
-    for key in keys:
+    joined = Joined([], Records(), 0)
+    for key, size in small.items():
         segment = load(key)
-        records = segment.records()
-        more = _size(records)
-        if group and not fits(len(merged) + len(records), size + more):
+        if group and not fits(len(joined.records) + len(segment), joined.size + size):
             if len(group) > 1:
-                yield _superseded(group), merged
-            group, merged, size = [], Records(), 0
-        if not fits(len(records) * 2, more * 2):
-            continue
+                yield joined._replace(supersedes=_superseded(group))
+            group, joined = [], Joined([], Records(), 0)
         group.append(segment)
-        merged.extend(records)
-        size += more
+        joined.records.extend(segment.records())
+        joined = joined._replace(size=joined.size + size)
     if len(group) > 1:
-        yield _superseded(group), merged
+        yield joined._replace(supersedes=_superseded(group))
 
 
 def ranges(writer: int, seqs: Iterable[int]) -> tuple[tuple[int, int, int], ...]:
@@ -53,10 +62,3 @@ def ranges(writer: int, seqs: Iterable[int]) -> tuple[tuple[int, int, int], ...]
 
 def _superseded(group: list[Segment]) -> list[int]:
     return sorted({key.seq for segment in group for key in (segment.key, *segment.supersedes)})
-
-
-def _size(records: Records) -> int:
-    size = sum(commit_size(commit, len(commit.canonical())) for commit in records.commits)
-    others: list[Assign | Count | Discard] = [*records.assigns, *records.counts, *records.discards]
-    size += sum(record_size(record) for record in others)
-    return size + len(records) * RECORD_OVERHEAD_BYTES

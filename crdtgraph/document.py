@@ -29,6 +29,8 @@ class Document:
         self._segments = self._doc.get(ROOT, type=pycrdt.Map)
         self._vector: dict[int, int] = {}
         self._sum = 0
+        self.bytes = 0
+        """Of all segments present, together."""
 
     def __len__(self) -> int:
         return len(self._segments)
@@ -48,13 +50,16 @@ class Document:
     def apply(self, update: Update) -> None:
         """Integrate an update without gaps; items that are there already are ignored."""
         for key in set(self.present(update.deletes)):
-            self._sum = (self._sum - self.term(key.text, self.get(key) or b"")) & _MASK
+            held = self.get(key) or b""
+            self._sum = (self._sum - self.term(key.text, held)) & _MASK
+            self.bytes -= len(held)
         for key, value in update.items:
             if key.seq < self._vector.get(key.writer, 0):
                 continue
             self._vector[key.writer] = key.seq + 1
             if value is not None and not _covered(key, update.deletes):
                 self._sum = (self._sum + self.term(key.text, value)) & _MASK
+                self.bytes += len(value)
         self._doc.apply_update(update.encode())
 
     def get(self, key: SegmentKey) -> bytes | None:

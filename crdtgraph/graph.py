@@ -8,7 +8,7 @@ records into the projection, so a writer always sees its own writes; what surviv
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 
 from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, fits, record_size
@@ -17,7 +17,7 @@ from crdtgraph.errors import LocalError
 from crdtgraph.fsck import Finding, check
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, Dot, SegmentKey
-from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane, PlanePolicy
+from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane
 from crdtgraph.reader import meta_namespace, show_id
 from crdtgraph.records import (
     REF_NAMESPACE,
@@ -43,8 +43,6 @@ from crdtgraph.store import Store
 META_VALUE_BYTES_MAX = 64 << 10
 REFS_AT_ONCE = 500
 """Refs moved with one fsync: half of what a segment holds."""
-SMALL_SEGMENTS_MAX = 256
-"""A node compacts when this many of its own segments could be joined."""
 
 Written = Mapping[str, list[SegmentKey]]
 """Segments by plane that were written and may not be on disk yet."""
@@ -68,7 +66,7 @@ class Graph(Replica):
         self.author = author if author is not None else self.replica_id.hex()[:8]
         self._dots = 0
         self._read_only = store.read_only
-        ledger = Plane(PlanePolicy(LEDGER), store, self._identity)
+        ledger = Plane(LEDGER, store, self._identity)
         self._clock.restore(ledger.load())
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
@@ -141,11 +139,23 @@ class Graph(Replica):
 
     def compact(self) -> bool:
         """Join small segments of this incarnation; True if there were any. Changes no digest."""
-        return sum(plane.compact() for plane in self._planes.values()) > 0
+        steps = self.compact_steps()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return bool(done.value)
+
+    def compact_steps(self) -> Generator[None, None, bool]:
+        """`compact` in steps of about 20 ms; the generator returns what it returns."""
+        joined = False
+        for plane in list(self._planes.values()):
+            joined |= yield from plane.compact_steps()
+        return joined
 
     def needs_compaction(self) -> bool:
         """Whether enough small segments lie about for `compact` to be worth its while."""
-        return any(plane.small_segments_written >= SMALL_SEGMENTS_MAX for plane in self._planes.values())
+        return any(plane.needs_compaction() for plane in self._planes.values())
 
     # Commits
 

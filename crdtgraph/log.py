@@ -19,14 +19,18 @@ class PlaneLog:
         self._store = store
         self._prefix = plane.encode() + b"\0"
         self._number = 0
+        self.bytes = 0
+        """Of the snapshot and all updates, together; complete once `entries` was read."""
 
     def entries(self) -> Iterator[tuple[str, bytes]]:
         """Every update in order, with the name of its place for messages."""
         for _, value in self._store.scan(Keyspace.SNAPSHOT, self._prefix):
+            self.bytes += len(value)
             yield "the snapshot", value
         for key, value in self._store.scan(Keyspace.LOG, self._prefix):
             number = int.from_bytes(key[len(self._prefix) :], "big")
             self._number = number + 1
+            self.bytes += len(value)
             yield f"log entry {number}", value
 
     def strays(self) -> Iterator[bytes]:
@@ -37,9 +41,11 @@ class PlaneLog:
     def append(self, update: Update, *, sync: bool) -> None:
         """Write one update; durable on return if `sync`."""
         batch = Batch()
-        batch.put(Keyspace.LOG, self._prefix + self._number.to_bytes(8, "big"), update.encode())
+        data = update.encode()
+        batch.put(Keyspace.LOG, self._prefix + self._number.to_bytes(8, "big"), data)
         self._store.write(batch, sync=sync)
         self._number += 1
+        self.bytes += len(data)
 
     def append_stray(self, digest: bytes, data: bytes) -> None:
         """Write one stray segment, durably."""
@@ -54,3 +60,4 @@ class PlaneLog:
         for key, _ in self._store.scan(Keyspace.LOG, self._prefix):
             batch.delete(Keyspace.LOG, key)
         self._store.write(batch, sync=True)
+        self.bytes = len(snapshot)

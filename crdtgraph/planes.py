@@ -1,7 +1,6 @@
 """A plane: one shared document, the fold over it, and this replica's own log into it.
 
-A plane is a policy for who gets records, how durable they are and how long they are kept. There is one kind so far, the
-ledger: permanent history that every replica of the cluster holds.
+There is one so far, the ledger: permanent history that every replica of the cluster holds.
 
 The path of a record of our own: it is folded into the projection at once (a writer sees its own writes), waits in the
 buffer, is packed into a signed segment, written to the store's log, and enters the document only once the disk has it.
@@ -12,12 +11,11 @@ is verified, written, added to the document and folded, in this order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
-from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, fits, record_size
-from crdtgraph.compaction import joinable, ranges
+from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
+from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update
 from crdtgraph.errors import CorruptError, LocalError, RemoteError
@@ -33,6 +31,9 @@ from crdtgraph.update import Update, decode_update
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
 
+SMALL_SEGMENTS_MAX = 64
+"""Joining so many that hold one commit each takes 20 ms."""
+DEAD_LOG_BYTES_MAX = 4 << 20
 UNSYNCED_SEGMENTS_MAX = 8
 """Without a node nobody fsyncs in the background; then every so many written segments are fsynced together."""
 
@@ -40,15 +41,6 @@ LARGE_COMMIT_BYTES = PAYLOAD_BYTES_MAX // 2
 """A commit beyond this has a segment of its own when a ref moves to it."""
 
 _MASK = (1 << 256) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class PlanePolicy:
-    """What a plane promises: `durable` planes are fsynced, `permanent` ones never dropped."""
-
-    name: str
-    durable: bool = True
-    permanent: bool = True
 
 
 class Durable(NamedTuple):
@@ -61,18 +53,17 @@ class Durable(NamedTuple):
 class Plane:
     """One plane of one open replica. `load` must be called once before anything else."""
 
-    def __init__(self, policy: PlanePolicy, store: Store, identity: Identity) -> None:
-        self.policy = policy
-        self.name = policy.name
+    def __init__(self, name: str, store: Store, identity: Identity) -> None:
+        self.name = name
         self.store = store
-        self._log = PlaneLog(store, policy.name)
+        self._log = PlaneLog(store, name)
         self.identity = identity
         self.document = Document(identity.writer)
         self.projection = Projection()
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
         self.stamp_max = 0
-        self.small_segments_written = 0
+        self._small: dict[SegmentKey, int] = {}
         self._own_stamp_max = 0
         self._seq = 0
         self._written = False
@@ -179,7 +170,7 @@ class Plane:
         sync = sync or len(self._unsynced) >= UNSYNCED_SEGMENTS_MAX
         if len(self.buffer):
             buffer = self.buffer
-            key = self._write_segment(buffer.records, (), sync=sync)
+            key = self._write_segment(buffer.records, buffer.bytes, (), sync=sync)
             self.contents.seal(buffer.start, key)
             self.buffer = self._new_buffer()
         elif sync and self._written:
@@ -200,24 +191,28 @@ class Plane:
                 self.document.apply(pair[0])
                 self.on_durable(Durable(key, pair[0]))
 
-    def compact(self) -> bool:
-        """Join the small segments of this incarnation into full ones; True if there was something to join.
+    def compact_steps(self) -> Generator[None, None, bool]:
+        """Join the small segments of this incarnation, one full segment a step (about 20 ms); returns whether any were.
 
-        Every record stays and no digest changes. Then the log is folded into a snapshot if most of it is dead.
+        Every record stays and no digest changes. In the end the log is replaced by a snapshot if most of it is dead.
         """
         self.flush(sync=True)
-        self.small_segments_written = 0
-        # A clock that was used twice keeps its two segments: the clone's is in no compaction of ours.
-        twice = {key for key, _ in self._strays}
-        keys = [key for key in self.document.segment_keys() if key.writer == self.identity.writer and key not in twice]
         joined = False
-        for supersedes, records in joinable(keys, self._load_segment):
-            self._write_segment(records, tuple(supersedes), sync=True)
+        for supersedes, records, size in joinable(dict(self._small), self._load_segment):
+            self._write_segment(records, size, tuple(supersedes), sync=True)
             self.settle()
+            for seq in supersedes:
+                self._small.pop(SegmentKey(self.identity.writer, seq), None)
             joined = True
-        if joined:
+            yield
+        if self._log.bytes > 2 * self.document.bytes:
             self._log.replace(self.document.snapshot())
         return joined
+
+    def needs_compaction(self) -> bool:
+        """Whether enough small segments lie about, or enough of the log is dead, to be worth `compact_steps`."""
+        dead = self._log.bytes - 2 * self.document.bytes
+        return len(self._small) >= SMALL_SEGMENTS_MAX or dead > DEAD_LOG_BYTES_MAX
 
     # Segments of others
 
@@ -327,7 +322,7 @@ class Plane:
         else:
             self.projection.add_discard(record)
 
-    def _write_segment(self, records: Records, supersedes: tuple[int, ...], *, sync: bool) -> SegmentKey:
+    def _write_segment(self, records: Records, size: int, supersedes: tuple[int, ...], *, sync: bool) -> SegmentKey:
         if self.store.read_only:
             raise LocalError(f"{self.store.url} is open for reading only")
         writer = self.identity.writer
@@ -336,8 +331,8 @@ class Plane:
         update = Update(item_update(key, data).items, ranges(writer, supersedes))
         self._write(update, sync=sync)
         self._seq += 1
-        if fits(len(records) * 2, 0):
-            self.small_segments_written += 1
+        if is_small(len(records), size):
+            self._small[key] = size
         digest = hashlib.sha256(data).digest()
         if supersedes:
             self._unsynced[key] = (update, data)
@@ -350,7 +345,7 @@ class Plane:
 
     def _write_alone(self, commit_id: CommitId, commit: Commit, stamp: int) -> None:
         self.flush(sync=False)
-        key = self._write_segment(Records([commit_id], [commit], [stamp]), (), sync=False)
+        key = self._write_segment(Records([commit_id], [commit], [stamp]), PAYLOAD_BYTES_MAX, (), sync=False)
         self.projection.add_commit(commit_id, commit.parents, commit.time, self.contents.register(key))
 
     def _write(self, update: Update, *, sync: bool) -> None:
@@ -371,6 +366,8 @@ class Plane:
         self.document.apply(update)
 
     def _add_stray(self, segment: Segment, data: bytes) -> None:
+        # A clock that was used twice keeps its two segments: the clone's is in no compaction of ours.
+        self._small.pop(segment.key, None)
         self._strays[segment.key, segment.digest] = data
         self.projection.fold(segment, self.contents.register(data), self._load_folded)
         self._note_stamps(segment)

@@ -41,7 +41,8 @@ async def write_behind(
             await run_sync(graph.store.sync)
             graph.settle(written)
             if graph.needs_compaction():
-                graph.compact()
+                for _ in graph.compact_steps():
+                    await trio.lowlevel.checkpoint()
         except StoreCorruptError:
             raise
         except StoreError as error:

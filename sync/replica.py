@@ -125,8 +125,8 @@ class LocalReplica(Replica, Protocol):
     def needs_compaction(self) -> bool:
         """Whether `compact` is worth its while."""
 
-    def compact(self) -> bool:
-        """Join small segments of our own."""
+    def compact_steps(self) -> Generator[None, None, bool]:
+        """Join small segments of our own, some 20 ms of work a step."""
 
     def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
         """Call back with every delta of our own that became durable; returns what ends that."""

@@ -10,7 +10,7 @@ from crdtgraph.document import Document, item_update
 from crdtgraph.errors import RemoteError
 from crdtgraph.exchange import RemoteGapError, deltas, receive_steps
 from crdtgraph.ids import CommitId, SegmentKey
-from crdtgraph.planes import LEDGER, Plane, PlanePolicy
+from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.records import Discard
 from crdtgraph.segment import Records, pack
 from crdtgraph.signing import Identity
@@ -185,7 +185,7 @@ W = WRITER.writer
 
 
 def plane_of(identity=OWNER):
-    plane = Plane(PlanePolicy(LEDGER), open_store("memory:"), identity)
+    plane = Plane(LEDGER, open_store("memory:"), identity)
     plane.load()
     return plane
 
