@@ -26,7 +26,7 @@ from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
-from crdtgraph.update import Update, decode_update
+from crdtgraph.update import Item, Update, decode_update
 
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
@@ -127,32 +127,34 @@ class Plane:
 
         Raises StoreError when that fails; then none of the given records was added.
         """
+        shared, large = Records(), Records()
         if commit_id is not None and commit is not None:
             size = commit_size(commit, size)
             if records and size > LARGE_COMMIT_BYTES:
-                # It shares no segment with the assignments and goes ahead alone; nothing points at it yet.
-                self._write_alone(commit_id, commit, stamp)
-                commit_id, commit, size = None, None, 0
+                # It shares no segment with the assignments; both are written at once, behind what is buffered.
+                self.flush(sync=False)
+                large, size = Records([commit_id], [commit], [stamp]), 0
+            else:
+                shared = Records([commit_id], [commit], [stamp])
         size += sum(record_size(record) for record in records)
-        count = len(records) + (commit is not None)
+        count = len(records) + len(shared)
         self.make_room(count, size)
         buffer = self.buffer
         location = buffer.start + len(buffer.records.ids)
         undo = buffer.records.lengths(), buffer.bytes
-        if commit_id is not None and commit is not None:
-            buffer.records.ids.append(commit_id)
-            buffer.records.commits.append(commit)
-            buffer.records.stamps.append(stamp)
+        buffer.records.extend(shared)
         for record in records:
             self._put(record)
         buffer.grow(count, size, stamp)
+        ahead = SegmentKey(self.identity.writer, self._seq)
         try:
-            self.flush(sync=True)
+            self.flush(sync=True, ahead=large)
         except BaseException:
             buffer.records.truncate(undo[0])
             buffer.bytes = undo[1]
             raise
         if commit_id is not None and commit is not None:
+            location = self.contents.register(ahead) if large else location
             self.projection.add_commit(commit_id, commit.parents, commit.time, location)
         for record in records:
             self._fold_own(record)
@@ -162,15 +164,17 @@ class Plane:
         if not self.buffer.has_room(records, size):
             self.flush(sync=False)
 
-    def flush(self, *, sync: bool) -> None:
+    def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
         """Write what is buffered as a segment; with `sync` all of ours is durable afterwards.
 
+        Records to go `ahead` of it have a segment of their own, which is written in the same step or not at all.
         Raises StoreError when the disk refuses; the records stay buffered and a later call tries again.
         """
         sync = sync or len(self._unsynced) >= UNSYNCED_SEGMENTS_MAX
         if len(self.buffer):
             buffer = self.buffer
-            key = self._write_segment(buffer.records, buffer.bytes, (), sync=sync)
+            batches = [(ahead, PAYLOAD_BYTES_MAX)] if ahead else []
+            key = self._write_segments([*batches, (buffer.records, buffer.bytes)], (), sync=sync)
             self.contents.seal(buffer.start, key)
             self.buffer = self._new_buffer()
         elif sync and self._written:
@@ -199,7 +203,7 @@ class Plane:
         self.flush(sync=True)
         joined = False
         for supersedes, records, size in joinable(dict(self._small), self._load_segment):
-            self._write_segment(records, size, tuple(supersedes), sync=True)
+            self._write_segments([(records, size)], tuple(supersedes), sync=True)
             self.settle()
             for seq in supersedes:
                 self._small.pop(SegmentKey(self.identity.writer, seq), None)
@@ -322,31 +326,31 @@ class Plane:
         else:
             self.projection.add_discard(record)
 
-    def _write_segment(self, records: Records, size: int, supersedes: tuple[int, ...], *, sync: bool) -> SegmentKey:
+    def _write_segments(
+        self, batches: list[tuple[Records, int]], supersedes: tuple[int, ...], *, sync: bool
+    ) -> SegmentKey:
+        """Write batches of records (each with its size) as segments, all or none; the last one's key."""
         if self.store.read_only:
             raise LocalError(f"{self.store.url} is open for reading only")
         writer = self.identity.writer
-        key = SegmentKey(writer, self._seq)
-        data = pack(records, plane=self.name, identity=self.identity, seq=key.seq, supersedes=supersedes)
-        update = Update(item_update(key, data).items, ranges(writer, supersedes))
-        self._write(update, sync=sync)
-        self._seq += 1
-        if is_small(len(records), size):
-            self._small[key] = size
-        digest = hashlib.sha256(data).digest()
-        if supersedes:
-            self._unsynced[key] = (update, data)
-            segment = unpack(data, check_signature=False)
-            self.projection.fold(segment, self.contents.register(key), self._load_folded)
-        else:
-            self.projection.folded_own(key, digest)
-            self._unsynced[key] = (update, data)
-        return key
-
-    def _write_alone(self, commit_id: CommitId, commit: Commit, stamp: int) -> None:
-        self.flush(sync=False)
-        key = self._write_segment(Records([commit_id], [commit], [stamp]), PAYLOAD_BYTES_MAX, (), sync=False)
-        self.projection.add_commit(commit_id, commit.parents, commit.time, self.contents.register(key))
+        keys = [SegmentKey(writer, seq) for seq, _ in enumerate(batches, self._seq)]
+        datas = [
+            pack(records, plane=self.name, identity=self.identity, seq=key.seq, supersedes=supersedes)
+            for key, (records, _) in zip(keys, batches, strict=True)
+        ]
+        deletes = ranges(writer, supersedes)
+        self._write(Update(tuple(map(Item, keys, datas)), deletes), sync=sync)
+        self._seq += len(keys)
+        for key, data, (records, size) in zip(keys, datas, batches, strict=True):
+            if is_small(len(records), size):
+                self._small[key] = size
+            self._unsynced[key] = (Update((Item(key, data),), deletes), data)
+            if supersedes:
+                segment = unpack(data, check_signature=False)
+                self.projection.fold(segment, self.contents.register(key), self._load_folded)
+            else:
+                self.projection.folded_own(key, hashlib.sha256(data).digest())
+        return keys[-1]
 
     def _write(self, update: Update, *, sync: bool) -> None:
         self._log.append(update, sync=sync)

@@ -198,12 +198,14 @@ def test_a_full_disk_fails_the_call_and_not_the_store(durability: str, ref: str,
 
 
 class FailingStore(MemoryStore):
-    """A disk that is full whenever it is told to be."""
+    """A disk that is full whenever it is told to be, or after so many more writes."""
 
     full = False
+    writes_left = 1_000_000
 
     def write(self, batch: Batch, *, sync: bool) -> None:
-        if self.full:
+        self.writes_left -= 1
+        if self.full or self.writes_left < 0:
             raise StoreError("no space left on device")
         super().write(batch, sync=sync)
 
@@ -259,6 +261,28 @@ def test_a_call_that_the_disk_refuses_has_changed_nothing(call: Callable[[Graph]
                 other.receive(PLANE, delta.update)
             assert other.digest() == graph.digest()
             assert other.get_many(graph.topological()) == graph.get_many(graph.topological())
+
+
+@pytest.mark.parametrize("call", FAILING_CALLS.values(), ids=FAILING_CALLS.keys())
+def test_a_call_whose_last_write_the_disk_refuses_has_changed_nothing(
+    call: Callable[[Graph], object], store: FailingStore
+) -> None:
+    with attach(store) as graph:
+        root = graph.commit(ref="main", message="root")
+        for text in "ab":
+            graph.set_ref("conflict", graph.commit(parents=[root], message=text), keep_others=True)
+        graph.commit(message="in the buffer", changes={"p": bytes(10_000)})
+        before = graph.digest(), len(graph), dict(graph.refs), graph.heads()
+        store.writes_left = 1
+        try:
+            call(graph)
+        except StoreError:
+            assert (graph.digest(), len(graph), dict(graph.refs), graph.heads()) == before
+            store.writes_left = 10
+            call(graph)
+        store.writes_left = 10
+        assert graph.digest() != before[0]
+        assert [finding.problem for finding in graph.fsck() if finding.problem] == []
 
 
 def test_what_is_buffered_waits_for_room(store: FailingStore) -> None:
