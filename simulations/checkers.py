@@ -1,0 +1,224 @@
+"""What must hold, each said once and by name.
+
+Safety is checked all the time: what is cheap every second of simulated time, what reads every segment now and then and
+at the end, what a crash may break when the process is back. Liveness is checked last: faults stop, everything is
+mended, and within a bound all nodes are one.
+
+A checker is a function that raises `ViolationError`; each has a test that shows it failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from crdtgraph import LEDGER, CommitId, Graph
+from crdtgraph.ids import SegmentKey
+from crdtgraph.projection import fold_all
+from crdtgraph.segment import unpack
+from sync import Node
+from sync.limits import ALARMS_MAX, CONNECTIONS_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX
+from sync.outbox import QUESTIONS_MAX
+
+from .journal import Journal, Written
+from .model import REF, Model, Said, fold
+
+SHOWN = 3
+"""Of many violations of one rule."""
+HARMLESS_ENDINGS = (
+    "store refuses to write",
+    "silent for",
+    "no hello within",
+    "a frame did not end within",
+    "the peer did not read",
+    "the stream ended",
+)
+"""By what fault a connection between honest peers may end: silence, slowness, a broken disk, half a frame."""
+
+
+class ViolationError(Exception):
+    """A rule does not hold. Not an error of the library: nothing may catch it but the runner."""
+
+    def __init__(self, rule: str, details: str) -> None:
+        super().__init__(rule, details)
+        self.rule = rule
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.details}"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one process has shown so far; a replica never un-sees."""
+
+    commits: list[CommitId] = field(default_factory=list)
+    dead: set[CommitId] = field(default_factory=set)
+    vector: dict[int, int] = field(default_factory=dict)
+
+
+def check_never_unsees(name: str, graph: Graph, seen: Seen) -> None:
+    """What was visible, discarded or held stays so as long as the process lives. O(commits)."""
+    commits = [graph.id_of(node) for node in range(len(graph))]
+    if commits[: len(seen.commits)] != seen.commits:
+        raise ViolationError("a replica never un-sees", f"{name} shows other commits than before")
+    alive_again = [commit for commit in seen.dead if graph.is_live(commit)]
+    if alive_again:
+        raise ViolationError("a replica never un-sees", f"{name}: {_some(alive_again)} were discarded and are live")
+    vector = graph.state_vector(LEDGER)
+    for writer, clock in seen.vector.items():
+        if vector.get(writer, 0) < clock:
+            raise ViolationError("a replica never un-sees", f"{name} had {clock} segments of {writer:x}")
+    seen.commits = commits
+    seen.dead = {commit for commit in commits if not graph.is_live(commit)}
+    seen.vector = dict(vector)
+
+
+def check_parents_visible(name: str, graph: Graph) -> None:
+    """Whoever sees a commit sees its parents."""
+    for node in range(len(graph)):
+        commit = graph.id_of(node)
+        for parent in graph.get(commit).parents:
+            if parent not in graph:
+                raise ViolationError("parents are visible", f"{name} shows {_hex(commit)} without {_hex(parent)}")
+
+
+def check_contents(name: str, graph: Graph, written: Mapping[bytes, Written]) -> None:
+    """A commit's id is the hash of what is read, and what is read is what was written."""
+    commits = [graph.id_of(node) for node in range(len(graph))]
+    for commit, found in zip(commits, graph.get_many(commits), strict=True):
+        if found.id != commit:
+            raise ViolationError("ids match content", f"{name} reads {_hex(found.id)} for {_hex(commit)}")
+        expected = written.get(commit)
+        if expected is not None and expected != Written(found.parents, found.message, found.changes):
+            raise ViolationError("ids match content", f"{name} reads other content of {_hex(commit)} than was written")
+
+
+def check_from_scratch(name: str, graph: Graph) -> None:
+    """The projection kept up to date is the one folded from all segments, in ascending and in descending order."""
+    if graph.flush_due() is not None:
+        return
+    segments = [
+        unpack(data) for key in graph.segment_keys(LEDGER) for data in graph.segments_of(LEDGER, key)
+    ]  # fmt: skip
+    for order in (segments, segments[::-1]):
+        if fold_all(order).digest() != graph.digest():
+            raise ViolationError(
+                "incremental = from scratch", f"{name}: {len(segments)} segments fold to another digest"
+            )
+
+
+def check_model(name: str, graph: Graph, held: Iterable[Said]) -> None:
+    """Visible and live commits, refs with their targets, counters, metadata: as the independent model has them."""
+    if graph.flush_due() is not None:
+        return
+    model = fold(held)
+    visible = {graph.id_of(node) for node in range(len(graph))}
+    _same("visible commits", name, visible, set(model.parents))
+    _same("live commits", name, {commit for commit in visible if graph.is_live(commit)}, model.live)
+    _same("refs", name, {ref: graph.refs.targets(ref) for ref in graph.refs}, model.refs)
+    counters = {commit: graph.counters(commit) for commit in visible}
+    _same("counters", name, {commit: total for commit, total in counters.items() if total}, model.counters)
+    waiting = {bytes.fromhex(each.subject) for each in graph.pending() if each.kind == "commit"}
+    _same("pending commits", name, waiting, model.pending_commits)
+    _same("metadata", name, _metadata(graph, visible), _metadata_of(model))
+
+
+def check_equal_sets(replicas: Mapping[str, Graph]) -> None:
+    """Replicas with equal segment sets have equal digests."""
+    first: dict[bytes, str] = {}
+    for name, graph in replicas.items():
+        if graph.flush_due() is None:
+            other = first.setdefault(graph.set_digest(LEDGER), name)
+            if replicas[other].digest() != graph.digest():
+                raise ViolationError("equal segment sets have equal digests", f"{other} and {name}")
+
+
+def check_nothing_lost(name: str, held: Iterable[Said], journal: Journal) -> None:
+    """Everything that was acknowledged as durable is in these segments, and nothing that nobody said."""
+    given = list(held)
+    losses = list(journal.losses(given))
+    if losses:
+        raise ViolationError("nothing durable is lost", f"{name} lacks {len(losses)}: {'; '.join(losses[:SHOWN])}")
+    inventions = list(journal.inventions(given))
+    if inventions:
+        raise ViolationError("nothing is made up", f"{name} has {len(inventions)}: {'; '.join(inventions[:SHOWN])}")
+
+
+def check_own_durable(name: str, graph: Graph, journal: Journal) -> None:
+    """A machine that came back has every commit that it ever acknowledged, unless its disk was replaced."""
+    for writer in journal.writers.values():
+        if writer.host == name and writer.is_at_home:
+            for kind, subject, _ in writer.durable:
+                if kind == "commit" and subject not in graph:
+                    raise ViolationError("nothing durable is lost", f"{name} lost its own {_hex(subject)}")
+
+
+def check_document(name: str, graph: Graph) -> None:
+    """No segment beyond the state vector, and one at most under each key: nobody here clones processes."""
+    vector = graph.state_vector(LEDGER)
+    for key in graph.segment_keys(LEDGER):
+        writer, seq = SegmentKey.parse(key)
+        if seq >= vector.get(writer, 0) or len(graph.segments_of(LEDGER, key)) != 1:
+            raise ViolationError("a key has one segment", f"{name} holds {key} twice or beyond its vector")
+
+
+def check_bounds(name: str, node: Node) -> None:
+    """Queues, tables and lists stay within their limits."""
+    sizes = [("connections", len(node.connections), CONNECTIONS_MAX), ("wants", len(node.gossip.wants), 1)]
+    sizes.append(("alarms", len(node.gossip.alarms.standing), ALARMS_MAX))
+    for peer in node.gossip.peers.values():
+        outbox = peer.outbox
+        sizes.append(("queued messages", outbox.queued, QUEUE_MESSAGES_MAX + QUESTIONS_MAX))
+        sizes.append(("queued bytes", outbox.queued_bytes, QUEUE_BYTES_MAX))
+    for what, size, limit in sizes:
+        if size > limit:
+            raise ViolationError("queues are bounded", f"{name} has {size} {what}, and {limit} are allowed")
+
+
+def check_ending(name: str, event: str, fields: Mapping[str, object]) -> None:
+    """Honest peers find nothing wrong with each other's messages, and never disagree about equal sets."""
+    if event == "replicas disagree":
+        raise ViolationError("no alarm among honest replicas", f"{name}: {fields.get('text')}")
+    reason = str(fields.get("reason", ""))
+    if event == "connection closed" and not any(harmless in reason for harmless in HARMLESS_ENDINGS):
+        raise ViolationError("honest peers find no fault", f"{name}: {reason}")
+
+
+def _metadata(graph: Graph, visible: Iterable[bytes]) -> dict[tuple[str, str], bytes]:
+    found = {("meta/graph", key): value for key, value in graph.meta().items()}
+    for commit in visible:
+        for key, value in graph.meta(CommitId(commit)).items():
+            found[f"meta/{commit.hex()}", key] = value
+    return found
+
+
+def _metadata_of(model: Model) -> dict[tuple[str, str], bytes]:
+    # What is said of a commit that is not visible is held, and there is no way to ask for it.
+    spaces = {"meta/graph", *(f"meta/{commit.hex()}" for commit in model.parents)}
+    return {name: value for name, value in model.meta.items() if name[0] in spaces and name[0] != REF}
+
+
+def _same(what: str, name: str, ours: object, theirs: object) -> None:
+    if ours != theirs:
+        raise ViolationError(
+            "the projection is the model's", f"{name} and the model differ in {what}: {_gap(ours, theirs)}"
+        )
+
+
+def _gap(ours: object, theirs: object) -> str:
+    if isinstance(ours, set) and isinstance(theirs, set):
+        return f"only here {_some(ours - theirs)}, only in the model {_some(theirs - ours)}"
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+        return "; ".join(f"{key!r}: {ours.get(key)!r}, model {theirs.get(key)!r}" for key in keys[:SHOWN])
+    return ""
+
+
+def _some(commits: Iterable[bytes]) -> str:
+    found = sorted(commits)
+    return f"{len(found)} ({', '.join(_hex(commit) for commit in found[:SHOWN])})"
+
+
+def _hex(value: object) -> str:
+    return value.hex()[:16] if isinstance(value, bytes) else str(value)

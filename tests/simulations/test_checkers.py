@@ -1,0 +1,230 @@
+"""Each checker passes on a healthy replica and fails on a planted violation."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+import crdtgraph
+from crdtgraph import LEDGER, CommitId, Graph
+from crdtgraph.records import Assign
+from simulations import checkers
+from simulations.checkers import Seen, ViolationError
+from simulations.journal import Journal, Written
+from simulations.model import Said
+from simulations.reading import Reading
+from simulations.trace import Trace
+from simulations.workload import Workload
+from sync import Node
+from sync.limits import QUEUE_BYTES_MAX
+from tests.sync.replicas import host, replica
+
+
+def busy(name: str = "a", seed: int = 1, steps: int = 150) -> tuple[Graph, Journal]:
+    """A replica that a workload has used, everything written."""
+    journal = Journal()
+    graph = replica(name)
+    trace = cast(Trace, SimpleNamespace(note=lambda *_: None))
+    workload = Workload(graph, name, journal, trace, random.Random(seed))
+    for _ in range(steps):
+        workload.step()
+    graph.flush()
+    workload.acknowledge()
+    return graph, journal
+
+
+def give(source: Graph, target: Graph) -> None:
+    for delta in source.deltas(LEDGER, target.state_vector(LEDGER)):
+        target.receive(LEDGER, delta.update)
+
+
+def plane(graph: Graph) -> Any:
+    return graph._planes[LEDGER]
+
+
+def fails(rule: str) -> Any:
+    return pytest.raises(ViolationError, match=rule)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_pass_on_a_healthy_replica(seed: int) -> None:
+    graph, journal = busy(seed=seed)
+    other = replica("b")
+    give(graph, other)
+    for name, each in (("a", graph), ("b", other)):
+        held = Reading().held_by(each)
+        checkers.check_never_unsees(name, each, Seen())
+        checkers.check_parents_visible(name, each)
+        checkers.check_contents(name, each, journal.written)
+        checkers.check_from_scratch(name, each)
+        checkers.check_model(name, each, held)
+        checkers.check_nothing_lost(name, held, journal)
+        checkers.check_own_durable(name, each, journal)
+        checkers.check_document(name, each)
+    checkers.check_equal_sets({"a": graph, "b": other})
+    assert graph.digest() == other.digest()
+
+
+def test_a_commit_that_disappears() -> None:
+    graph, _ = busy()
+    seen = Seen()
+    checkers.check_never_unsees("a", graph, seen)
+    seen.commits.append(CommitId(bytes(32)))
+    with fails("never un-sees"):
+        checkers.check_never_unsees("a", graph, seen)
+
+
+def test_a_discarded_commit_that_lives_again() -> None:
+    graph, _ = busy()
+    seen = Seen(dead={next(commit for commit in graph.topological() if graph.is_live(commit))})
+    with fails("never un-sees.*are live"):
+        checkers.check_never_unsees("a", graph, seen)
+
+
+def test_a_state_vector_that_shrinks() -> None:
+    graph, _ = busy()
+    with fails("never un-sees.*had 9999"):
+        checkers.check_never_unsees("a", graph, Seen(vector={graph.writer: 9999}))
+
+
+def test_an_orphan_made_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, _ = busy()
+    orphan = crdtgraph.Commit((CommitId(bytes(32)),), "a", 0, "")
+    monkeypatch.setattr(graph, "get", lambda commit: orphan)
+    with fails("parents are visible"):
+        checkers.check_parents_visible("a", graph)
+
+
+def test_content_under_a_wrong_id() -> None:
+    graph, journal = busy()
+    locations = plane(graph).projection.locations
+    locations[0], locations[1] = locations[1], locations[0]
+    with fails("ids match content"):
+        checkers.check_contents("a", graph, journal.written)
+
+
+def test_content_that_is_not_what_was_written() -> None:
+    graph, journal = busy()
+    commit = next(iter(journal.written))
+    journal.written[commit] = Written((), "something else", ())
+    with fails("ids match content.*other content"):
+        checkers.check_contents("a", graph, journal.written)
+
+
+def test_a_digest_that_was_not_updated() -> None:
+    graph, _ = busy()
+    plane(graph).projection.registers.sum += 1
+    with fails("from scratch"):
+        checkers.check_from_scratch("a", graph)
+    other, _ = busy()
+    with fails("equal segment sets"):
+        checkers.check_equal_sets({"a": graph, "b": other})
+
+
+def test_a_counter_that_is_off() -> None:
+    graph, _ = busy()
+    commit = graph.topological()[0]
+    plane(graph).projection.counters.add(commit, (1,), live=True)
+    with fails("differ in counters"):
+        checkers.check_model("a", graph, Reading().held_by(graph))
+
+
+def test_a_ref_that_lost_a_target() -> None:
+    graph, _ = busy()
+    registers = plane(graph).projection.registers
+    dots = tuple(assign.dot for assign in graph.refs.live("main"))
+    assert dots
+    registers.apply(Assign("ref", "main", None, crdtgraph.ids.Dot(1, 1), dots, 0))
+    with fails("differ in refs"):
+        checkers.check_model("a", graph, Reading().held_by(graph))
+
+
+def test_a_discard_that_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, _ = busy()
+    discards = plane(graph).projection.discards
+    assert len(discards)
+    monkeypatch.setattr(type(discards), "__contains__", lambda self, node: False)
+    with fails("differ in live commits"):
+        checkers.check_model("a", graph, Reading().held_by(graph))
+
+
+def test_a_segment_that_was_lost() -> None:
+    graph, journal = busy()
+    held = Reading().held_by(graph)
+    with fails("nothing durable is lost"):
+        checkers.check_nothing_lost("a", held[1:], journal)
+
+
+def test_a_count_that_came_twice() -> None:
+    graph, journal = busy()
+    held = Reading().held_by(graph)
+    again = next(said for said in held if said.counts)
+    twice = Said((again.name[0], 9999), frozenset(), counts=again.counts)
+    with fails("nothing is made up"):
+        checkers.check_nothing_lost("a", [*held, twice], journal)
+
+
+def test_a_machine_that_forgot_what_it_acknowledged() -> None:
+    _, journal = busy()
+    with fails("lost its own"):
+        checkers.check_own_durable("a", replica("b"), journal)
+    for writer in journal.writers.values():
+        writer.is_at_home = False
+    checkers.check_own_durable("a", replica("b"), journal)
+
+
+def test_a_key_with_two_segments() -> None:
+    graph, _ = busy()
+    data = graph.segments_of(LEDGER, next(iter(graph.segment_keys(LEDGER))))[0]
+    key = Reading().read(data).name
+    plane(graph)._strays[crdtgraph.ids.SegmentKey(*key), b"digest"] = b"another"
+    with fails("a key has one segment"):
+        checkers.check_document("a", graph)
+
+
+def test_a_queue_beyond_its_bound() -> None:
+    outbox = SimpleNamespace(queued=0, queued_bytes=QUEUE_BYTES_MAX + 1)
+    gossip = SimpleNamespace(
+        peers={1: SimpleNamespace(outbox=outbox)}, wants=(), alarms=SimpleNamespace(standing=())
+    )  # fmt: skip
+    node = cast(Node, SimpleNamespace(connections={}, gossip=gossip))
+    with fails("queues are bounded"):
+        checkers.check_bounds("a", node)
+    outbox.queued_bytes = 0
+    checkers.check_bounds("a", node)
+
+
+def test_endings_among_honest_peers() -> None:
+    checkers.check_ending("a", "connection closed", {"reason": "silent for 30.0 s"})
+    with fails("honest peers find no fault"):
+        checkers.check_ending("a", "connection closed", {"reason": "a delta deletes 3 segments"})
+    with fails("no alarm among honest replicas"):
+        checkers.check_ending("a", "replicas disagree", {"text": "both sides gave all they had and still differ"})
+
+
+def test_a_backup_forgives_what_is_nowhere_else() -> None:
+    graph, journal = busy()
+    held = Reading().held_by(graph)
+    journal.forgive("a", [*held[:-3], *held[:-3]])
+    checkers.check_nothing_lost("a", held[:-3], journal)
+    checkers.check_nothing_lost("a", held, journal)
+    with fails("nothing durable is lost"):
+        checkers.check_nothing_lost("a", held[:-4], journal)
+
+
+def test_a_call_that_raises_and_changes_something() -> None:
+    graph = crdtgraph.open("memory:", host=host("a"))
+    trace = cast(Trace, SimpleNamespace(note=lambda *_: None))
+    workload = Workload(graph, "a", Journal(), trace, random.Random(0), weights=Counter(flush=1))
+
+    def broken() -> None:
+        graph.commit(message="there all the same")
+        raise crdtgraph.StoreError("the disk refuses")
+
+    graph.flush = broken  # type: ignore[method-assign]
+    with fails("a call that raises changes nothing"):
+        workload.step()
