@@ -44,7 +44,10 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One world. Times are simulated seconds; `skew_s` is how far the clocks are apart at most."""
+    """One world. Times are simulated seconds; `skew_s` is how far the clocks are apart at most.
+
+    `operations_per_s` is the mean of each machine's workload.
+    """
 
     nodes: int = 3
     topology: Topology = Topology.MESH
@@ -94,8 +97,9 @@ def draw(rng: random.Random) -> Options:
     kinds = list(FaultKind)
     chosen = set(rng.sample(kinds, rng.randint(0, len(kinds))))
     latency_s = rng.choice((0.0001, 0.001, 0.02, 0.2))
+    nodes = rng.choice((2, 3, 3, 4, 5, 7))
     return Options(
-        nodes=rng.choice((2, 3, 3, 4, 5, 7)),
+        nodes=nodes,
         topology=rng.choice(list(Topology)),
         wire=WireProperties(
             latency_s=latency_s,
@@ -105,8 +109,8 @@ def draw(rng: random.Random) -> Options:
             window_bytes=rng.choice(((4 << 10) if latency_s < 0.1 else (64 << 10), 64 << 10, 256 << 10)),
             fragmentation=rng.choice((0.0, 0.3, 0.9)),
         ),
-        duration_s=rng.choice((20.0, 60.0, 120.0)),
-        operations_per_s=rng.choice((0.2, 1.0, 4.0)),
+        duration_s=rng.choice((10.0, 30.0, 60.0)),
+        operations_per_s=rng.choice((0.5, 2.0, 8.0)) / nodes,
         fault_every_s=rng.choice((1.0, 5.0, 15.0)),
         fault_length_s=rng.choice((1.0, 8.0, 40.0)),
         faults=tuple(kind for kind in kinds if kind in chosen),

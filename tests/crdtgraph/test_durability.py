@@ -263,9 +263,10 @@ def test_a_call_that_the_disk_refuses_has_changed_nothing(call: Callable[[Graph]
             assert other.get_many(graph.topological()) == graph.get_many(graph.topological())
 
 
+@pytest.mark.parametrize("writes", range(3))
 @pytest.mark.parametrize("call", FAILING_CALLS.values(), ids=FAILING_CALLS.keys())
-def test_a_call_whose_last_write_the_disk_refuses_has_changed_nothing(
-    call: Callable[[Graph], object], store: FailingStore
+def test_a_call_that_the_disk_refuses_after_some_writes_has_changed_nothing(
+    call: Callable[[Graph], object], writes: int, store: FailingStore
 ) -> None:
     with attach(store) as graph:
         root = graph.commit(ref="main", message="root")
@@ -273,7 +274,7 @@ def test_a_call_whose_last_write_the_disk_refuses_has_changed_nothing(
             graph.set_ref("conflict", graph.commit(parents=[root], message=text), keep_others=True)
         graph.commit(message="in the buffer", changes={"p": bytes(10_000)})
         before = graph.digest(), len(graph), dict(graph.refs), graph.heads()
-        store.writes_left = 1
+        store.writes_left = writes
         try:
             call(graph)
         except StoreError:
