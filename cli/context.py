@@ -146,7 +146,8 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, str | None
 def open_any(place: str) -> AbstractContextManager[Backend]:
     """A graph to read from, by whatever names it: a control socket, or a store's path or URL."""
     path = Path(place)
-    return open_node(place) if path.is_socket() else open_store(place, Access.READ)
+    is_node = path.is_socket() or (path.name == CONTROL_NAME and not path.is_dir())
+    return open_node(place) if is_node else open_store(place, Access.READ)
 
 
 @contextmanager

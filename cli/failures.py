@@ -123,7 +123,9 @@ def _say(message: str, hint: str = "") -> None:
 
 def _usage(failure: click.UsageError) -> str:
     message = failure.format_message()
-    return message[:1].lower() + message[1:].rstrip(".")
+    # A sentence begins in lower case here, a name stays as it is.
+    first = message[:1].lower() if message[1:2].islower() else message[:1]
+    return first + message[1:].rstrip(".")
 
 
 def _usage_hint(failure: click.UsageError) -> str:

@@ -13,6 +13,7 @@ from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
 from crdtgraph.planes import LEDGER
 from crdtgraph.reader import Reader
+from crdtgraph.records import REF_NAMESPACE
 from crdtgraph.replica import Replica
 
 
@@ -42,7 +43,9 @@ class Divergence:
 
     `only_a` and `only_b` are the commits that one side has, parents first; `fork_points` the common commits that those
     build on, by id. `conflicted` are refs with several targets on either side. `paths` were changed by commits of both
-    sides. `metadata` names registers that differ, `pending` counts the waiting records of each.
+    sides. `metadata` names registers whose values differ, and `set_apart` registers (refs among them) that have the
+    same value because both sides set it, each for itself: one exchange makes those equal. `counters` are commits with
+    other totals, `discarded` what only one side threw away. `pending` counts the waiting records of each.
     """
 
     equal: bool
@@ -55,6 +58,9 @@ class Divergence:
     conflicted: tuple[str, ...]
     paths: tuple[str, ...]
     metadata: tuple[str, ...]
+    set_apart: tuple[str, ...]
+    counters: tuple[CommitId, ...]
+    discarded: tuple[CommitId, ...]
     pending: tuple[int, int]
 
     @property
@@ -83,7 +89,12 @@ def compare(a: Replica, b: Replica, *, plane: str = LEDGER) -> Divergence:
     only_b = [commit for commit in home_b.ids if commit not in home_a.nodes]
     forks = _bases(a, only_a, set(only_a), plane) | _bases(b, only_b, set(only_b), plane)
     names = sorted(set(a.refs) | set(b.refs))
+    refs = tuple(difference for name in names if (difference := _ref(name, a, b)))
     meta_a, meta_b = ({(r.namespace, r.key, r.value) for r in home.registers} for home in (home_a, home_b))
+    metadata = {f"{space}/{key}" for space, key, _ in meta_a ^ meta_b if space != REF_NAMESPACE}
+    set_apart = {f"{r.namespace}/{r.key}" for r in set(home_a.registers) ^ set(home_b.registers)}
+    set_apart -= metadata | {f"{REF_NAMESPACE}/{difference.name}" for difference in refs}
+    totals = set(home_a.counters) ^ set(home_b.counters)
     return Divergence(
         equal=home_a.digest() == home_b.digest(),
         digest_a=home_a.digest(),
@@ -91,10 +102,13 @@ def compare(a: Replica, b: Replica, *, plane: str = LEDGER) -> Divergence:
         fork_points=tuple(sorted(forks)),
         only_a=tuple(_ordered(a, only_a, plane)),
         only_b=tuple(_ordered(b, only_b, plane)),
-        refs=tuple(difference for name in names if (difference := _ref(name, a, b))),
+        refs=refs,
         conflicted=tuple(name for name in names if len(a.refs.targets(name)) > 1 or len(b.refs.targets(name)) > 1),
         paths=tuple(sorted(_paths(a, only_a, plane) & _paths(b, only_b, plane))),
-        metadata=tuple(sorted({f"{space}/{key}" for space, key, _ in meta_a ^ meta_b if space != "ref"})),
+        metadata=tuple(sorted(metadata)),
+        set_apart=tuple(sorted(set_apart)),
+        counters=tuple(sorted({commit for commit, _ in totals})),
+        discarded=tuple(sorted(home_a.discards.roots ^ home_b.discards.roots)),
         pending=(len(home_a.pending), len(home_b.pending)),
     )
 

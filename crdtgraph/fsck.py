@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crdtgraph.errors import CorruptError, RemoteError
+from crdtgraph.ids import CommitId
 from crdtgraph.planes import Plane
 from crdtgraph.projection import fold_all
 from crdtgraph.segment import Segment
@@ -31,7 +32,7 @@ def check(plane: Plane) -> Iterator[Finding]:
     """Check one plane whose buffer is written; yields one finding a segment and one for the whole at the end."""
     total = plane.segment_count()
     good: list[Segment] = []
-    commits = 0
+    seen: set[CommitId] = set()
     for checked, key in enumerate(plane.document.segment_keys(), 1):
         problem = ""
         try:
@@ -40,15 +41,15 @@ def check(plane: Plane) -> Iterator[Finding]:
             problem = f"segment {key.text}: {failure}"
         else:
             good.append(segment)
-            commits += len(segment.ids)
+            seen.update(segment.ids)
             nodes, pending = plane.projection.nodes, plane.projection.pending
             if not all(commit in nodes or pending.holds(commit) for commit in segment.ids):
                 problem = f"segment {key.text} holds commits that are not in the index"
-        yield Finding(plane.name, checked, total, commits, problem)
+        yield Finding(plane.name, checked, total, len(seen), problem)
     try:
         good += plane.stray_segments()
     except RemoteError as failure:
-        yield Finding(plane.name, total, total, commits, f"a segment kept beside the document: {failure}")
+        yield Finding(plane.name, total, total, len(seen), f"a segment kept beside the document: {failure}")
     scratch = fold_all(good)
     problem = ""
     if scratch.digest() != plane.projection.digest():
@@ -58,7 +59,7 @@ def check(plane: Plane) -> Iterator[Finding]:
     elif not plane.document.check_state_vector():
         problem = "the document's state vector is not the one that was kept"
     problem = problem or _misplaced(plane)
-    yield Finding(plane.name, total, total, commits, problem)
+    yield Finding(plane.name, total, total, len(seen), problem)
 
 
 def _misplaced(plane: Plane) -> str:

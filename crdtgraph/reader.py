@@ -9,9 +9,10 @@ from heapq import heapify, heappop, heappush
 from crdtgraph import ancestry
 from crdtgraph.dag import Dag
 from crdtgraph.errors import AmbiguousError, LocalError, NotFoundError
-from crdtgraph.ids import CommitId, unique_prefix
+from crdtgraph.ids import COMMIT_ID_BYTES, CommitId, unique_prefix
 from crdtgraph.pending import PendingCommit, PendingCount, WaitingRecord
 from crdtgraph.planes import LEDGER, Plane
+from crdtgraph.prefixes import ids_with_prefix, texts_with_prefix
 from crdtgraph.records import META_NAMESPACE, Assign, Commit
 from crdtgraph.refs import Ref, Refs
 from crdtgraph.state import State, replay
@@ -41,6 +42,8 @@ class Reader:
         self._planes: dict[str, Plane] = {}
         self._origins: dict[str, dict[str, CommitId]] = {}
         self._origins_read: dict[str, int] = {}
+        self._origins_sorted: dict[str, list[str]] = {}
+        self._ids_sorted: dict[str, list[CommitId]] = {}
 
     # Commits
 
@@ -92,8 +95,11 @@ class Reader:
         return self._node(self._plane(plane), commit)
 
     def id_of(self, node: int, *, plane: str = LEDGER) -> CommitId:
-        """The commit of a number in `dag`."""
-        return self._plane(plane).projection.ids[node]
+        """The commit of a number in `dag`; NotFoundError when there is no such node."""
+        ids = self._plane(plane).projection.ids
+        if not 0 <= node < len(ids):
+            raise NotFoundError(f"{node} is no node of the graph", hint=f"nodes are 0 to {len(ids) - 1}")
+        return ids[node]
 
     def parents(self, commit: CommitId, *, plane: str = LEDGER) -> tuple[CommitId, ...]:
         """Parents in order, the base of the state first."""
@@ -209,27 +215,25 @@ class Reader:
     def resolve(self, rev: str, *, plane: str = LEDGER) -> CommitId:
         """The commit that REV names: a ref, an id or a unique prefix of at least 4 digits, or `git:<oid prefix>`.
 
-        Raises NotFoundError, or AmbiguousError whose hint lists the candidates. O(n) for a prefix.
+        Raises NotFoundError, or AmbiguousError whose hint lists the candidates. The first prefix after commits were
+        added sorts them in; otherwise O(log n).
         """
         home = self._plane(plane)
         if rev.startswith(_GIT):
             origins = self.origins(plane=plane)
-            found = sorted({commit for origin, commit in origins.items() if origin.startswith(rev)})
-            return self._only_one(rev, found, home)
+            names = [rev] if rev in origins else texts_with_prefix(self._sorted_origins(plane), rev)
+            return self._only_one(rev, sorted({origins[name] for name in names}), home)
+        if len(rev) == 2 * COMMIT_ID_BYTES and set(rev) <= _HEX and bytes.fromhex(rev) in home.projection.nodes:
+            return CommitId(bytes.fromhex(rev))
         targets = self.refs.targets(rev)
         if targets:
             return targets[0]
-        if len(rev) < PREFIX_DIGITS_MIN or not set(rev) <= _HEX:
+        if not PREFIX_DIGITS_MIN <= len(rev) <= 2 * COMMIT_ID_BYTES or not set(rev) <= _HEX:
             raise NotFoundError(
                 f"{rev!r} names no commit",
                 hint=f"use at least 4 digits of a commit id, git:<oid>, or a ref; refs: {self.refs.listed()}",
             )
-        even = bytes.fromhex(rev[: len(rev) & ~1])
-        size = len(even)
-        found = [commit for commit in home.projection.ids if commit[:size] == even]
-        if len(rev) % 2:
-            found = [commit for commit in found if commit.hex().startswith(rev)]
-        return self._only_one(rev, sorted(found), home)
+        return self._only_one(rev, ids_with_prefix(self._sorted_ids(plane), rev), home)
 
     def short(self, commit: CommitId, *, plane: str = LEDGER) -> str:
         """The shortest unique prefix of an id, at least 8 digits. O(n log n) for the first, see `shorts` for many."""
@@ -237,7 +241,7 @@ class Reader:
 
     def shorts(self, commits: Iterable[CommitId], *, plane: str = LEDGER) -> list[str]:
         """The shortest unique prefixes of many ids."""
-        known = sorted(self._plane(plane).projection.ids)
+        known = self._sorted_ids(plane)
         return [unique_prefix(known, commit) for commit in commits]
 
     def origins(self, *, plane: str = LEDGER) -> Mapping[str, CommitId]:
@@ -285,6 +289,21 @@ class Reader:
     def _topological(self, home: Plane, nodes: Iterable[int]) -> list[CommitId]:
         projection = home.projection
         return list(self._ids(home, ancestry.topological(projection.dag, nodes, projection.ids.__getitem__)))
+
+    def _sorted_ids(self, plane: str) -> list[CommitId]:
+        found = self._ids_sorted.setdefault(plane, [])
+        ids = self._plane(plane).projection.ids
+        if len(found) < len(ids):
+            found += ids[len(found) :]
+            found.sort()
+        return found
+
+    def _sorted_origins(self, plane: str) -> list[str]:
+        origins = self.origins(plane=plane)
+        found = self._origins_sorted.get(plane, [])
+        if len(found) < len(origins):
+            found = self._origins_sorted[plane] = sorted(origins)
+        return found
 
     def _only_one(self, rev: str, found: list[CommitId], home: Plane) -> CommitId:
         if len(found) == 1:

@@ -335,6 +335,10 @@ def check_name(name: object, what: str) -> str:
 
 def encode_commit(commit: Commit) -> bytes:
     """The canonical bytes of a caller's commit; LocalError says which field is wrong or that it is too large."""
+    if not isinstance(commit, Commit):
+        raise LocalError(
+            f"{commit!r:.80} is no Commit", hint="make one: crdtgraph.Commit(parents, author, time, message)"
+        )
     try:
         data = commit_bytes(*commit)
     except (AttributeError, TypeError, ValueError, OverflowError):

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 NAMES_SHOWN = 10
 
 
+class RefNotFoundError(NotFoundError, KeyError):
+    """There is no ref of that name; a KeyError too, because `Graph.refs` is a mapping."""
+
+
 class Ref(bytes):
     """What a ref points at: it *is* the winner's commit id, and knows the other targets.
 
@@ -54,10 +58,10 @@ class Refs(Mapping[str, Ref]):
         self._projection = projection
 
     def __getitem__(self, name: str) -> Ref:
-        targets = self.targets(name)
-        if not targets:
-            raise KeyError(name)
-        return Ref(targets)
+        return self.require(name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.targets(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._projection.registers.keys(REF_NAMESPACE))
@@ -66,10 +70,10 @@ class Refs(Mapping[str, Ref]):
         return len(self._projection.registers.keys(REF_NAMESPACE))
 
     def require(self, name: str) -> Ref:
-        """The ref, or NotFoundError with the names there are."""
+        """The ref, or RefNotFoundError with the names there are."""
         targets = self.targets(name)
         if not targets:
-            raise NotFoundError(f"there is no ref {name!r}", hint=f"refs: {self.listed()}")
+            raise RefNotFoundError(f"there is no ref {name!r}", hint=f"refs: {self.listed()}")
         return Ref(targets)
 
     def listed(self) -> str:

@@ -126,6 +126,10 @@ class _Server:
             reply = Reply(number, ReplyKind.RESULT, result)
         except CrdtGraphError as error:
             reply = Reply(number, ReplyKind.ERROR, error_to_plain(error))
+        except Exception as error:  # noqa: BLE001 - whatever a question brings to light, the node goes on
+            self._log.error("a request failed in an unforeseen way", method=request.method, exc_info=error)
+            text = f"{request.method} failed in an unforeseen way: {type(error).__name__}: {error}"
+            reply = Reply(number, ReplyKind.ERROR, error_to_plain(CrdtGraphError(text, "the node's log has more")))
         await _send(stream, reply)
         if self._stopping and self._stop is not None:
             self._stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from crdtgraph.canonical import INT64_MAX, INT64_MIN
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import COMMIT_ID_BYTES, CommitId
 from sync.messages import Plain
@@ -55,9 +56,9 @@ class Params:
             raise self._wrong(name, number, f"an integer from {low} to {high}")
         return number
 
-    def optional_integer(self, name: str) -> int | None:
-        """An integer, or None."""
-        return self._take(name, int, "an integer", None) if self.has(name) else None
+    def optional_integer(self, name: str, low: int = INT64_MIN, high: int = INT64_MAX) -> int | None:
+        """An integer from `low` to `high`, or None."""
+        return self.integer(name, 0, low, high) if self.has(name) else None
 
     def seconds(self, name: str, default: float) -> float:
         """A time of at least 0 seconds, as an integer or a float."""

@@ -83,6 +83,9 @@ def _document(a: str, b: str, found: Divergence) -> dict[str, object]:
         "conflicted": found.conflicted,
         "paths": found.paths,
         "metadata": found.metadata,
+        "set_apart": found.set_apart,
+        "counters": found.counters,
+        "discarded": found.discarded,
         "pending": found.pending,
     }
 
@@ -113,6 +116,14 @@ def _lines(a: str, b: str, graph_a: Graph, graph_b: Graph, found: Divergence, li
         yield f"paths that both sides changed: {', '.join(map(printable, found.paths))}"
     if found.metadata:
         yield f"metadata that differs: {', '.join(map(printable, found.metadata))}"
+    if found.counters:
+        yield f"commits with other counters: {len(found.counters)}, first {_targets(found.counters[:3])}"
+    if found.discarded:
+        yield f"discarded on one side only: {len(found.discarded)}, first {_targets(found.discarded[:3])}"
+    if found.set_apart:
+        some = ", ".join(map(printable, found.set_apart[:3])) + (", ..." if len(found.set_apart) > 3 else "")
+        yield f"set to the same value on each side by itself: {len(found.set_apart)} ({some})"
+        yield "  one exchange makes them equal"
     if any(found.pending):
         yield f"records that wait for missing commits: {found.pending[0]} and {found.pending[1]}"
 

@@ -14,7 +14,7 @@ from cli.context import Access, Backend, Invocation, examples, graph_options
 if TYPE_CHECKING:
     from sync.messages import Plain
 
-PAIRS_PER_CALL = 1_000
+PAIRS_PER_CALL = 500
 
 
 @click.command(

@@ -184,3 +184,31 @@ def test_replicas_of_two_clusters_are_not_compared() -> None:
         pytest.raises(LocalError, match="'blue' and 'red'"),
     ):
         compare(a, b)
+
+
+def test_whatever_makes_the_digests_differ_is_named() -> None:
+    with crdtgraph.open("memory:") as a, crdtgraph.open("memory:") as b:
+        root = crdtgraph.Commit((), "a", 1, "root")
+        for graph in (a, b):
+            graph.commit_many([root])
+            graph.set_ref("main", root.id)
+            graph.set_meta("owner", b"we")
+        apart = compare(a, b)
+        assert not apart.equal
+        assert apart.set_apart == ("meta/graph/owner", "ref/main")
+        assert apart.refs == apart.metadata == ()
+        a.count(root.id, (1, 2))
+        assert compare(a, b).counters == (root.id,)
+        a.discard(root.id)
+        assert compare(a, b).discarded == (root.id,)
+        a.set_meta("owner", b"you")
+        found = compare(a, b)
+        assert found.metadata == ("meta/graph/owner",)
+        assert found.set_apart == ("ref/main",)
+        for one, other in ((a, b), (b, a)):
+            one.flush()
+            for delta in one.deltas(crdtgraph.LEDGER, other.state_vector(crdtgraph.LEDGER)):
+                other.receive(crdtgraph.LEDGER, delta.update)
+        found = compare(a, b)
+        assert found.equal
+        assert found.set_apart == found.metadata == found.counters == found.discarded == ()

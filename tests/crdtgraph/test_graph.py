@@ -652,3 +652,39 @@ def test_the_reading_calls_agree_with_networkx(graph: Graph) -> None:
         assert newest[0] == commit
     with pytest.raises(LocalError):
         graph.dag.add_edge(0, 1)
+
+
+def test_misuse_is_a_local_error_of_ours() -> None:
+    with crdtgraph.open("memory:") as graph:
+        commit = graph.commit(message="m", ref="main")
+        with pytest.raises(LocalError, match="no Commit"):
+            graph.commit_many([1])  # type: ignore[list-item]
+        for node in (-1, 1):
+            with pytest.raises(NotFoundError, match="no node"):
+                graph.id_of(node)
+        with pytest.raises(NotFoundError) as missing:
+            graph.refs["nope"]
+        assert isinstance(missing.value, KeyError)
+        assert "main" in missing.value.hint
+        assert graph.refs.get("nope") is None
+        assert "nope" not in graph.refs
+        assert graph.refs["main"] == commit
+
+
+def test_a_name_is_found_by_any_of_its_beginnings_however_the_graph_grew() -> None:
+    with crdtgraph.open("memory:") as graph:
+        ids: list[CommitId] = []
+        for batch in range(4):
+            ids += graph.commit_many(
+                [Commit((), "a", n, f"{batch}/{n}", (), f"git:{batch}{n:03x}{'0' * 36}") for n in range(60)]
+            )
+            for commit in ids[:: 7 - batch]:
+                for digits in (9, 10, 63, 64):
+                    assert graph.resolve(commit.hex()[:digits]) == commit
+        for number, commit in enumerate(ids):
+            origin = f"git:{number // 60}{number % 60:03x}"
+            assert graph.resolve(origin) == graph.resolve(origin + "0" * 36) == commit
+        with pytest.raises(AmbiguousError):
+            graph.resolve("git:1")
+        with pytest.raises(NotFoundError):
+            graph.resolve("0" * 65)

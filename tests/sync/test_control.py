@@ -406,3 +406,24 @@ async def test_stop_is_answered_before_it_happens(graph: Graph, path: Path) -> N
             assert await client.call("stop") is None
         with trio.fail_after(5):
             await stopped.wait()
+
+
+async def test_a_question_that_brings_a_bug_to_light_does_not_end_the_node(
+    graph: Graph, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(target: Target, params: object) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    monkeypatch.setitem(METHODS, "digest", stumble)  # type: ignore[arg-type]
+    async with served(graph, path) as client:
+        with pytest.raises(crdtgraph.CrdtGraphError, match="nobody thought of this"):
+            await client.call("digest")
+        assert await client.call("refs") == []
+
+
+@pytest.mark.parametrize("limit", [-1, 1 << 63, (1 << 64) - 1])
+async def test_a_limit_out_of_range_is_the_callers_mistake(graph: Graph, path: Path, limit: int) -> None:
+    async with served(graph, path) as client:
+        with pytest.raises(LocalError, match="limit"):
+            await client.call("log", limit=limit)
+        assert await client.call("refs") == []
