@@ -91,6 +91,7 @@ class Dag(networkx.DiGraph):  # type: ignore[misc]  # networkx has no annotation
         self._pred = _Parents(self)
         # networkx may keep a converted copy of a graph for its backends, which an append would leave stale.
         self.__networkx_cache__ = None
+        self.graph = _NO_ATTRIBUTES
 
     @property  # type: ignore[misc]  # read-only, unlike that of object
     def __class__(self) -> type[networkx.DiGraph]:
@@ -99,7 +100,7 @@ class Dag(networkx.DiGraph):  # type: ignore[misc]  # networkx has no annotation
         return derived
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self.edge_starts, self.edge_parents, self.graph)
+        return _rebuild, (self.edge_starts, self.edge_parents)
 
     def __copy__(self) -> networkx.DiGraph:
         return self.copy()
@@ -206,12 +207,11 @@ def _no_such_parent(parent: int, nodes: int) -> LocalError:
     return LocalError(f"parent {parent} is not a node of this graph, which has {nodes}", hint="append it first")
 
 
-def _rebuild(edge_starts: "array[int]", edge_parents: "array[int]", attributes: dict[str, object]) -> Dag:
+def _rebuild(edge_starts: "array[int]", edge_parents: "array[int]") -> Dag:
     """Make a Dag out of what `Dag.__reduce__` put into a pickle."""
     dag = Dag()
     for node in range(len(edge_starts) - 1):
         dag.append(edge_parents[edge_starts[node] : edge_starts[node + 1]])
-    dag.graph.update(attributes)
     return dag
 
 

@@ -47,12 +47,18 @@ class Death(StrEnum):
 
 
 class NodeLog:
-    """A node's log goes into the trace, and what may not be in it is a violation."""
+    """A node's log goes into the trace, and what may not be in it is a violation.
 
-    def __init__(self, name: str, trace: Trace, is_dead: Callable[[], bool]) -> None:
+    `on_alarm` is given the text of an alarm and the id of the replica (hex) that it is about.
+    """
+
+    def __init__(
+        self, name: str, trace: Trace, is_dead: Callable[[], bool], on_alarm: Callable[[str, str], None]
+    ) -> None:
         self._name = name
         self._trace = trace
         self._is_dead = is_dead
+        self._on_alarm = on_alarm
 
     def info(self, event: str, **fields: object) -> None:
         """Something happened as it should."""
@@ -61,8 +67,12 @@ class NodeLog:
     def warning(self, event: str, **fields: object) -> None:
         """Somebody should know."""
         self._note(event, fields)
-        if not self._is_dead():
-            check_ending(self._name, event, fields)
+        if self._is_dead():
+            return
+        if event == "replicas disagree":
+            self._on_alarm(str(fields["text"]), str(fields["replica"]))
+        elif event == "connection closed":
+            check_ending(self._name, str(fields["reason"]))
 
     def error(self, event: str, **fields: object) -> None:
         """Somebody should do something."""
@@ -89,6 +99,7 @@ class Process:
         settings: Settings,
         work: Callable[[Workload], Awaitable[None]],
         on_start: Callable[[Graph], None],
+        on_alarm: Callable[[str, str], None],
     ) -> None:
         self.name = name
         self.disk = disk
@@ -109,6 +120,7 @@ class Process:
         self._settings = settings
         self._work = work
         self._on_start = on_start
+        self._on_alarm = on_alarm
         self._wanted = trio.lowlevel.ParkingLot()
         self._life: trio.CancelScope | None = None
         self._ending = trio.Event()
@@ -185,7 +197,7 @@ class Process:
                     transport=self._transport,
                     settings=self._settings,
                     name=self.name,
-                    log=NodeLog(self.name, self._trace, lambda: self._is_dead),
+                    log=NodeLog(self.name, self._trace, lambda: self._is_dead, self._on_alarm),
                     run_sync=self._sync,
                 )
                 workload = Workload(graph, self.name, self._journal, self._trace, self._rng)

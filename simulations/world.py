@@ -156,6 +156,13 @@ class World:
                 checkers.check_from_scratch(name, graph)
                 checkers.check_model(name, graph, self._reading.held_by(graph))
 
+    def _judge_alarm(self, name: str, text: str, replica: str) -> None:
+        graphs = [process.graph for process in self.processes.values() if process.graph is not None]
+        both = [graph for graph in graphs if graph.author == name or graph.replica_id.hex() == replica]
+        held = [(graph.state_vector(LEDGER), self._reading.held_by(graph)) for graph in both]
+        if len(both) == 2:
+            checkers.check_alarm(name, text, held)
+
     def _check_losses(self) -> None:
         for name, process in self.processes.items():
             if process.graph is not None:
@@ -202,6 +209,7 @@ class World:
             settings=self._settings,
             work=self._work,
             on_start=lambda graph: checkers.check_own_durable(name, graph, self.journal),
+            on_alarm=lambda text, replica: self._judge_alarm(name, text, replica),
         )
 
     async def _work(self, workload: Workload) -> None:

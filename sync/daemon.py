@@ -25,7 +25,7 @@ from sync.limits import DEFAULTS, Settings
 from sync.log import Log
 from sync.methods import Target
 from sync.node import Node
-from sync.transport import AddressLike
+from sync.transport import Address, AddressLike, check_loopback
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -63,6 +63,10 @@ async def serve(
     Raises:
         StoreError, LocalError: the store cannot be opened, an address or the control socket cannot be used.
     """
+    for addresses, what in ((listen, "listen on"), (peers, "dial")):
+        for address in addresses:
+            # Before the store is created or opened: a typing mistake leaves nothing behind.
+            check_loopback(Address.of(address), what)
     log = log if log is not None else process_log(LogFormat.CONSOLE)
     stopping = trio.Event()
     with trio.open_signal_receiver(*STOP_SIGNALS) as signals, _single_error():

@@ -245,7 +245,7 @@ class Node:
                 nursery.start_soon(self._serve, self._connect(stream, Direction.ACCEPTED, None))
 
     async def _refuse(self, stream: trio.abc.Stream) -> None:
-        words = Error(ErrorCode.BUSY, f"{CONNECTIONS_MAX} connections are open; try later")
+        words = Error(ErrorCode.BUSY, "too many connections are open or half open; try later")
         with trio.move_on_after(self.settings.goodbye_timeout_s):
             with suppress(trio.BrokenResourceError):
                 await stream.send_all(encode_frame(encode_message(words)))

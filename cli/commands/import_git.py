@@ -31,7 +31,8 @@ def git(invocation: Invocation, repository: str, trees: bool) -> None:
     """Import every commit that a ref or HEAD of the git repository REPO reaches, its branches and its tags.
 
     Branches keep their names, a tag v1 becomes the ref tags/v1, and a commit can be named git:OID. Run it again
-    to bring what is new. An import that was stopped goes on where it was.
+    to bring what is new. An import that was stopped goes on where it was. A branch or tag that is gone in git stays a
+    ref here.
     """
     from cli.progress import progress_bar
     from cli.render import print_json, print_lines

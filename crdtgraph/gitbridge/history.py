@@ -215,12 +215,15 @@ class GitHistory:
             direct = reference.resolve()
         except OBJECT_ERRORS:
             return None
-        try:
-            return direct.peel(pygit2.Commit).id.raw
-        except KeyError as failure:
-            raise self.object_error(pygit2.Oid(hex=str(direct.target)).raw, failure) from None
-        except (pygit2.GitError, ValueError):
-            return None
+        oid = pygit2.Oid(hex=str(direct.target))
+        while True:
+            try:
+                found: object = self.repository[oid]
+            except OBJECT_ERRORS as failure:
+                raise self.object_error(oid.raw, failure) from None
+            if not isinstance(found, pygit2.Tag):
+                return oid.raw if isinstance(found, pygit2.Commit) else None
+            oid = found.target
 
 
 def _name_in_graph(full_name: bytes) -> str | None:

@@ -240,14 +240,21 @@ def test_every_networkx_method_that_freezing_takes_away_is_refused_too():
 
 
 def test_a_pickle_brings_back_a_dag_that_can_go_on(dag):
-    dag.graph["name"] = "ledger"
     back = pickle.loads(pickle.dumps(dag))
     assert type(back) is Dag
-    assert back.name == "ledger"
     assert networkx.utils.graphs_equal(back, dag)
     assert [back.parents(node) for node in back] == CRISS_CROSS
     assert back.append([7, 5]) == 8
     assert len(dag) == 8
+
+
+def test_the_attributes_of_the_graph_itself_are_read_only_and_those_of_a_copy_are_not(dag):
+    for change in (lambda: dag.graph.update(x=1), lambda: dag.graph.__setitem__("x", 1)):
+        with pytest.raises(LocalError, match="read-only"):
+            change()
+    copy = dag.copy()
+    copy.graph["x"] = 1
+    assert dag.graph == {}
 
 
 @pytest.mark.parametrize("parents", [[8], [-1], [0, 8], [0, -1], [3, 3, 9]])

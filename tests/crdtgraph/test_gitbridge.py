@@ -283,6 +283,19 @@ def test_tags_of_trees_and_files_and_dangling_refs_are_skipped_and_named(
     assert set(graph.refs) == {"main"}
 
 
+def test_a_damaged_tag_is_an_error_and_not_a_tag_of_something_else(
+    repository: GitRepository, graph: DictionaryGraph
+) -> None:
+    repository.commit("first")
+    repository.git("tag", "-a", "v1", "-m", "x")
+    oid = repository.git("rev-parse", "refs/tags/v1").strip()
+    loose = repository.path / ".git" / "objects" / oid[:2] / oid[2:]
+    loose.chmod(0o644)
+    loose.write_bytes(b"no zlib stream")
+    with pytest.raises(GitObjectError, match=oid):
+        import_git(repository.path, graph)
+
+
 def test_a_tag_takes_the_name_that_a_branch_would_share_with_it(
     repository: GitRepository, graph: DictionaryGraph
 ) -> None:

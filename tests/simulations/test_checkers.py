@@ -199,11 +199,17 @@ def test_a_queue_beyond_its_bound() -> None:
 
 
 def test_endings_among_honest_peers() -> None:
-    checkers.check_ending("a", "connection closed", {"reason": "silent for 30.0 s"})
+    checkers.check_ending("a", "silent for 30.0 s")
     with fails("honest peers find no fault"):
-        checkers.check_ending("a", "connection closed", {"reason": "a delta deletes 3 segments"})
+        checkers.check_ending("a", "a delta deletes 3 segments")
+
+
+def test_an_alarm_between_complete_replicas() -> None:
+    graph, _ = busy()
+    complete = (graph.state_vector(LEDGER), Reading().held_by(graph))
     with fails("no alarm among honest replicas"):
-        checkers.check_ending("a", "replicas disagree", {"text": "both sides gave all they had and still differ"})
+        checkers.check_alarm("a", "they differ", [complete, complete])
+    checkers.check_alarm("a", "they differ", [complete, ({**complete[0], 7: 1}, complete[1])])
 
 
 def test_a_backup_forgives_what_is_nowhere_else() -> None:

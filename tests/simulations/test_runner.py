@@ -20,8 +20,13 @@ from sync.gossip import Gossip
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT_S = 15.0
-REGRESSIONS: dict[int, str] = {}
-"""Seeds that once failed, and what was wrong."""
+REGRESSIONS = {
+    "a large commit stayed when the ref could not be moved to it": (
+        82,
+        Options(nodes=2, duration_s=20.0, operations_per_s=4.0, faults=(FaultKind.DISK_ERRORS,), fault_every_s=1.0),
+    ),
+}
+"""What was once wrong, and a world that shows it."""
 
 SMALL = Options(nodes=3, duration_s=30.0, operations_per_s=1.0, fault_every_s=3.0, fault_length_s=4.0)
 
@@ -37,10 +42,9 @@ def test_worlds_pass(seed: int) -> None:
     assert outcome.commits > 5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", REGRESSIONS or [0])
-def test_what_once_failed_passes(seed: int) -> None:
-    outcome = run(seed)
+@pytest.mark.parametrize("seed, options", REGRESSIONS.values(), ids=REGRESSIONS.keys())
+def test_what_once_failed_passes(seed: int, options: Options) -> None:
+    outcome = run(seed, options)
     assert not outcome.failure, outcome.failure
 
 
