@@ -160,7 +160,10 @@ async def _bind(path: Path) -> trio.SocketListener:
         await listening.bind(os.fspath(path))
     except OSError as error:
         listening.close()
-        raise LocalError(f"cannot make the control socket {path}: {error.strerror or error}") from error
+        raise LocalError(
+            f"cannot make the control socket {path}: {error.strerror or error}",
+            hint="name a path in a folder that is there and that you may write to: --control PATH",
+        ) from error
     finally:
         os.umask(before)
     listening.listen(CONTROL_CLIENTS_MAX)

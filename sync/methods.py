@@ -152,7 +152,8 @@ def _state(target: Target, params: Params) -> Parts:
     params.done()
     state = target.graph.state(_commit_of(target, rev))
     if path is not None and path not in state:
-        raise NotFoundError(f"there is no path {path!r} at {rev if isinstance(rev, str) else rev.hex()[:12]}")
+        shown = rev if isinstance(rev, str) else rev.hex()[:12]
+        raise NotFoundError(f"there is no path {path!r} at {shown}", hint="leave the path out to list those there are")
     part: list[Plain] = []
     size = 0
     for name in sorted(state) if path is None else [path]:

@@ -70,7 +70,9 @@ def _print_one(invocation: Invocation, revs: tuple[str, ...], bases: list[str]) 
     elif bases:
         print_lines(bases)
     if not bases:
-        raise NotFoundError(f"{revs[0]} and {revs[1]} have no common ancestor")
+        raise NotFoundError(
+            f"{revs[0]} and {revs[1]} have no common ancestor", hint="their histories began with different roots"
+        )
 
 
 def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, ...]]:

@@ -110,10 +110,13 @@ class StoreDirectory:
         if content is Content.OTHER:
             what = "a folder with other things in it" if self.path.is_dir() else "no folder"
             raise NotAStoreError(
-                f"{self.path} is no store but {what}", hint="name a store, or a path that doesn't exist yet"
+                f"{self.path} is not a store: it is {what}", hint="name a store, or a path that doesn't exist yet"
             )
         what = "is an empty folder" if content is Content.EMPTY else "doesn't exist"
-        raise NotAStoreError(f"there is no store at {self.path}: it {what}", hint="check the path, or create a store")
+        raise NotAStoreError(
+            f"there is no store at {self.path}: it {what}",
+            hint=f"check the path, or create one: crdtgraph init --store {self.path}",
+        )
 
     def make(self) -> None:
         """Make the folder, with the ones above it."""
@@ -167,7 +170,7 @@ class StoreDirectory:
         socket = self.path / CONTROL_NAME
         hint = "close it there first, or open it read-only"
         if os.path.exists(socket):
-            hint = f"talk to that process through its control socket {socket}, or open the store read-only"
+            hint = f"ask that process (control socket {socket}): crdtgraph --node {socket}, or open the store read-only"
         return StoreLockedError(f"the store {self.path} is already open in {who}", hint=hint)
 
     def begin_creation(self) -> None:
