@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHORT_S = 15.0
 REGRESSIONS = {
     "a large commit stayed when the ref could not be moved to it": (
-        82,
+        2,
         Options(nodes=2, duration_s=20.0, operations_per_s=4.0, faults=(FaultKind.DISK_ERRORS,), fault_every_s=1.0),
     ),
 }
