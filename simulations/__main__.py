@@ -1,11 +1,14 @@
-"""`python -m simulations --seed N [--count K]`: run worlds until one fails."""
+"""`python -m simulations --seed N [--count K]`: run the worlds of some seeds until one fails.
+
+The least that replays a world; `crdtgraph simulate` does more.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from .runner import Outcome, run
+from simulations.runner import Outcome, run
 
 
 def main() -> int:
@@ -23,7 +26,7 @@ def main() -> int:
         if outcome.failure:
             if not arguments.trace:
                 print(*outcome.lines, sep="\n", file=sys.stderr)
-            print(f"{outcome.options}\n{outcome.failure}\nreplay: {outcome.command} --trace", file=sys.stderr)
+            print(f"{outcome.failure}\nreplay: python -m simulations --seed {seed} --trace", file=sys.stderr)
             return 1
     return 0
 
@@ -32,7 +35,7 @@ def summary(outcome: Outcome) -> str:
     """One line about a run."""
     return (
         f"{'FAILED' if outcome.failure else 'passed'} seed {outcome.seed} trace {outcome.trace_hash[:16]}"
-        f" {outcome.options.nodes} nodes {outcome.events} events {outcome.commits} commits"
+        f" {outcome.scenario.nodes} nodes {outcome.events} events {outcome.commits} commits"
         f" converged after {outcome.converged_after_s:.1f} s"
         f" {outcome.simulated_s / outcome.wall_s:.0f} simulated s per wall s {outcome.rule}".rstrip()
     )

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .model import Said
+from simulations.model import Said
 
 Record = tuple[str, object, object]
 """("commit", id, None), ("discard", commit, None), ("assign", "namespace key", value) or ("count", commit, vector)."""

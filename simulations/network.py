@@ -10,7 +10,7 @@ those being dialled; whether dials fail at once instead (a router that answers "
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -101,7 +101,7 @@ class Network:
         self._trace = trace
         self._properties = properties
         self._wires: dict[tuple[str, str], Wire] = {}
-        self._refusing: set[tuple[str, str]] = set()
+        self._refusing: Counter[tuple[str, str]] = Counter()
 
     # Hosts
 
@@ -116,6 +116,11 @@ class Network:
         if wire is None:
             wire = self._wires[source, target] = Wire(self._agenda, self._rng, self._properties(source, target))
         return wire
+
+    @property
+    def bytes_sent(self) -> int:
+        """By all hosts so far. O(paths)."""
+        return sum(wire.bytes_sent for wire in self._wires.values())
 
     def kill(self, name: str) -> None:
         """The process on a host is gone, the machine is not: its connections are closed by the system."""
@@ -144,29 +149,29 @@ class Network:
     # Cuts
 
     def cut(self, source: str, target: str, *, refuses: bool = False) -> None:
-        """Nothing gets from `source` to `target`; with `refuses` dials fail at once instead of waiting."""
+        """Nothing gets from `source` to `target` until each cut is healed; with `refuses` dials fail at once."""
         self.wire(source, target).cut()
-        if refuses:
-            self._refusing.add((source, target))
+        self._refusing[source, target] += refuses
 
-    def heal(self, source: str, target: str) -> None:
-        """The path works again."""
-        self._refusing.discard((source, target))
+    def heal(self, source: str, target: str, *, refuses: bool = False) -> None:
+        """One cut is over; the arguments are those of `cut`."""
+        self._refusing[source, target] -= refuses
         self.wire(source, target).heal()
 
     def partition(self, groups: Sequence[Iterable[str]], *, refuses: bool = False) -> list[tuple[str, str]]:
-        """Cut everything between different groups, both ways; what was cut by it, for `heal`."""
+        """Cut everything between different groups, both ways; what was cut, for `heal`."""
         sides = [sorted(group) for group in groups]
-        between = [(a, b) for one in sides for other in sides if one is not other for a in one for b in other]
-        cuts = [pair for pair in between if not self.wire(*pair).is_cut]
+        cuts = [(a, b) for one in sides for other in sides if one is not other for a in one for b in other]
         for source, target in cuts:
             self.cut(source, target, refuses=refuses)
         return cuts
 
     def heal_all(self) -> None:
         """Every path works again and no stream is stalled."""
-        for source, target in sorted(self._wires):
-            self.heal(source, target)
+        self._refusing.clear()
+        for path in sorted(self._wires):
+            while self._wires[path].is_cut:
+                self._wires[path].heal()
         for host in self.hosts.values():
             for stream in host.streams:
                 if stream.incoming.is_stalled:
@@ -188,7 +193,7 @@ class Network:
         give_up_at = trio.current_time() + CONNECT_TIMEOUT_S
         await trio.sleep(there.delay_s())
         while target is None or not target.is_up or there.is_cut or back.is_cut:
-            if (source.name, address.host) in self._refusing or (address.host, source.name) in self._refusing:
+            if self._refusing[source.name, address.host] or self._refusing[address.host, source.name]:
                 raise UnreachableError(f"nothing answers at {address.text}: no route to host")
             if trio.current_time() >= give_up_at:
                 raise UnreachableError(f"nothing answers at {address.text}: timed out")

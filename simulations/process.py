@@ -8,7 +8,7 @@ effect), and a crash in the middle of a write to the disk.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from enum import StrEnum
 
@@ -16,15 +16,16 @@ import trio
 
 from crdtgraph import Graph, StoreCorruptError, StoreError
 from crdtgraph.opening import attach
+from simulations.checkers import Seen, check_ending
+from simulations.clock import SimClock
+from simulations.disk import Disk
+from simulations.importing import GitImport
+from simulations.journal import Journal
+from simulations.network import Network, SimTransport
+from simulations.scenario import Workload as Properties
+from simulations.trace import Trace
+from simulations.workload import Order, Workload
 from sync import Node, Settings
-
-from .checkers import Seen, check_ending
-from .clock import SimClock
-from .disk import Disk
-from .journal import Journal
-from .network import Network, SimTransport
-from .trace import Trace
-from .workload import Workload
 
 PORT = 7000
 CLUSTER = "simulation"
@@ -97,7 +98,8 @@ class Process:
         trace: Trace,
         rng: random.Random,
         settings: Settings,
-        work: Callable[[Workload], Awaitable[None]],
+        properties: Properties,
+        is_writing: Callable[[], bool],
         on_start: Callable[[Graph], None],
         on_alarm: Callable[[str, str], None],
     ) -> None:
@@ -109,7 +111,7 @@ class Process:
         self.workload: Workload | None = None
         self.seen = Seen()
         self.starts = 0
-        self.is_wanted = True
+        self.is_wanted = False
         """Whether it should be running."""
         self._peers = peers
         self._network = network
@@ -118,10 +120,13 @@ class Process:
         self._trace = trace
         self._rng = rng
         self._settings = settings
-        self._work = work
+        self._properties = properties
+        self._is_writing = is_writing
         self._on_start = on_start
         self._on_alarm = on_alarm
         self._wanted = trio.lowlevel.ParkingLot()
+        self._imports: list[GitImport] = []
+        self._import_news = trio.lowlevel.ParkingLot()
         self._life: trio.CancelScope | None = None
         self._ending = trio.Event()
         self._is_dead = False
@@ -155,6 +160,16 @@ class Process:
             self.disk.release()
             self._network.kill(self.name)
         self._life.cancel()
+
+    def import_git(self, job: GitImport) -> None:
+        """Have a git repository imported, now or as soon as it runs."""
+        self._imports.append(job)
+        self._import_news.unpark_all()
+
+    def order(self, order: Order) -> None:
+        """Have its program do something; a program that is down does not hear it."""
+        if self.workload is not None:
+            self.workload.order(order)
 
     @property
     def is_running(self) -> bool:
@@ -200,11 +215,13 @@ class Process:
                     log=NodeLog(self.name, self._trace, lambda: self._is_dead, self._on_alarm),
                     run_sync=self._sync,
                 )
-                workload = Workload(graph, self.name, self._journal, self._trace, self._rng)
+                workload = Workload(graph, self.name, self._journal, self._trace, self._rng, self._properties)
                 async with node:
                     self.graph, self.node, self.workload = graph, node, workload
                     async with trio.open_nursery() as nursery:
-                        nursery.start_soon(self._work, workload)
+                        nursery.start_soon(workload.run, self._is_writing)
+                        nursery.start_soon(workload.obey)
+                        nursery.start_soon(self._import, workload)
                         await self._ending.wait()
                         nursery.cancel_scope.cancel()
                 workload.acknowledge()
@@ -213,6 +230,13 @@ class Process:
             finally:
                 self.graph = self.node = self.workload = None
                 self._life = None
+
+    async def _import(self, workload: Workload) -> None:
+        while True:
+            while not self._imports:
+                await self._import_news.park()
+            await self._imports[0].run(workload)
+            del self._imports[0]
 
     async def _sync(self, work: Callable[[], None]) -> None:
         await trio.sleep(self._rng.uniform(*SYNC_S))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import trio
@@ -17,37 +17,50 @@ import trio.lowlevel
 import trio.testing
 from trio._core import _run as trio_run
 
-from .checkers import ViolationError
-from .options import Options, draw
-from .process import CURRENT
-from .seeds import child
-from .trace import Trace
-from .world import Pauses, World
+from simulations.checkers import ViolationError
+from simulations.observer import SAMPLES, Observation, Observer
+from simulations.process import CURRENT
+from simulations.scenario import Scenario
+from simulations.seeds import child
+from simulations.swarm import draw
+from simulations.trace import Trace
+from simulations.world import Pauses, World
 
 SIMULATED_S_MAX = 100_000.0
 """No world takes so long; one that does hangs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One run. `failure` is empty if all rules held; `rule` names the one that did not."""
+    """One run. `failure` is empty if all rules held; `rule` names the one that did not.
+
+    Args:
+        trace_hash: of everything that happened; equal for equal runs.
+        lines: the last of what happened, for people.
+        commits: that programs made; `lost` of them died with a process or a disk before they were durable, `pending`
+            wait in the end for a parent that is nowhere.
+        conflicts: refs that are in conflict in the end.
+        bytes_sent: by all machines.
+        converged_after_s: from the end of all faults to agreement.
+        seen: what an observer saw, if one was asked for.
+    """
 
     seed: int
-    options: Options
+    scenario: Scenario
     failure: str
     rule: str
     trace_hash: str
     lines: tuple[str, ...]
     events: int
     commits: int
+    lost: int
+    pending: int
+    conflicts: tuple[str, ...]
+    bytes_sent: int
     simulated_s: float
     converged_after_s: float
     wall_s: float
-
-    @property
-    def command(self) -> str:
-        """What runs it again."""
-        return f"python -m simulations --seed {self.seed}"
+    seen: Observation | None = None
 
 
 class TaskPauses(Pauses, trio.abc.Instrument):
@@ -78,45 +91,92 @@ class TaskPauses(Pauses, trio.abc.Instrument):
                 waiting.append(task)
 
 
-def run(seed: int, options: Options | None = None, *, lines_kept: int | None = 2_000) -> Outcome:
-    """Run a world; what it is like is drawn from the seed unless `options` say it."""
-    if options is None:
-        options = draw(child(seed, "options"))
+def run(
+    seed: int,
+    scenario: Scenario | None = None,
+    *,
+    lines_kept: int | None = 2_000,
+    observe: bool = False,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Outcome:
+    """Run a world and say what came of it; never raises for what happens in it.
+
+    Args:
+        seed: of all its dice.
+        scenario: what it is like; drawn from the seed by default.
+        lines_kept: how many of the last events to keep; None for all.
+        observe: whether to watch it, for `Outcome.seen`. A run that is watched is the same run.
+        progress: called with the simulated time now and then, if it is watched.
+    """
+    scenario = draw(seed) if scenario is None else scenario
     trace, pauses = Trace(lines_kept), TaskPauses()
-    world = World(seed, options, pauses, trace)
-    ended_at = 0.0
+    world = World(seed, scenario, pauses, trace)
+    instruments: list[trio.abc.Instrument] = [pauses]
+    observer: Observer | None = None
+    if observe:
+        every_s = max(scenario.duration_s / SAMPLES, 1e-3)
+        observer = Observer(
+            world.processes, world.is_paused, lambda: world.network.bytes_sent, every_s=every_s, progress=progress
+        )
+        world.on_heal, world.on_loss = observer.has_healed, observer.has_lost
+        instruments.append(observer)
+    end = _End()
 
     async def live() -> None:
-        nonlocal ended_at
         with trio.fail_after(SIMULATED_S_MAX):
             try:
-                await world.run()
+                await world.run(lambda: end.note(world, observer))
             finally:
-                ended_at = trio.current_time()
+                end.at_s = trio.current_time()
 
     vars(trio_run)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
     trio_run._r.seed(child(seed, "scheduler").random())
     failure, rule = "", ""
     began = time.perf_counter()
     try:
-        trio.run(live, clock=trio.testing.MockClock(autojump_threshold=0), instruments=[pauses])
+        trio.run(live, clock=trio.testing.MockClock(autojump_threshold=0), instruments=instruments)
     except (Exception, BaseExceptionGroup) as error:
         if any(isinstance(each, KeyboardInterrupt) for each in _leaves(error)):
             raise
         rule, failure = _explain(error)
+    if observer is not None and observer.error is not None:
+        raise observer.error
     return Outcome(
         seed=seed,
-        options=options,
+        scenario=scenario,
         failure=failure,
         rule=rule,
         trace_hash=trace.digest,
         lines=tuple(trace.lines),
         events=trace.counts.total(),
         commits=len(world.journal.written),
-        simulated_s=ended_at,
+        lost=end.lost,
+        pending=end.pending,
+        conflicts=end.conflicts,
+        bytes_sent=world.network.bytes_sent,
+        simulated_s=end.at_s,
         converged_after_s=world.converged_after_s,
         wall_s=time.perf_counter() - began,
+        seen=observer.seen if observer is not None else None,
     )
+
+
+class _End:
+    """What a world was like when all was checked and its machines still ran."""
+
+    def __init__(self) -> None:
+        self.at_s = 0.0
+        self.lost = 0
+        self.pending = 0
+        self.conflicts: tuple[str, ...] = ()
+
+    def note(self, world: World, observer: Observer | None) -> None:
+        graph = next(process.graph for process in world.processes.values() if process.graph is not None)
+        self.lost = world.lost()
+        self.pending = graph.status().pending
+        self.conflicts = tuple(sorted(ref for ref in graph.refs if len(graph.refs.targets(ref)) > 1))
+        if observer is not None:
+            observer.finish()
 
 
 def _explain(error: BaseException) -> tuple[str, str]:

@@ -7,46 +7,58 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Annotated
 
+import msgspec
 import trio
 
-from .agenda import Agenda
+from simulations.agenda import Agenda
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireProperties:
+class WireProperties(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One direction of a path. `fragmentation` is the share of reads that give fewer bytes than there are."""
 
-    latency_s: float = 0.001
-    jitter_s: float = 0.0
-    bytes_per_s: float = 100e6
-    window_bytes: int = 256 << 10
-    fragmentation: float = 0.3
+    latency_s: Annotated[float, msgspec.Meta(ge=0)] = 0.001
+    jitter_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    bytes_per_s: Annotated[float, msgspec.Meta(gt=0)] = 100e6
+    window_bytes: Annotated[int, msgspec.Meta(ge=1)] = 256 << 10
+    fragmentation: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second that get through at least: the window limits it as well, once a round trip."""
+        return min(self.bytes_per_s, self.window_bytes / (2 * self.latency_s + self.jitter_s + 1e-3))
 
 
 class Wire:
-    """The path from one host to another; a cut one holds everything back until it is healed."""
+    """The path from one host to another; a cut one holds everything back until all its cuts are healed."""
 
     def __init__(self, agenda: Agenda, rng: random.Random, properties: WireProperties) -> None:
         self.agenda = agenda
         self.rng = rng
         self.properties = properties
-        self.is_cut = False
+        self.bytes_sent = 0
+        self._cuts = 0
         self._on_heal: list[Callable[[], None]] = []
         self._free_at = 0.0
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether nothing arrives."""
+        return self._cuts > 0
+
     def cut(self) -> None:
         """From now on nothing arrives."""
-        self.is_cut = True
+        self._cuts += 1
 
     def heal(self) -> None:
-        """What was held back arrives after one more latency: it has to be sent again."""
-        if self.is_cut:
-            self.is_cut = False
-            waiting, self._on_heal = self._on_heal, []
-            for call in waiting:
-                call()
+        """One cut is over. After the last, what was held back arrives one latency later: it has to be sent again."""
+        if self._cuts:
+            self._cuts -= 1
+            if not self._cuts:
+                waiting, self._on_heal = self._on_heal, []
+                for call in waiting:
+                    call()
 
     def on_heal(self, call: Callable[[], None]) -> None:
         """Call once when the cut is over."""
@@ -54,6 +66,7 @@ class Wire:
 
     def arrival(self, size: int) -> float:
         """When so many bytes that go off now are there; takes up bandwidth."""
+        self.bytes_sent += size
         self._free_at = max(self._free_at, trio.current_time()) + size / self.properties.bytes_per_s
         return self._free_at + self.delay_s()
 

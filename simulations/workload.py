@@ -7,83 +7,106 @@ A call that raises must have changed nothing: the digest is compared each time.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import trio
 
 from crdtgraph import CommitId, Durability, Graph, LocalError, StoreError
 from crdtgraph.records import Commit, ordered_changes
+from simulations.checkers import ViolationError
+from simulations.journal import Journal, Record, Written
+from simulations.scenario import LEDGER_OPERATIONS
+from simulations.scenario import Workload as Properties
+from simulations.trace import Trace
 
-from .checkers import ViolationError
-from .journal import Journal, Record, Written
-from .trace import Trace
-
+OPERATIONS = tuple(LEDGER_OPERATIONS)
 REFS = ("main", "next", "topic")
-"""Few, so that writers contend for them."""
+"""The first few refs, for which writers contend; further ones are numbered."""
 KEYS = ("color", "owner")
+SEVERAL_STEPS = ("commit_many", "search")
+"""Operations of which a part may stay when they fail."""
 RECENT = 30
 """How far back, in commits, a new commit's parents mostly lie."""
-BATCH_COMMITS_MAX = (5, 5, 30, 300)
-"""One of these; the last is more than the buffer takes at once."""
-LARGE_BYTES = 200_000
-"""More than half a segment: such a commit takes the path of large ones."""
+BURST = 10
+SEARCH_COMMITS = 77
+"""Of so many commits of a search all but one are thrown away: 98.7 %, as measured in clusters of MCTS workers."""
 
-WEIGHTS: Mapping[str, float] = MappingProxyType(
-    {
-        "commit": 30,
-        "commit_on_ref": 15,
-        "commit_merge": 5,
-        "commit_many": 2,
-        "commit_large": 1,
-        "merge": 6,
-        "set_ref": 4,
-        "force_ref": 2,
-        "delete_ref": 1,
-        "set_meta": 8,
-        "count": 15,
-        "discard": 2,
-        "flush": 2,
-        "compact": 1,
-    }
-)
-"""How often each operation comes, before a world's own dice."""
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An operation that a scenario asks for, so many times; with `ref` about that one."""
+
+    operation: str
+    count: int
+    ref: str = ""
 
 
 class Workload:
-    """What runs beside one node. `step` does one operation; `run` goes on for ever."""
+    """What runs beside one node. `step` does one operation; `run` and `obey` go on for ever."""
 
     def __init__(
-        self,
-        graph: Graph,
-        name: str,
-        journal: Journal,
-        trace: Trace,
-        rng: random.Random,
-        weights: Mapping[str, float] = WEIGHTS,
+        self, graph: Graph, name: str, journal: Journal, trace: Trace, rng: random.Random, properties: Properties
     ) -> None:
-        self._graph = graph
+        self.graph = graph
         self._name = name
         self._journal = journal
         self._own = journal.begin(graph.writer, name)
         self._trace = trace
         self._rng = rng
-        self._kinds = sorted(weights)
-        self._weights = [weights[kind] for kind in self._kinds]
+        self._properties = properties
+        self._refs = [REFS[each] if each < len(REFS) else f"branch-{each}" for each in range(properties.refs)]
+        self._kinds = sorted(kind for kind, weight in properties.mix.items() if weight)
+        self._weights = [properties.mix[kind] for kind in self._kinds]
         self._said: list[Record] = []
+        self._done = 0
+        self._orders: deque[Order] = deque()
+        self._news = trio.lowlevel.ParkingLot()
 
-    async def run(self, operations_per_s: float, is_writing: Callable[[], bool]) -> None:
+    async def run(self, is_writing: Callable[[], bool]) -> None:
         """Work at a mean rate, in bursts now and then, while `is_writing` says so."""
-        while True:
-            await trio.sleep(self._rng.expovariate(operations_per_s))
-            for _ in range(self._rng.choice((1, 1, 1, 10)) if is_writing() else 0):
-                self.step()
+        properties = self._properties
+        while properties.operations_per_s and self._kinds and is_writing():
+            await trio.sleep(self._rng.expovariate(properties.operations_per_s))
+            for _ in range(BURST if self._rng.random() < properties.bursts else 1):
+                if is_writing() and (properties.operations_max is None or self._done < properties.operations_max):
+                    self._done += 1
+                    self.step()
 
-    def step(self) -> None:
-        """One random operation; ViolationError if it failed and changed something all the same."""
-        [kind] = self._rng.choices(self._kinds, self._weights)
+    def order(self, order: Order) -> None:
+        """Have an operation done by `obey`."""
+        self._orders.append(order)
+        self._news.unpark_all()
+
+    async def obey(self) -> None:
+        """Do what is ordered, for ever."""
+        while True:
+            while not self._orders:
+                await self._news.park()
+            order = self._orders.popleft()
+            refs = self._refs
+            self._refs = [order.ref] if order.ref else refs
+            for _ in range(order.count):
+                self.step(order.operation)
+            self._refs = refs
+            await trio.lowlevel.checkpoint()
+
+    def step(self, kind: str = "") -> None:
+        """One operation, a random one by default; ViolationError if it failed and changed something all the same."""
+        if not kind:
+            [kind] = self._rng.choices(self._kinds, self._weights)
         operation: Callable[[], str] = getattr(self, f"_{kind}")
-        before = self._graph.digest()
+        with suppress(StoreError):  # The trace has it, and the program goes on.
+            self.attempt(kind, operation, is_one_step=kind not in SEVERAL_STEPS)
+
+    def attempt(self, kind: str, operation: Callable[[], str], *, is_one_step: bool = True) -> None:
+        """Do something and note what came of it; raises StoreError if the disk refused.
+
+        Of what is one step nothing may be left when it fails.
+        """
+        before = self.graph.digest()
         self._said = []
         try:
             outcome = operation()
@@ -91,9 +114,12 @@ class Workload:
             outcome = f"refused: {error.message}"
             self._check_unchanged(before, outcome)
         except StoreError as error:
-            outcome = f"failed: {error.message}"
-            self._check_unchanged(before, outcome)
+            self._trace.note(self._name, kind, f"failed: {error.message}")
+            if is_one_step:
+                self._check_unchanged(before, error.message)
             self._own.doubtful += self._said
+            self.acknowledge()
+            raise
         else:
             self._own.made += self._said
         self.acknowledge()
@@ -101,11 +127,31 @@ class Workload:
 
     def acknowledge(self) -> None:
         """Note what the graph says is durable."""
-        if self._graph.flush_due() is None:
+        if self.graph.flush_due() is None:
             self._own.acknowledge()
 
+    def note(self, record: Record) -> None:
+        """This is about to be said by the operation under way."""
+        self._said.append(record)
+
+    def add_all(self, commits: Sequence[Commit]) -> list[CommitId]:
+        """`Graph.commit_many`, noted; raises StoreError."""
+        noted: list[Record] = []
+        for commit in commits:
+            self._journal.written[commit.id] = Written(commit.parents, commit.message, commit.changes)
+            noted.append(("commit", commit.id, None))
+        try:
+            made = self.graph.commit_many(commits)
+        except StoreError:
+            # It is not one step: what was added before the failure stays, and any part may be on the disk.
+            self._own.doubtful += noted
+            self._own.made += [record for record in noted if record[1] in self.graph]
+            raise
+        self._own.made += noted
+        return made
+
     def _check_unchanged(self, before: bytes, outcome: str) -> None:
-        if self._graph.digest() != before:
+        if self.graph.digest() != before:
             raise ViolationError("a call that raises changes nothing", f"{self._name} {outcome}")
 
     # Operations: each prepares what it is about to say in `_said`, which counts if the call returns.
@@ -114,8 +160,8 @@ class Workload:
         return self._add(self._some_parents(1), durability=self._rng.choice((None, None, None, Durability.CRITICAL)))
 
     def _commit_on_ref(self) -> str:
-        ref = self._rng.choice(REFS)
-        targets = self._graph.refs.targets(ref)
+        ref = self._rng.choice(self._refs)
+        targets = self.graph.refs.targets(ref)
         parents = [self._rng.choice(targets)] if targets else self._some_parents(1)
         return self._add(parents, ref=ref, durability=self._rng.choice((None, None, Durability.NORMAL)))
 
@@ -123,35 +169,45 @@ class Workload:
         return self._add(self._some_parents(self._rng.randint(2, 4)))
 
     def _commit_large(self) -> str:
-        ref = self._rng.choice((None, REFS[0]))
-        parents = list(self._graph.refs.targets(REFS[0])[:1]) if ref else self._some_parents(1)
-        return self._add(parents, ref=ref, changes={"large": self._rng.randbytes(LARGE_BYTES)})
+        ref = self._rng.choice((None, self._refs[0]))
+        parents = list(self.graph.refs.targets(ref)[:1]) if ref else self._some_parents(1)
+        return self._add(parents, ref=ref, changes={"large": self._rng.randbytes(self._properties.large_bytes)})
 
     def _commit_many(self) -> str:
         parents = tuple(self._some_parents(1))
+        # Now and then more than the buffer takes at once.
+        most = self._rng.choice((5, 5, 30, self._properties.batch_commits_max))
         commits = []
-        for number in range(self._rng.randint(2, self._rng.choice(BATCH_COMMITS_MAX))):
-            text = f"{self._tag()} {number}"
-            commits.append(Commit(parents, self._name, self._graph.now_us(), text))
+        for number in range(self._rng.randint(1, min(most, self._properties.batch_commits_max))):
+            commits.append(Commit(parents, self._name, self.graph.now_us(), f"{self._tag()} {number}"))
             parents = (commits[-1].id,)
-        for commit in commits:
-            self._note_commit(commit)
-        # It is not one step: what was added before a failure stays. So one that fails may say any part.
-        try:
-            self._graph.commit_many(commits)
-        except StoreError:
-            self._own.doubtful += self._said
-            self._own.made += [record for record in self._said if record[1] in self._graph]
-            self._said = []
-            return "failed in a batch"
+        self.add_all(commits)
         return str(len(commits))
 
+    def _search(self) -> str:
+        """Grow a tree below a new commit, count visits along its paths, and throw all of it but the root away."""
+        root = Commit(tuple(self._some_parents(1)), self._name, self.graph.now_us(), f"{self._tag()} root")
+        tree = [root]
+        for number in range(1, SEARCH_COMMITS):
+            parent = self._rng.choice(tree[-8:])
+            tree.append(Commit((parent.id,), self._name, self.graph.now_us(), f"{self._tag()} node {number}"))
+        self.add_all(tree)
+        for node in self._rng.sample(tree, 5):
+            value = (1, self._rng.randint(-1000, 1000))
+            self.note(("count", node.id, value))
+            self.graph.count(node.id, value)
+        for child in tree[1:]:
+            if child.parents == (root.id,):
+                self.note(("discard", child.id, None))
+                self.graph.discard(child.id)
+        return f"{len(tree)} below {root.id.hex()[:12]}"
+
     def _merge(self) -> str:
-        ref = self._rng.choice(REFS)
-        result = self._graph.preview_merge(ref)
+        ref = self._rng.choice(self._refs)
+        result = self.graph.preview_merge(ref)
         if result.merged:
             self._said = [("commit", result.commit, None), ("assign", f"ref {ref}", result.commit)]
-        if self._graph.merge(ref) != result:
+        if self.graph.merge(ref) != result:
             raise ViolationError("a merge is what its preview said", f"{self._name} merged {ref}")
         return f"{ref} {result.commit.hex()[:12]} of {len(result.parents)}"
 
@@ -162,9 +218,9 @@ class Workload:
         return self._point(force=True)
 
     def _delete_ref(self) -> str:
-        ref = self._rng.choice(REFS)
+        ref = self._rng.choice(self._refs)
         self._said = [("assign", f"ref {ref}", None)]
-        self._graph.delete_ref(ref)
+        self.graph.delete_ref(ref)
         return ref
 
     def _set_meta(self) -> str:
@@ -172,30 +228,30 @@ class Workload:
         commit = self._some_commit() if self._rng.random() < 0.5 else None
         value = self._tag().encode() if self._rng.random() < 0.8 else None
         self._said = [("assign", f"meta/{'graph' if commit is None else commit.hex()} {key}", value)]
-        self._graph.set_meta(key, value, commit=commit)
+        self.graph.set_meta(key, value, commit=commit)
         return key
 
     def _count(self) -> str:
         commit = self._some_commit()
         vector = tuple(self._rng.randint(-(10**6), 10**6) for _ in range(self._rng.randint(1, 4)))
         self._said = [("count", commit, vector)]
-        self._graph.count(commit, vector)
+        self.graph.count(commit, vector)
         return commit.hex()[:12]
 
     def _discard(self) -> str:
         commit = self._some_commit()
         self._said = [("discard", commit, None)]
-        self._graph.discard(commit)
+        self.graph.discard(commit)
         return commit.hex()[:12]
 
     def _flush(self) -> str:
-        self._graph.flush()
+        self.graph.flush()
         return ""
 
     def _compact(self) -> str:
-        before = self._graph.digest()
-        joined = self._graph.compact()
-        if self._graph.digest() != before:
+        before = self.graph.digest()
+        joined = self.graph.compact()
+        if self.graph.digest() != before:
             raise ViolationError("a compaction changes no digest", self._name)
         return str(joined)
 
@@ -212,12 +268,12 @@ class Workload:
         if changes is None:
             paths = self._rng.sample(("a", "b", "c/d"), self._rng.randint(0, 2))
             changes = {path: self._rng.randbytes(self._rng.randint(0, 60)) for path in paths}
-        time = self._graph.now_us()
+        time = self.graph.now_us()
         commit = Commit(tuple(parents), self._name, time, self._tag(), ordered_changes(changes))
         self._note_commit(commit)
         if ref is not None:
             self._said.append(("assign", f"ref {ref}", commit.id))
-        made = self._graph.commit(
+        made = self.graph.commit(
             parents=parents,
             message=commit.message,
             changes=changes,
@@ -235,25 +291,30 @@ class Workload:
         self._journal.written[commit.id] = Written(commit.parents, commit.message, commit.changes)
 
     def _point(self, *, force: bool = False, keep_others: bool = False) -> str:
-        ref, target = self._rng.choice(REFS), self._some_commit()
-        if self._graph.refs.targets(ref) != (target,):
+        ref, target = self._rng.choice(self._refs), self._some_commit()
+        if self.graph.refs.targets(ref) != (target,):
             self._said = [("assign", f"ref {ref}", target)]
-        self._graph.set_ref(ref, target, force=force, keep_others=keep_others)
+        self.graph.set_ref(ref, target, force=force, keep_others=keep_others)
         return f"{ref} {target.hex()[:12]}"
 
     def _tag(self) -> str:
         return f"{self._name} {self._rng.getrandbits(64):016x}"
 
     def _some_commit(self) -> CommitId:
-        size = len(self._graph)
+        size = len(self.graph)
         if not size:
             raise LocalError("the graph is empty")
         first = 0 if self._rng.random() < 0.1 else max(0, size - RECENT)
-        return self._graph.id_of(self._rng.randrange(first, size))
+        commit = self.graph.id_of(self._rng.randrange(first, size))
+        if self._rng.random() < 0.8:
+            # Mostly not what was thrown away, or after a search hardly anything would follow from what was kept.
+            while not self.graph.is_live(commit) and (parents := self.graph.parents(commit)):
+                commit = parents[0]
+        return commit
 
     def _some_parents(self, count: int) -> list[CommitId]:
-        if not len(self._graph):
+        if not len(self.graph):
             return []
         if self._rng.random() < 0.3:
-            return self._rng.sample(heads := self._graph.heads(), min(count, len(heads)))
+            return self._rng.sample(heads := self.graph.heads(), min(count, len(heads)))
         return list(dict.fromkeys(self._some_commit() for _ in range(count)))

@@ -7,31 +7,36 @@ Nothing here knows how trio is made to repeat itself; `runner.py` does that arou
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import cast
 
 import trio
 
-from crdtgraph import LEDGER, Graph
+from crdtgraph import LEDGER, Graph, LocalError
+from simulations import checkers
+from simulations.agenda import Agenda
+from simulations.checkers import ViolationError
+from simulations.clock import SimClock
+from simulations.disk import Data, Disk
+from simulations.importing import GitImport
+from simulations.journal import Journal
+from simulations.nemesis import Nemesis, mend_disk
+from simulations.network import Network
+from simulations.process import Process
+from simulations.reading import Reading
+from simulations.scenario import Clock, Scenario
+from simulations.seeds import child
+from simulations.timeline import ImportGit
+from simulations.trace import Trace
 from sync import Settings
-
-from . import checkers
-from .agenda import Agenda
-from .checkers import ViolationError
-from .clock import SimClock
-from .disk import Data, Disk
-from .faults import Nemesis, mend_disk
-from .journal import Journal
-from .network import Network
-from .options import Options
-from .process import Process
-from .reading import Reading
-from .seeds import child
-from .trace import Trace
-from .workload import Workload
 
 LOOK_EVERY_S = 1.0
 """Between two cheap checks; a deep one is every tenth."""
 DEEP_CHECK_LOOKS = 10
+COMMITS_PER_LOOK = 500
+"""A deep check reads every commit of every machine: with so many more it comes one look later."""
 CONVERGENCE_POLL_S = 0.25
 
 
@@ -48,49 +53,83 @@ class Pauses:
 class World:
     """Everything of one run. `run` returns when all rules held, and raises what went wrong."""
 
-    def __init__(self, seed: int, options: Options, pauses: Pauses, trace: Trace) -> None:
-        self.options = options
+    def __init__(self, seed: int, scenario: Scenario, pauses: Pauses, trace: Trace) -> None:
+        self.scenario = scenario
         self.trace = trace
         self.journal = Journal()
         self.processes: dict[str, Process] = {}
         self.converged_after_s = 0.0
+        self.on_heal: Callable[[str], None] = lambda _: None
+        self.on_loss: Callable[[], None] = lambda: None
         self._seed = seed
         self._pauses = pauses
+        self._paused: defaultdict[str, set[object]] = defaultdict(set)
+        self._downs = Counter(scenario.late)
         self._agenda = Agenda()
         self._reading = Reading()
+        self._imports: list[GitImport] = []
         self._is_writing = True
-        self._settings = Settings(seed=None)
-        self.network = Network(self._agenda, child(seed, "network"), trace, lambda *_: options.wire)
-        skews = child(seed, "skew")
-        for name in options.names:
-            self.processes[name] = self._machine(name, skews.uniform(-options.skew_s, options.skew_s))
+        self._settings = settings_of(scenario)
+        self.network = Network(self._agenda, child(seed, "network"), trace, scenario.path)
+        clocks = {clock.node: clock for clock in scenario.clocks}
+        for name in scenario.names:
+            self.processes[name] = self._machine(name, clocks.get(name, Clock(node=name)))
 
-    async def run(self) -> None:
-        """Live through it."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._agenda.run)
-            for process in self.processes.values():
-                nursery.start_soon(process.run)
-            with trio.move_on_after(self.options.duration_s):
-                async with trio.open_nursery() as troubled:
-                    troubled.start_soon(Nemesis(self, child(self._seed, "nemesis")).run)
-                    troubled.start_soon(self._look)
-            self._is_writing = False
-            self.mend()
-            await self._wait_for_agreement()
-            self._check_all(deep=True)
-            self._check_losses()
-            nursery.cancel_scope.cancel()
+    async def run(self, at_end: Callable[[], None]) -> None:
+        """Live through it; `at_end` is called when all has agreed and was checked, while the machines still run."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._agenda.run)
+                for name, process in self.processes.items():
+                    if not self._downs[name]:
+                        process.start()
+                    nursery.start_soon(process.run)
+                with trio.move_on_after(self.scenario.duration_s):
+                    async with trio.open_nursery() as troubled:
+                        troubled.start_soon(Nemesis(self).run)
+                        troubled.start_soon(self._look)
+                self._is_writing = False
+                self.mend()
+                await self._wait_for_agreement()
+                self._check_all(deep=True)
+                self._check_losses()
+                self._check_expectations()
+                at_end()
+                nursery.cancel_scope.cancel()
+        finally:
+            for each in self._imports:
+                each.close()
 
     # For the nemesis
 
-    def pause(self, name: str) -> None:
+    def take_down(self, name: str, how: Callable[[Process], None]) -> None:
+        """End a machine's process in some way; it is not started again before `bring_up`."""
+        self._downs[name] += 1
+        # A suspended process can be killed as well.
+        self._paused.pop(name, None)
+        self._pauses.resume(name)
+        how(self.processes[name])
+
+    def bring_up(self, name: str) -> None:
+        """One reason less for a machine to be down; start it if there is no other."""
+        self._downs[name] -= 1
+        if self._downs[name] <= 0:
+            self.processes[name].start()
+
+    def pause(self, name: str, reason: object) -> None:
         """Let no task of a machine's process run."""
+        self._paused[name].add(reason)
         self._pauses.pause(name)
 
-    def resume(self, name: str) -> None:
-        """Let them go on."""
-        self._pauses.resume(name)
+    def resume(self, name: str, reason: object) -> None:
+        """Let them go on, unless there is another reason not to."""
+        self._paused[name].discard(reason)
+        if not self._paused[name]:
+            self._pauses.resume(name)
+
+    def is_paused(self, name: str) -> bool:
+        """Whether a machine's process is suspended."""
+        return bool(self._paused[name])
 
     def restore(self, process: Process, copy: object) -> None:
         """Put an earlier copy of a disk back: what was on no other disk may be missing from now on."""
@@ -98,10 +137,23 @@ class World:
         self.trace.note(process.name, "is restored")
         disks = [each.disk.copy() for each in self.processes.values()]
         self.journal.forgive(process.name, [said for data in disks for said in self._reading.stored_in(data)])
+        self.on_loss()
+
+    def repository(self, event: ImportGit) -> GitImport:
+        """What is to be imported."""
+        rng = child(self._seed, f"repository {len(self._imports)}")
+        self._imports.append(GitImport(event.commits, event.batch_every_s, rng))
+        return self._imports[-1]
+
+    def has_healed(self, what: str) -> None:
+        """A cut or an outage is over: from here on it is measured how long agreement takes."""
+        self.on_heal(what)
 
     def mend(self) -> None:
         """Undo every fault."""
         self.trace.note("world", "is mended")
+        self._downs.clear()
+        self._paused.clear()
         for name, process in self.processes.items():
             self._pauses.resume(name)
             mend_disk(process.disk)
@@ -109,6 +161,7 @@ class World:
                 process.stop()
             process.start()
         self.network.heal_all()
+        self.on_heal("the end of all faults")
 
     # Checks
 
@@ -124,18 +177,22 @@ class World:
         find_out = settings.ping_after_s + settings.pong_timeout_s + settings.send_timeout_s
         dial = settings.dial_timeout_s + settings.backoff_max_s + settings.handshake_timeout_s
         hop = 1.25 * settings.anti_entropy_s + settings.want_timeout_s
-        wire = self.options.wire
+        paths = [
+            self.scenario.path(*pair) for one, other in self.scenario.pairs() for pair in ((one, other), (other, one))
+        ]
         size = max(disk_bytes(process.disk) for process in self.processes.values())
-        rate = min(wire.bytes_per_s, wire.window_bytes / (2 * wire.latency_s + wire.jitter_s + 1e-3))
-        carry = size * self.options.nodes / rate
-        return find_out + dial + (self.options.diameter + 1) * (hop + carry)
+        rate = min((path.rate for path in paths), default=1.0)
+        carry = size * self.scenario.nodes / rate
+        return find_out + dial + (self.scenario.diameter + 1) * (hop + carry)
 
     async def _look(self) -> None:
-        looks = 0
+        looks_left = DEEP_CHECK_LOOKS
         while True:
             await trio.sleep(LOOK_EVERY_S)
-            looks += 1
-            self._check_all(deep=looks % DEEP_CHECK_LOOKS == 0)
+            looks_left -= 1
+            self._check_all(deep=looks_left <= 0)
+            if looks_left <= 0:
+                looks_left = DEEP_CHECK_LOOKS + len(self.journal.written) * self.scenario.nodes // COMMITS_PER_LOOK
 
     def _check_all(self, *, deep: bool) -> None:
         graphs: dict[str, Graph] = {}
@@ -168,9 +225,36 @@ class World:
             if process.graph is not None:
                 checkers.check_nothing_lost(name, self._reading.held_by(process.graph), self.journal)
 
+    def _check_expectations(self) -> None:
+        expect = self.scenario.expect
+        graph = next(process.graph for process in self.processes.values() if process.graph is not None)
+        broken = []
+        if len(graph) < expect.commits_min:
+            broken.append(f"{len(graph)} commits, and at least {expect.commits_min} were expected")
+        lost = self.lost()
+        if expect.lost_max is not None and lost > expect.lost_max:
+            broken.append(f"{lost} commits are lost, and at most {expect.lost_max} may be")
+        conflicted = tuple(sorted(ref for ref in graph.refs if len(graph.refs.targets(ref)) > 1))
+        if expect.conflicted is not None and conflicted != tuple(sorted(expect.conflicted)):
+            broken.append(f"in conflict are {conflicted}, and {expect.conflicted} were expected")
+        if broken:
+            raise ViolationError("what the scenario expects", "; ".join(broken))
+
+    def lost(self) -> int:
+        """How many commits were made by a program and are visible nowhere: they died with a process or a disk."""
+        graphs = [process.graph for process in self.processes.values() if process.graph is not None]
+        made = {
+            record[1]
+            for writer in self.journal.writers.values()
+            for record in (*writer.made, *writer.doubtful)
+            if record[0] == "commit"
+        }
+        return sum(all(commit not in graph for graph in graphs) for commit in made)
+
     async def _wait_for_agreement(self) -> None:
         began = trio.current_time()
-        bound_s = self.bound_s
+        expected_s = self.scenario.expect.agrees_within_s
+        bound_s = self.bound_s if expected_s is None else expected_s
         with trio.move_on_after(bound_s):
             while self._disagreement():  # noqa: ASYNC110 - many things may end it
                 await trio.sleep(CONVERGENCE_POLL_S)
@@ -196,24 +280,31 @@ class World:
 
     # Inside
 
-    def _machine(self, name: str, skew_s: float) -> Process:
+    def _machine(self, name: str, clock: Clock) -> Process:
         return Process(
             name,
-            peers=self.options.peers(name),
+            peers=self.scenario.peers(name),
             network=self.network,
             disk=Disk(name, child(self._seed, f"disk {name}"), lambda what: self.trace.note(name, "disk", what)),
-            clock=SimClock(child(self._seed, f"entropy {name}"), skew_s=skew_s),
+            clock=SimClock(child(self._seed, f"entropy {name}"), skew_s=clock.offset_s, rate=clock.rate),
             journal=self.journal,
             trace=self.trace,
             rng=child(self._seed, f"work {name}"),
             settings=self._settings,
-            work=self._work,
+            properties=self.scenario.workload,
+            is_writing=lambda: self._is_writing,
             on_start=lambda graph: checkers.check_own_durable(name, graph, self.journal),
             on_alarm=lambda text, replica: self._judge_alarm(name, text, replica),
         )
 
-    async def _work(self, workload: Workload) -> None:
-        await workload.run(self.options.operations_per_s, lambda: self._is_writing)
+
+def settings_of(scenario: Scenario) -> Settings:
+    """The times that the nodes of a scenario work by; LocalError for one that does not exist."""
+    known = {each.name for each in fields(Settings)} - {"seed"}
+    for name in scenario.settings:
+        if name not in known:
+            raise LocalError(f"settings names {name!r}, which is no setting of a node", hint=f"use {sorted(known)}")
+    return replace(Settings(), seed=None, **scenario.settings)
 
 
 def disk_bytes(disk: Disk) -> int:

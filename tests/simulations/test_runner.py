@@ -1,4 +1,4 @@
-"""Whole worlds: many pass, the same seed is the same run, and broken code is found out."""
+"""Whole worlds: many pass, the same seed is the same run, watched or not, and broken code is found out."""
 
 from __future__ import annotations
 
@@ -6,58 +6,60 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from crdtgraph.registers import Registers
+from simulations import timeline
 from simulations.disk import Disk
-from simulations.options import FaultKind, Options, Topology, draw
+from simulations.files import read
 from simulations.runner import Outcome, run
-from simulations.seeds import child
+from simulations.scenario import Clock, Expectation, Scenario, Topology, Workload
+from simulations.timeline import AnyEvent
 from sync.gossip import Gossip
 
 ROOT = Path(__file__).resolve().parents[2]
-SHORT_S = 15.0
-REGRESSIONS = {
-    "a large commit stayed when the ref could not be moved to it": (
-        2,
-        Options(nodes=2, duration_s=20.0, operations_per_s=4.0, faults=(FaultKind.DISK_ERRORS,), fault_every_s=1.0),
-    ),
-}
-"""What was once wrong, and a world that shows it."""
+REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.toml"))
+"""What was once wrong: each file is a world that showed it, and says in a comment what it was."""
 
-SMALL = Options(nodes=3, duration_s=30.0, operations_per_s=1.0, fault_every_s=3.0, fault_length_s=4.0)
+SMALL = Scenario(nodes=3, duration_s=20.0, workload=Workload(operations_per_s=1.0))
 
 
-def short(seed: int) -> Options:
-    return replace(draw(child(seed, "options")), duration_s=SHORT_S, operations_per_s=1.0, nodes=3)
+def passes(scenario: Scenario, seed: int = 1) -> Outcome:
+    outcome = run(seed, scenario, lines_kept=None, observe=True)
+    assert not outcome.failure, "\n".join((*outcome.lines[-50:], outcome.failure))
+    return outcome
+
+
+def happened(outcome: Outcome, *what: str) -> bool:
+    """Whether one line of the trace has all these words."""
+    return any(all(each in line for each in what) for line in outcome.lines)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_worlds_pass(seed: int) -> None:
-    outcome = run(seed, short(seed))
-    assert not outcome.failure, "\n".join((*outcome.lines[-50:], outcome.failure, outcome.command))
-    assert outcome.commits > 5
+    outcome = run(seed)
+    assert not outcome.failure, "\n".join((*outcome.lines[-50:], outcome.failure))
 
 
-@pytest.mark.parametrize("seed, options", REGRESSIONS.values(), ids=REGRESSIONS.keys())
-def test_what_once_failed_passes(seed: int, options: Options) -> None:
-    outcome = run(seed, options)
+@pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: path.stem)
+def test_what_once_failed_passes(path: Path) -> None:
+    scenario = read(path)
+    outcome = run(scenario.seed, scenario)
     assert not outcome.failure, outcome.failure
 
 
 SCRIPT = """
 import sys
-from tests.simulations.test_runner import short
 from simulations.runner import run
-print(*(run(seed, short(seed)).trace_hash for seed in map(int, sys.argv[1:])))
+print(*(run(seed).trace_hash for seed in map(int, sys.argv[1:])))
 """
 
 
 def test_the_same_seed_is_the_same_run_in_every_process() -> None:
-    seeds = [str(seed) for seed in range(4)]
+    seeds = [str(seed) for seed in range(20)]
     hashes = []
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
@@ -78,37 +80,123 @@ def test_another_seed_is_another_run() -> None:
     assert run(1, SMALL).trace_hash != run(2, SMALL).trace_hash
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_that_is_watched_is_the_run_that_was_not(seed: int) -> None:
+    assert run(seed, observe=True).trace_hash == run(seed).trace_hash
+
+
 @pytest.mark.parametrize("topology", Topology)
-def test_every_fault_happens_and_every_topology_heals(topology: Topology) -> None:
-    outcome = run(3, replace(SMALL, topology=topology, nodes=4, fault_every_s=0.5), lines_kept=None)
-    assert not outcome.failure, outcome.failure
-    happened = "\n".join(outcome.lines)
-    for what in (
-        "splits",
-        "cuts",
-        "is killed",
-        "loses power",
-        "is restored",
-        "pauses",
-        "sets the clock",
-        "harms the disk",
-    ):
-        assert what in happened, what
+def test_every_topology_connects_all_and_heals(topology: Topology) -> None:
+    split = timeline.Partition(at_s=5, for_s=8, groups=(("n0", "n1"), ("n2", "n3", "n4")))
+    outcome = passes(replace(SMALL, topology=topology, nodes=5, timeline=(split,)))
+    assert outcome.commits > 20
 
 
-def test_a_world_of_one_kind_of_fault_has_no_other() -> None:
-    outcome = run(4, replace(SMALL, faults=(FaultKind.PARTITION,)), lines_kept=None)
-    assert not outcome.failure, outcome.failure
-    assert "splits" in "\n".join(outcome.lines)
-    assert "is killed" not in "\n".join(outcome.lines)
+EVENTS: dict[str, tuple[AnyEvent, tuple[str, ...]]] = {
+    "partition": (timeline.Partition(at_s=5, for_s=5, groups=(("n0",), ("n1", "n2"))), ("nemesis", "partition")),
+    "one-way cut": (timeline.OneWayCut(at_s=5, for_s=5, source="n0", target="n1"), ("nemesis", "one-way cut")),
+    "flapping": (timeline.Flapping(at_s=5, for_s=8, between=("n0", "n1")), ("nemesis", "flapping")),
+    "reset": (timeline.Reset(at_s=5, node="n0"), ("hears", "reset")),
+    "stall": (timeline.Stall(at_s=5, for_s=8, node="n0"), ("nemesis", "stall is over")),
+    "kill": (timeline.Kill(at_s=5, for_s=3, node="n0"), ("n0", "is killed")),
+    "power loss": (timeline.PowerLoss(at_s=5, for_s=3, node="n0"), ("n0", "loses power")),
+    "crash in a write": (timeline.CrashInWrite(at_s=2, for_s=15, node="n0"), ("n0", "is killed")),
+    "restart": (timeline.Restart(at_s=5, for_s=3, node="n0"), ("n0", "stops")),
+    "pause": (timeline.Pause(at_s=5, for_s=8, node="n0"), ("nemesis", "pause is over")),
+    "starvation": (timeline.Starvation(at_s=5, for_s=8, node="n0", slice_s=2), ("nemesis", "starvation is over")),
+    "clock jump": (timeline.ClockJump(at_s=5, node="n0", by_s=-3600), ("nemesis", "clock jump")),
+    "disk errors": (timeline.DiskErrors(at_s=2, for_s=10, node="n0"), ("n0", "failed to")),
+    "disk full": (timeline.DiskFull(at_s=2, for_s=10, node="n0"), ("n0", "is full")),
+    "restored backup": (timeline.Backup(at_s=2, for_s=8, node="n0"), ("n0", "is restored")),
+    "join": (timeline.Join(at_s=10, node="n0"), ("10.", "n0", "starts")),
+    "do": (timeline.Do(at_s=5, for_s=2, nodes=("n0",), operation="merge", count=4, ref="main"), ("n0", "merge")),
+    "import": (timeline.ImportGit(at_s=5, node="n0", commits=1_500), ("n0", "import", "the last 500")),
+}
+
+
+@pytest.mark.parametrize("event, shown", EVENTS.values(), ids=EVENTS.keys())
+def test_every_event_happens_and_is_survived(event: AnyEvent, shown: tuple[str, ...]) -> None:
+    outcome = passes(replace(SMALL, timeline=(event,)))
+    assert happened(outcome, *shown)
+
+
+def test_there_is_an_event_of_every_kind_in_these_tests() -> None:
+    assert {event.kind for event, _ in EVENTS.values()} == set(EVENTS)
+    assert {type(event) for event, _ in EVENTS.values()} == set(timeline.AnyEvent.__args__)
+
+
+def test_cuts_that_overlap_are_undone_one_by_one() -> None:
+    early = timeline.Partition(at_s=2, for_s=6, groups=(("n0",), ("n1",)))
+    late = timeline.Partition(at_s=4, for_s=12, groups=(("n0",), ("n1",)))
+    quiet = Workload(operations_per_s=0)
+    deed = timeline.Do(at_s=9, nodes=("n0",), operation="commit")
+    scenario = replace(SMALL, nodes=2, workload=quiet, timeline=(early, late, deed))
+    outcome = passes(scenario)
+    assert outcome.seen is not None
+    commits_at = {sample.at_s: sample.commits for sample in outcome.seen.samples["n1"]}
+    assert max((at for at, commits in commits_at.items() if not commits)) < 9
+    assert min((at for at, commits in commits_at.items() if commits)) >= 16
+
+
+def test_a_machine_that_two_events_keep_down_returns_after_the_second() -> None:
+    events = (timeline.Kill(at_s=2, for_s=5, node="n0"), timeline.PowerLoss(at_s=3, for_s=10, node="n0"))
+    outcome = passes(replace(SMALL, timeline=events))
+    starts = [float(line.split()[0]) for line in outcome.lines if " n0 starts" in line]
+    assert [round(start) for start in starts] == [0, 13]
+
+
+def test_what_an_observer_sees() -> None:
+    split = timeline.Partition(at_s=5, for_s=10, groups=(("n0",), ("n1", "n2")))
+    outcome = passes(replace(SMALL, timeline=(split,)))
+    assert outcome.seen is not None
+    healed, ended = outcome.seen.heals
+    assert (healed.what, healed.at_s) == ("partition", 15.0)
+    assert healed.agreed_after_s is not None
+    assert 0 < healed.agreed_after_s < 15
+    assert healed.bytes is not None
+    assert 0 < healed.bytes < outcome.bytes_sent
+    assert ended.at_s == 20.0
+    digests = {samples[-1].digest for samples in outcome.seen.samples.values()}
+    assert len(digests) == 1
+    assert digests != {""}
+
+
+def test_clocks_differ_as_a_scenario_says() -> None:
+    clocks = (Clock(node="n0", offset_s=7200.0), Clock(node="n1", offset_s=-7200.0))
+    assert passes(replace(SMALL, clocks=clocks)).commits > 20
+
+
+@pytest.mark.parametrize(
+    "expect, words",
+    [
+        (Expectation(commits_min=10**6), "at least 1000000"),
+        (Expectation(conflicted=("nowhere",)), "'nowhere'"),
+        (Expectation(agrees_within_s=0.0), "not within 0 s"),
+    ],
+    ids=["commits", "conflicts", "time"],
+)
+def test_what_a_scenario_expects_must_hold(expect: Expectation, words: str) -> None:
+    split = timeline.Partition(at_s=5, for_s=15, groups=(("n0",), ("n1", "n2")))
+    outcome = run(1, replace(SMALL, timeline=(split,), expect=expect))
+    assert words in outcome.failure
+
+
+def test_commits_that_die_with_a_process_are_counted_as_lost_and_may_be_forbidden() -> None:
+    deed = timeline.Do(at_s=5, nodes=("n0",), operation="commit", count=20)
+    crash = timeline.PowerLoss(at_s=5.02, for_s=2, node="n0")
+    quiet = replace(SMALL, workload=Workload(operations_per_s=0), timeline=(deed, crash))
+    outcome = run(3, quiet)
+    assert not outcome.failure
+    assert outcome.lost > 0
+    assert "are lost" in run(3, replace(quiet, expect=Expectation(lost_max=0))).failure
 
 
 # --- broken code is found out, by the rule that it breaks
 
 
-def first_failure(options: Options, seeds: int = 30) -> Outcome:
+def first_failure(scenario: Scenario, seeds: int = 30) -> Outcome:
     for seed in range(seeds):
-        outcome = run(seed, options)
+        outcome = run(seed, scenario)
         if outcome.failure:
             return outcome
     raise AssertionError(f"{seeds} worlds passed")
@@ -117,7 +205,8 @@ def first_failure(options: Options, seeds: int = 30) -> Outcome:
 def test_a_disk_that_lies_about_syncing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Disk, "sync", lambda self: None)
     monkeypatch.setattr(Disk, "_sync", lambda self: None)
-    assert first_failure(replace(SMALL, faults=(FaultKind.POWER_LOSS,))).rule == "nothing durable is lost"
+    event = timeline.PowerLoss(at_s=10, for_s=3, node="n0")
+    assert first_failure(replace(SMALL, timeline=(event,))).rule == "nothing durable is lost"
 
 
 def test_refs_that_are_not_superseded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +219,7 @@ def test_news_that_nobody_is_told_and_no_anti_entropy(monkeypatch: pytest.Monkey
     ignore: Callable[..., None] = lambda *_, **__: None  # noqa: E731
     monkeypatch.setattr(Gossip, "push", ignore)
     monkeypatch.setattr(Gossip, "tick", lambda self, now: self._schedule_announcement(now))
-    assert first_failure(replace(SMALL, faults=())).rule == "all agree once everything is mended"
+    assert first_failure(SMALL).rule == "all agree once everything is mended"
 
 
 def test_an_exception_from_within_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
