@@ -16,5 +16,6 @@ checked all along. The same scenario and seed are the same run, to the byte, in 
 | `process` `workload` `importing` `journal` | a machine that dies and returns; its program; what that was told |
 | `model` `reading` `checkers` | an independent opinion of what segments mean; the rules |
 | `nemesis` `world` | who does what the timeline says; one world |
+| `fuzzing` `shrinking` | many seeds in many processes; the smallest world that fails in the same way |
 | `observer` `runner` | who only watches; the scheduler below, and trio's private names |
 """

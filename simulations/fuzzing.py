@@ -1,0 +1,60 @@
+"""Many seeds, one world each, in as many processes as wanted."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+
+from crdtgraph.errors import LocalError
+from simulations.runner import Outcome, run
+
+LINES_KEPT = 60
+"""Of each world: enough for a first look; a replay shows all."""
+QUEUED_PER_JOB = 2
+"""Seeds handed to the workers in advance, so that none has to wait for the next."""
+WORLDS_PER_PROCESS = 200
+"""Then a fresh process takes over, so that no leak in any library adds up."""
+
+
+def fuzz(seeds: Iterable[int], *, jobs: int = 1) -> Iterator[Outcome]:
+    """The outcomes of the worlds that these seeds draw, in order of completion; with one job, of the seeds.
+
+    Close the iterator to stop; worlds that are under way are waited for. Raises LocalError if a worker process dies,
+    which no world should be able to do.
+    """
+    run_one = partial(run, lines_kept=LINES_KEPT)
+    if jobs <= 1:
+        yield from map(run_one, seeds)
+        return
+    context = get_context("spawn")
+    waiting = iter(seeds)
+    under_way: dict[Future[Outcome], int] = {}
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_leave_interrupts, max_tasks_per_child=WORLDS_PER_PROCESS
+    ) as pool:
+        try:
+            while True:
+                for seed in islice(waiting, jobs * QUEUED_PER_JOB - len(under_way)):
+                    under_way[pool.submit(run_one, seed)] = seed
+                if not under_way:
+                    return
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    seed = under_way.pop(future)
+                    yield future.result()
+        except BrokenProcessPool as failure:
+            seeds_lost = ", ".join(map(str, sorted({seed, *under_way.values()})))
+            raise LocalError(
+                f"a worker process died while it ran one of the seeds {seeds_lost}", hint="run them one by one"
+            ) from failure
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C goes to all processes of a terminal; only the parent deals with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
