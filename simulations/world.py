@@ -80,6 +80,7 @@ class World:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._agenda.run)
+                nursery.start_soon(self._resume_at_end)
                 for name, process in self.processes.items():
                     if not self._downs[name]:
                         process.start()
@@ -279,6 +280,14 @@ class World:
         )
 
     # Inside
+
+    async def _resume_at_end(self) -> None:
+        """Whatever ends the world, tasks that are suspended must run once more to see that they are cancelled."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            for name in self.scenario.names:
+                self._pauses.resume(name)
 
     def _machine(self, name: str, clock: Clock) -> Process:
         return Process(

@@ -227,3 +227,15 @@ def test_an_exception_from_within_is_a_failure(monkeypatch: pytest.MonkeyPatch) 
     outcome = run(0, SMALL)
     assert outcome.rule == "no exception but the library's own"
     assert "ZeroDivisionError" in outcome.failure
+
+
+def test_a_failure_while_a_process_is_suspended_ends_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = Gossip.tick
+
+    def tick(self: Gossip, now: float) -> None:
+        ticks(self, now)
+        assert now < 10
+
+    monkeypatch.setattr(Gossip, "tick", tick)
+    outcome = run(1, replace(SMALL, timeline=(timeline.Pause(at_s=2, for_s=100, node="n0"),)))
+    assert "AssertionError" in outcome.failure
