@@ -9,6 +9,7 @@ first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from crdtgraph.records import Assign, Commit, Count, Discard
@@ -33,13 +34,17 @@ class Durability(Enum):
 
 
 class Buffer:
-    """Records of this writer that are in no segment yet. `start` is the location of its first commit."""
+    """Records of this writer that are in no segment yet.
 
-    __slots__ = ("bytes", "records", "since_us", "start")
+    `start` is the location of its first commit; `on_first` is called when the first record is in it.
+    """
 
-    def __init__(self, records: Records, start: int) -> None:
+    __slots__ = ("_on_first", "bytes", "records", "since_us", "start")
+
+    def __init__(self, records: Records, start: int, on_first: Callable[[], object]) -> None:
         self.records = records
         self.start = start
+        self._on_first = on_first
         self.bytes = 0
         self.since_us = 0
 
@@ -58,6 +63,7 @@ class Buffer:
         """Note that records were added."""
         if self.bytes == 0:
             self.since_us = now_us
+            self._on_first()
         self.bytes += canonical_bytes + records * RECORD_OVERHEAD_BYTES
 
     def is_due(self, now_us: int) -> bool:

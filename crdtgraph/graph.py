@@ -70,6 +70,7 @@ class Graph(Replica):
         self._clock.restore(ledger.load())
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
+        ledger.on_buffered = self._note_buffered
         self._planes[LEDGER] = ledger
         if not store.read_only:
             # What a killed process left in the log may not have been fsynced, and it is served to peers from now on.

@@ -62,9 +62,9 @@ class Plane:
         self.projection = Projection()
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
-        self.stamp_max = 0
+        self.on_buffered: Callable[[], object] = list
+        self.stamp_max = self._own_stamp_max = 0
         self._small: dict[SegmentKey, int] = {}
-        self._own_stamp_max = 0
         self._seq = 0
         self._written = False
         self._unsynced: dict[SegmentKey, tuple[Update, bytes]] = {}
@@ -307,7 +307,7 @@ class Plane:
 
     def _new_buffer(self) -> Buffer:
         records = Records()
-        return Buffer(records, self.contents.start(records))
+        return Buffer(records, self.contents.start(records), lambda: self.on_buffered())
 
     def _put(self, record: Assign | Count | Discard) -> None:
         records = self.buffer.records

@@ -31,6 +31,7 @@ class Replica(Reader):
     def __init__(self) -> None:
         super().__init__()
         self._listeners: list[Callable[[Delta], None]] = []
+        self._buffer_listeners: list[Callable[[], object]] = []
 
     def planes(self) -> list[str]:
         """The names of the planes, sorted."""
@@ -80,6 +81,14 @@ class Replica(Reader):
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
 
+    def on_buffered(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Have `callback` called when a record is buffered and none was before; returns how to stop.
+
+        From then on `flush_due` says how long it may wait. Like that of `on_durable` it must only take note.
+        """
+        self._buffer_listeners.append(callback)
+        return lambda: self._buffer_listeners.remove(callback)
+
     def segment_keys(self, plane: str) -> dict[str, bytes]:
         """Segment key -> 8 bytes over its content, to find where two sets differ that ought to be equal."""
         return self._shared(plane).segment_digests()
@@ -108,6 +117,10 @@ class Replica(Reader):
             delta = exchange.make_delta(plane.name, durable.update)
             for listener in list(self._listeners):
                 listener(delta)
+
+    def _note_buffered(self) -> None:
+        for listener in list(self._buffer_listeners):
+            listener()
 
     def _shared(self, name: str) -> Plane:
         if name not in self._planes and self._planes:

@@ -1,7 +1,8 @@
 """Write-behind: what is written with `NORMAL` durability is on disk within 100 ms, and then goes to peers.
 
 The wait for the disk happens in a worker thread (or wherever `run_sync` runs it), because it may take 20 ms on a bad
-day and commits must not wait for it. The graph itself is only touched from the event loop.
+day and commits must not wait for it. The graph itself is only touched from the event loop. While nothing is buffered
+nothing here runs: the graph says when a first record is.
 """
 
 from __future__ import annotations
@@ -31,20 +32,34 @@ async def write_behind(
     A store that refuses to write is reported to `failed` and tried again; the records stay buffered. A corrupt one
     raises.
     """
-    while True:
-        due = graph.flush_due()
-        if due is None or due > 0:
-            await trio.sleep(settings.flush_poll_s if due is None else min(due, settings.flush_poll_s))
-            continue
-        try:
-            written = graph.write_behind()
-            await run_sync(graph.store.sync)
-            graph.settle(written)
-            if graph.needs_compaction():
-                for _ in graph.compact_steps():
-                    await trio.lowlevel.checkpoint()
-        except StoreCorruptError:
-            raise
-        except StoreError as error:
-            failed(error)
-            await trio.sleep(settings.flush_retry_s)
+    waiting = trio.lowlevel.ParkingLot()
+    stop = graph.on_buffered(waiting.unpark_all)
+    try:
+        while True:
+            due = graph.flush_due()
+            if due is None:
+                # Nobody else runs between the look and the parking, so no call can be missed.
+                await waiting.park()
+            elif due > 0:
+                await trio.sleep(due)
+            else:
+                await _flush(graph, settings, run_sync, failed)
+    finally:
+        stop()
+
+
+async def _flush(
+    graph: LocalReplica, settings: Settings, run_sync: RunSync, failed: Callable[[StoreError], None]
+) -> None:
+    try:
+        written = graph.write_behind()
+        await run_sync(graph.store.sync)
+        graph.settle(written)
+        if graph.needs_compaction():
+            for _ in graph.compact_steps():
+                await trio.lowlevel.checkpoint()
+    except StoreCorruptError:
+        raise
+    except StoreError as error:
+        failed(error)
+        await trio.sleep(settings.flush_retry_s)

@@ -113,8 +113,6 @@ class Settings:
     duplicate_window_s: float = 5.0
     """Two connections of one pair that opened within it were dialled at the same moment; later, the old one
     is dead."""
-    flush_poll_s: float = 0.09
-    """How long a newly buffered record may go unnoticed; within the 100 ms of `NORMAL` durability."""
     flush_retry_s: float = 1.0
     """After a write to the store failed (a full disk, say)."""
     goodbye_timeout_s: float = 1.0

@@ -130,3 +130,6 @@ class LocalReplica(Replica, Protocol):
 
     def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
         """Call back with every delta of our own that became durable; returns what ends that."""
+
+    def on_buffered(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call back when a first record is buffered, so that `flush_due` is None no longer; returns what ends that."""

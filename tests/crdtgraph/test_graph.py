@@ -621,6 +621,51 @@ def test_what_is_buffered_is_due_after_a_tenth_of_a_second(graph: Graph, machine
     assert graph.status().segments == 1
 
 
+def test_on_buffered_tells_of_the_first_record_that_waits(graph: Graph) -> None:
+    told: list[float | None] = []
+    stop = graph.on_buffered(lambda: told.append(None))
+    commit = graph.commit()
+    graph.set_meta("k", b"v")
+    graph.count(commit, (1,))
+    assert len(told) == 1
+    graph.write_behind()
+    graph.discard(graph.commit())
+    assert len(told) == 2, "what is written and not fsynced is due as well, and more may be buffered behind it"
+    graph.flush()
+    graph.commit(ref="main")
+    assert len(told) == 3
+    stop()
+    graph.commit()
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_waits_without_word_of_it(graph: Graph, seed: int) -> None:
+    rng = random.Random(seed)
+    told = False
+
+    def note() -> None:
+        nonlocal told
+        told = True
+
+    graph.on_buffered(note)
+    writes: list[Callable[[], object]] = [
+        graph.commit,
+        graph.flush,
+        lambda: graph.settle(graph.write_behind()),
+        lambda: graph.commit(durability=Durability.CRITICAL),
+        lambda: graph.commit(ref="main", durability=Durability.NORMAL),
+        lambda: graph.commit(ref="main", changes={"large": rng.randbytes(150_000)}),
+        lambda: graph.commit(changes={"large": rng.randbytes(300_000)}),
+        lambda: graph.set_meta("k", rng.randbytes(4)),
+        graph.compact,
+    ]
+    for _ in range(200):
+        told = told and graph.flush_due() is not None
+        rng.choice(writes)()
+        assert told or graph.flush_due() is None
+
+
 # Reading the graph
 
 

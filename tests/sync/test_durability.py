@@ -1,0 +1,109 @@
+"""Write-behind: nothing runs while nothing waits, and nothing waits for longer than it may."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+import trio
+import trio.testing
+
+from crdtgraph import Graph, Host, StoreError
+from crdtgraph.opening import attach
+from crdtgraph.store.memory import MemoryStore
+from sync.durability import write_behind
+from sync.limits import DEFAULTS
+
+
+class Steps(trio.abc.Instrument):
+    """How often each task ran."""
+
+    def __init__(self) -> None:
+        self.of: Counter[str] = Counter()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.of[task.name] += 1
+
+
+@pytest.fixture
+def graph(autojump_clock: trio.testing.MockClock) -> Iterator[Graph]:
+    """A graph on the time of the test."""
+    now = lambda: int(autojump_clock.current_time() * 1e6) + 1_700_000_000_000_000  # noqa: E731
+    with attach(MemoryStore(), host=Host(now_us=now, random_bytes=bytes)) as graph:
+        yield graph
+
+
+async def inline(work: Callable[[], None]) -> None:
+    await trio.lowlevel.checkpoint()
+    work()
+
+
+async def keep(graph: Graph, failed: Callable[[StoreError], None] = lambda _: None) -> None:
+    await write_behind(graph, DEFAULTS, inline, failed)
+
+
+async def test_an_idle_graph_costs_nothing(autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery) -> None:
+    steps = Steps()
+    nursery.start_soon(keep, graph)
+    await trio.testing.wait_all_tasks_blocked()
+    trio.lowlevel.add_instrument(steps)
+    await trio.sleep(3_600)
+    assert not [name for name in steps.of if name.endswith("keep")]
+
+
+async def test_what_is_buffered_is_durable_after_a_tenth_of_a_second(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
+) -> None:
+    graph.commit(message="before it ran")
+    nursery.start_soon(keep, graph)
+    for pause_s in (0.05, 0.0, 0.3, 10.0, 3_600.0):
+        await trio.sleep(pause_s)
+        graph.commit(message="one")
+        graph.commit(message="two")
+        assert graph.flush_due() is not None
+        await trio.sleep(0.101)
+        assert graph.flush_due() is None
+    assert sum(graph.state_vector("ledger").values()) == graph.status().segments
+
+
+async def test_what_was_written_during_a_flush_follows_it(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
+) -> None:
+    async def slow(work: Callable[[], None]) -> None:
+        await trio.sleep(0.02)
+        work()
+
+    nursery.start_soon(write_behind, graph, DEFAULTS, slow, lambda _: None)
+    graph.commit(message="one")
+    await trio.sleep(0.11)
+    graph.commit(message="two")
+    await trio.sleep(0.2)
+    assert graph.flush_due() is None
+
+
+async def test_a_store_that_refuses_is_tried_again(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
+) -> None:
+    failures: list[StoreError] = []
+    sync = graph.store.sync
+
+    def refuse() -> None:
+        raise StoreError("the disk is full")
+
+    nursery.start_soon(keep, graph, failures.append)
+    graph.store.sync = refuse  # type: ignore[method-assign]
+    graph.commit()
+    await trio.sleep(3.5)
+    assert 2 <= len(failures) <= 4
+    graph.store.sync = sync  # type: ignore[method-assign]
+    await trio.sleep(1)
+    assert graph.flush_due() is None
+
+
+async def test_it_ends_without_a_trace(autojump_clock: trio.abc.Clock, graph: Graph) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep, graph)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert not graph._buffer_listeners
