@@ -47,8 +47,7 @@ def parse(text: str, where: str) -> Scenario:
 
 def write(scenario: Scenario, comment: str = "") -> str:
     """A scenario as TOML, below a comment; what is as by default is left out."""
-    plain, default = (msgspec.to_builtins(each) for each in (scenario, Scenario()))
-    said = {name: _without_none(value) for name, value in plain.items() if value != default[name]}
+    said = {name: _without_none(value) for name, value in msgspec.to_builtins(scenario).items() if value != {}}
     heading = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
     return (heading and heading + "\n") + tomli_w.dumps(said)
 

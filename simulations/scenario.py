@@ -55,7 +55,7 @@ class Topology(StrEnum):
     """A ring, and everyone also dials the machine that is the square root of all further on: four neighbours each."""
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Where the path between two machines differs from all others; what is not given is as everywhere.
 
     With `one_way` only the direction from the first to the second.
@@ -75,7 +75,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return msgspec.structs.replace(wire, **{name: value for name, value in own.items() if value is not None})
 
 
-class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A machine whose wall clock is `offset_s` ahead (or behind, if negative) and runs at `rate`."""
 
     node: str
@@ -83,23 +83,29 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     rate: Annotated[float, msgspec.Meta(gt=0)] = 1.0
 
 
-class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the program on each machine does.
 
-    `operations_per_s` is the mean of one machine; `mix` says how often each operation comes, in any unit. `bursts` is
+    `operations_per_s` is the mean of one machine; `mix` says how often each operation comes, in any unit, and none
+    stands for a little of everything. `bursts` is
     the share of moments at which ten operations come at once. At most `operations_max` are done by one process.
     """
 
     operations_per_s: Seconds = 1.0
-    mix: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = msgspec.field(default_factory=lambda: {**LEDGER_OPERATIONS})
+    mix: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = msgspec.field(default_factory=dict)
     bursts: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.25
     refs: Count = 3
     batch_commits_max: Count = 300
     large_bytes: Size = 200_000
     operations_max: Size | None = None
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """How often each operation comes."""
+        return {kind: weight for kind, weight in (self.mix or LEDGER_OPERATIONS).items() if weight}
 
-class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What must hold at the end beside all the rules of checkers.py.
 
     Args:
@@ -116,7 +122,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     conflicted: tuple[str, ...] | None = None
 
 
-class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A world; `duration_s` is how long it lives before everything is mended and all have to agree."""
 
     name: str = ""

@@ -158,6 +158,11 @@ def _with_less_time(scenario: Scenario) -> Candidates:
     if shorter >= SMALLEST_DURATION_S:
         kept = tuple(event for event in scenario.timeline if event.at_s <= shorter)
         yield "the second half", replace(scenario, duration_s=shorter, timeline=kept)
+    early = min((event.at_s for event in scenario.timeline), default=0.0) - SMALLEST_DURATION_S
+    if early > 0:
+        moved = tuple(replace(event, at_s=round(event.at_s - early, 3)) for event in scenario.timeline)
+        left_s = max(SMALLEST_DURATION_S, round(scenario.duration_s - early, 3))
+        yield "the time before anything happens", replace(scenario, duration_s=left_s, timeline=moved)
     for number, event in enumerate(scenario.timeline):
         for_s = getattr(event, "for_s", 0.0)
         if for_s > SMALLEST_DURATION_S:
@@ -169,8 +174,8 @@ def _with_less_time(scenario: Scenario) -> Candidates:
 def _with_less_work(scenario: Scenario) -> Candidates:
     """Fewer operations, of fewer kinds, and smaller ones."""
     work = scenario.workload
-    for kind in work.mix if len(work.mix) > 1 else ():
-        mix = {name: weight for name, weight in work.mix.items() if name != kind}
+    for kind in work.weights if len(work.weights) > 1 else ():
+        mix = {name: weight for name, weight in work.weights.items() if name != kind}
         yield f"operation {kind}", replace(scenario, workload=replace(work, mix=mix))
     most = work.operations_max
     for fewer in (0, 4, 16, 64, 256) if most is None else (0, most // 2, most - 1):

@@ -26,7 +26,9 @@ Size = Annotated[int, msgspec.Meta(ge=0)]
 Pair: TypeAlias = tuple[str, str]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
+class Event(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="event"
+):
     """Something that begins at a simulated second."""
 
     at_s: Seconds

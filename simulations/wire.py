@@ -15,7 +15,7 @@ import trio
 from simulations.agenda import Agenda
 
 
-class WireProperties(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WireProperties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One direction of a path. `fragmentation` is the share of reads that give fewer bytes than there are."""
 
     latency_s: Annotated[float, msgspec.Meta(ge=0)] = 0.001

@@ -58,8 +58,8 @@ class Workload:
         self._rng = rng
         self._properties = properties
         self._refs = [REFS[each] if each < len(REFS) else f"branch-{each}" for each in range(properties.refs)]
-        self._kinds = sorted(kind for kind, weight in properties.mix.items() if weight)
-        self._weights = [properties.mix[kind] for kind in self._kinds]
+        self._kinds = sorted(properties.weights)
+        self._weights = [properties.weights[kind] for kind in self._kinds]
         self._said: list[Record] = []
         self._done = 0
         self._orders: deque[Order] = deque()
