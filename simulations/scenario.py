@@ -138,7 +138,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     clocks: tuple[Clock, ...] = ()
     workload: Workload = msgspec.field(default_factory=Workload)
     settings: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = msgspec.field(default_factory=dict)
-    """Times that every node works by, where they are not the defaults of sync.Settings."""
+    """What every node works by, where it is not as in sync.Settings."""
     timeline: tuple[AnyEvent, ...] = ()
     expect: Expectation = Expectation()
 

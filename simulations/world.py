@@ -308,12 +308,14 @@ class World:
 
 
 def settings_of(scenario: Scenario) -> Settings:
-    """The times that the nodes of a scenario work by; LocalError for one that does not exist."""
+    """What the nodes of a scenario work by; LocalError for a setting that does not exist."""
     known = {each.name for each in fields(Settings)} - {"seed"}
     for name in scenario.settings:
         if name not in known:
             raise LocalError(f"settings names {name!r}, which is no setting of a node", hint=f"use {sorted(known)}")
-    return replace(Settings(), seed=None, **scenario.settings)
+    usual = Settings()
+    given = {name: type(getattr(usual, name))(value) for name, value in scenario.settings.items()}
+    return replace(usual, seed=None, **given)
 
 
 def disk_bytes(disk: Disk) -> int:

@@ -62,7 +62,7 @@ class Gossip:
 
     Args:
         replica: the graph.
-        settings: `want_timeout_s` and `anti_entropy_s` matter here.
+        settings: `want_timeout_s`, `anti_entropy_s` and `queue_messages_max` matter here.
         rng: for jitter.
         now: the current time in seconds, from the origin that all later calls use.
         on_ephemeral: given (sender, topic, payload) of what is not stored.
@@ -101,6 +101,7 @@ class Gossip:
             summary=lambda ask: self._summary(number, ask),
             neighbours=lambda: self._neighbours(number),
             wake=wake,
+            messages_max=self._settings.queue_messages_max,
         )
         self.peers[number] = peer
         peer.outbox.summarize(Due.TELL)

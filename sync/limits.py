@@ -83,7 +83,7 @@ COMMITS_PER_CALL_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The times a node works by, in seconds, and the seed of its jitter. The defaults suit a local network.
+    """The times a node works by, in seconds, how much it queues, and the seed of its jitter; made for a local network.
 
     Timers are jittered (plus or minus 25 per cent), so that nodes which started together do not keep step.
     """
@@ -117,6 +117,8 @@ class Settings:
     """After a write to the store failed (a full disk, say)."""
     goodbye_timeout_s: float = 1.0
     """For the last words to a peer when a connection is closed on purpose."""
+    queue_messages_max: int = QUEUE_MESSAGES_MAX
+    """See there. Less saves memory where peers are many and slow, and they catch up by asking more often."""
     seed: int | None = None
     """Of the generator that jitter is drawn from. None: the graph's host gives it."""
 

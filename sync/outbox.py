@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 
 from crdtgraph.errors import RemoteError
-from sync.limits import QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX
+from sync.limits import QUEUE_BYTES_MAX
 from sync.messages import Delta, Ephemeral, GossipMessage, Peers, Summary, Want, WantSegments
 
 QUESTIONS_MAX = 4 << 10
@@ -45,10 +45,15 @@ class Outbox:
         summary: makes the summary for this peer when its turn comes; the argument says whether it asks.
         neighbours: makes the list of other peers when its turn comes.
         wake: called whenever there is something new to pull.
+        messages_max: pushes that may wait.
     """
 
     def __init__(
-        self, summary: Callable[[bool], Summary], neighbours: Callable[[], Peers], wake: Callable[[], None]
+        self,
+        summary: Callable[[bool], Summary],
+        neighbours: Callable[[], Peers],
+        wake: Callable[[], None],
+        messages_max: int,
     ) -> None:
         self.queued_bytes = 0
         self.drops = 0
@@ -56,6 +61,7 @@ class Outbox:
         self._summary = summary
         self._neighbours = neighbours
         self._wake = wake
+        self._messages_max = messages_max
         self._questions: deque[Want | WantSegments] = deque()
         self._pushes: deque[Delta | Ephemeral] = deque()
         self._answers: dict[tuple[str, str], Iterator[GossipMessage]] = {}
@@ -83,7 +89,7 @@ class Outbox:
     def push(self, message: Delta | Ephemeral) -> bool:
         """Queue news. False if that was too much: then the whole queue is gone and a summary is due."""
         size = len(message.update if isinstance(message, Delta) else message.payload)
-        if len(self._pushes) >= QUEUE_MESSAGES_MAX or self.queued_bytes + size > QUEUE_BYTES_MAX:
+        if len(self._pushes) >= self._messages_max or self.queued_bytes + size > QUEUE_BYTES_MAX:
             self._pushes.clear()
             self.queued_bytes = 0
             self.drops += 1

@@ -51,7 +51,7 @@ class Peer:
     Args:
         number: the connection's, unique in this node.
         hello: what it said of itself.
-        summary, neighbours, wake: see `Outbox`.
+        summary, neighbours, wake, messages_max: see `Outbox`.
     """
 
     def __init__(
@@ -62,11 +62,12 @@ class Peer:
         summary: Callable[[bool], Summary],
         neighbours: Callable[[], Peers],
         wake: Callable[[], None],
+        messages_max: int,
     ) -> None:
         self.number = number
         self.hello = hello
         self.views: dict[str, PlaneView] = {}
-        self.outbox = Outbox(summary, neighbours, wake)
+        self.outbox = Outbox(summary, neighbours, wake, messages_max)
         self.exchanged_at: float | None = None
         """When digests were last compared after all was given and taken."""
         self.neighbours: tuple[PeerAddress, ...] = ()

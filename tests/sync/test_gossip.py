@@ -377,6 +377,20 @@ def test_a_peer_that_reads_nothing_loses_its_queue_and_catches_up() -> None:
     world.check_equal()
 
 
+def test_a_queue_may_be_shorter_and_those_who_overflow_it_catch_up_as_well() -> None:
+    world = net("ab")
+    world.nodes[0] = Gossip(world.graphs[0], Settings(queue_messages_max=3), random.Random(0), 0.0)
+    number = world.connect(0, 1)
+    world.rest()
+    outbox = world.nodes[0].peers[number].outbox
+    grow(world.graphs[0], 3)
+    assert (outbox.queued, outbox.drops) == (3, 0)
+    grow(world.graphs[0], 1)
+    assert (outbox.queued, outbox.drops) == (0, 1)
+    world.rest()
+    world.check_equal()
+
+
 def test_news_during_a_diff_is_withheld_and_follows_it() -> None:
     world = net("ab")
     rng = random.Random(3)
