@@ -30,14 +30,16 @@ class Registers:
 
     def __init__(self) -> None:
         # A forger could give one dot two values or stamps; keyed by all three, the fold stays a union all the same.
-        self._live: dict[Register, dict[Dot, dict[tuple[bytes | None, int], Assign]]] = {}
+        # By namespace and key: the metadata of one commit, and all refs, are found without looking at any others.
+        self._live: dict[str, dict[str, dict[Dot, dict[tuple[bytes | None, int], Assign]]]] = {}
         self._superseded: set[tuple[Register, Dot]] = set()
         self.sum = 0
 
     def apply(self, assign: Assign) -> None:
         """Fold one assignment in; O(what it supersedes)."""
         register = (assign.namespace, assign.key)
-        live = self._live.setdefault(register, {})
+        keys = self._live.setdefault(assign.namespace, {})
+        live = keys.setdefault(assign.key, {})
         for dot in assign.supersedes:
             self._superseded.add((register, dot))
             for old in live.pop(dot, {}).values():
@@ -49,29 +51,32 @@ class Registers:
                 same_dot[name] = assign
                 self.sum = (self.sum + _term(assign)) & _MASK
         if not live:
-            del self._live[register]
+            del keys[assign.key]
+            if not keys:
+                del self._live[assign.namespace]
 
     def live(self, namespace: str, key: str) -> list[Assign]:
         """The live assignments of a register in a deterministic order, removals among them."""
-        found = _flat(self._live.get((namespace, key), {}))
+        found = _flat(self._live.get(namespace, {}).get(key, {}))
         return sorted(found, key=lambda a: (a.dot, a.stamp, a.value is not None, a.value or b""))
 
     def keys(self, namespace: str) -> list[str]:
-        """The keys of a namespace with at least one live value, sorted."""
+        """The keys of a namespace with at least one live value, sorted. O(keys of that namespace)."""
         return sorted(
             key
-            for (space, key), live in self._live.items()
-            if space == namespace and any(assign.value is not None for assign in _flat(live))
+            for key, live in self._live.get(namespace, {}).items()
+            if any(assign.value is not None for assign in _flat(live))
         )
 
     def namespaces(self) -> list[str]:
         """The namespaces in use, sorted."""
-        return sorted({space for space, _ in self._live})
+        return sorted(self._live)
 
     def __iter__(self) -> Iterator[Assign]:
         """Every live assignment, ordered by register and dot."""
-        for namespace, key in sorted(self._live):
-            yield from self.live(namespace, key)
+        for namespace in sorted(self._live):
+            for key in sorted(self._live[namespace]):
+                yield from self.live(namespace, key)
 
 
 def _flat(live: Mapping[Dot, Mapping[tuple[bytes | None, int], Assign]]) -> Iterator[Assign]:
