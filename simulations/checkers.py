@@ -1,27 +1,24 @@
 """What must hold, each said once and by name.
 
-Safety is checked all the time: what is cheap every second of simulated time, what reads every segment now and then and
-at the end, what a crash may break when the process is back. Liveness is checked last: faults stop, everything is
-mended, and within a bound all nodes are one.
+Safety is checked all the time (`inspection.py` says when what), what a crash may break when the process is back.
+Liveness is checked last: faults stop, everything is mended, and within a bound all nodes are one.
 
 A checker is a function that raises `ViolationError`; each has a test that shows it failing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from crdtgraph import LEDGER, CommitId, Graph
+from crdtgraph import LEDGER, Commit, CommitId, Graph
 from crdtgraph.ids import SegmentKey
-from crdtgraph.projection import fold_all
-from crdtgraph.segment import unpack
+from simulations.journal import Journal, Written
+from simulations.model import REF, Model, Said, SegmentName
+from simulations.reading import Held, Order
 from sync import Node
 from sync.limits import ALARMS_MAX, CONNECTIONS_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX
 from sync.outbox import QUESTIONS_MAX
-
-from .journal import Journal, Written
-from .model import REF, Model, Said, SegmentName, fold
 
 SHOWN = 3
 """Of many violations of one rule."""
@@ -50,72 +47,94 @@ class ViolationError(Exception):
 
 @dataclass(slots=True)
 class Seen:
-    """What one process has shown so far; a replica never un-sees."""
+    """What one process has shown so far; a replica never un-sees.
+
+    The contents of the first `read` commits were read when compactions had replaced `superseded`; `folded` are the
+    digests of segments and projection that were last found to fit.
+    """
 
     commits: list[CommitId] = field(default_factory=list)
     dead: set[CommitId] = field(default_factory=set)
     vector: dict[int, int] = field(default_factory=dict)
+    read: int = 0
+    superseded: frozenset[SegmentName] = frozenset()
+    folded: tuple[bytes, bytes] | None = None
 
 
-def check_never_unsees(name: str, graph: Graph, seen: Seen) -> None:
+class Shown:
+    """What one replica shows at one moment: its commits in order of arrival, and those that are live."""
+
+    def __init__(self, name: str, graph: Graph) -> None:
+        self.name = name
+        self.graph = graph
+        self.commits = [graph.id_of(node) for node in range(len(graph))]
+        self.live = {commit for commit in self.commits if graph.is_live(commit)}
+
+
+def check_never_unsees(shown: Shown, seen: Seen) -> None:
     """What was visible, discarded or held stays so as long as the process lives. O(commits)."""
-    commits = [graph.id_of(node) for node in range(len(graph))]
+    name, commits = shown.name, shown.commits
     if commits[: len(seen.commits)] != seen.commits:
         raise ViolationError("a replica never un-sees", f"{name} shows other commits than before")
-    alive_again = [commit for commit in seen.dead if graph.is_live(commit)]
+    alive_again = seen.dead & shown.live
     if alive_again:
         raise ViolationError("a replica never un-sees", f"{name}: {_some(alive_again)} were discarded and are live")
-    vector = graph.state_vector(LEDGER)
+    vector = shown.graph.state_vector(LEDGER)
     for writer, clock in seen.vector.items():
         if vector.get(writer, 0) < clock:
             raise ViolationError("a replica never un-sees", f"{name} had {clock} segments of {writer:x}")
     seen.commits = commits
-    seen.dead = {commit for commit in commits if not graph.is_live(commit)}
+    seen.dead = set(commits) - shown.live
     seen.vector = dict(vector)
 
 
-def check_parents_visible(name: str, graph: Graph) -> None:
-    """Whoever sees a commit sees its parents."""
-    for node in range(len(graph)):
-        commit = graph.id_of(node)
-        for parent in graph.get(commit).parents:
-            if parent not in graph:
-                raise ViolationError("parents are visible", f"{name} shows {_hex(commit)} without {_hex(parent)}")
-
-
-def check_contents(name: str, graph: Graph, written: Mapping[bytes, Written]) -> None:
-    """A commit's id is the hash of what is read, and what is read is what was written."""
-    commits = [graph.id_of(node) for node in range(len(graph))]
-    for commit, found in zip(commits, graph.get_many(commits), strict=True):
+def check_contents(shown: Shown, commits: Sequence[CommitId], written: Mapping[bytes, Written]) -> list[Commit]:
+    """A commit's id is the hash of what is read, and what is read is what was written; what is read."""
+    name = shown.name
+    contents = shown.graph.get_many(commits)
+    for commit, found in zip(commits, contents, strict=True):
         if found.id != commit:
             raise ViolationError("ids match content", f"{name} reads {_hex(found.id)} for {_hex(commit)}")
         expected = written.get(commit)
-        if expected is not None and expected != Written(found.parents, found.message, found.changes):
+        if expected is not None and (found.parents, found.message, found.changes) != expected:
             raise ViolationError("ids match content", f"{name} reads other content of {_hex(commit)} than was written")
+    return contents
 
 
-def check_from_scratch(name: str, graph: Graph) -> None:
-    """The projection kept up to date is the one folded from all segments, in ascending and in descending order."""
-    if graph.flush_due() is not None:
-        return
-    segments = [
-        unpack(data) for key in graph.segment_keys(LEDGER) for data in graph.segments_of(LEDGER, key)
-    ]  # fmt: skip
-    for order in (segments, segments[::-1]):
-        if fold_all(order).digest() != graph.digest():
+def check_parents_visible(shown: Shown, contents: Iterable[Commit]) -> None:
+    """Whoever sees a commit sees its parents; `contents` are those of commits that are seen."""
+    for found in contents:
+        for parent in found.parents:
+            if parent not in shown.graph:
+                raise ViolationError(
+                    "parents are visible", f"{shown.name} shows {_hex(found.id)} without {_hex(parent)}"
+                )
+
+
+def check_set(name: str, told: Held, found: Held) -> None:
+    """What is held is what the digest of the set says, on whatever replica it was first seen."""
+    if told.content != found.content:
+        keys = {key for key in (*told.content, *found.content) if told.content.get(key) != found.content.get(key)}
+        raise ViolationError(
+            "equal set digests mean equal segments", f"{name} differs in {len(keys)}: {', '.join(sorted(keys)[:SHOWN])}"
+        )
+
+
+def check_from_scratch(name: str, graph: Graph, held: Held, orders: Iterable[Order] = tuple(Order)) -> None:
+    """The projection kept up to date is the one folded from all segments held, in whatever order."""
+    for order in orders:
+        if held.digest(order) != graph.digest():
             raise ViolationError(
-                "incremental = from scratch", f"{name}: {len(segments)} segments fold to another digest"
+                "incremental = from scratch",
+                f"{name}: {len(held.by_key)} segments in {order.name.lower()} order fold to another digest",
             )
 
 
-def check_model(name: str, graph: Graph, held: Iterable[Said]) -> None:
+def check_model(shown: Shown, model: Model) -> None:
     """Visible and live commits, refs with their targets, counters, metadata: as the independent model has them."""
-    if graph.flush_due() is not None:
-        return
-    model = fold(held)
-    visible = {graph.id_of(node) for node in range(len(graph))}
+    name, graph, visible = shown.name, shown.graph, set(shown.commits)
     _same("visible commits", name, visible, set(model.parents))
-    _same("live commits", name, {commit for commit in visible if graph.is_live(commit)}, model.live)
+    _same("live commits", name, shown.live, model.live)
     _same("refs", name, {ref: graph.refs.targets(ref) for ref in graph.refs}, model.refs)
     counters = {commit: graph.counters(commit) for commit in visible}
     _same("counters", name, {commit: total for commit, total in counters.items() if total}, model.counters)
@@ -154,12 +173,11 @@ def check_own_durable(name: str, graph: Graph, journal: Journal) -> None:
                     raise ViolationError("nothing durable is lost", f"{name} lost its own {_hex(subject)}")
 
 
-def check_document(name: str, graph: Graph) -> None:
-    """No segment beyond the state vector, and one at most under each key: nobody here clones processes."""
-    vector = graph.state_vector(LEDGER)
-    for key in graph.segment_keys(LEDGER):
+def check_document(name: str, vector: Mapping[int, int], held: Held) -> None:
+    """No segment beyond the state vector, and one under each key, its own: nobody here clones processes."""
+    for key, reads in held.by_key.items():
         writer, seq = SegmentKey.parse(key)
-        if seq >= vector.get(writer, 0) or len(graph.segments_of(LEDGER, key)) != 1:
+        if seq >= vector.get(writer, 0) or [read.said.name for read in reads] != [(writer, seq)]:
             raise ViolationError("a key has one segment", f"{name} holds {key} twice or beyond its vector")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from simulations.model import Said
 
@@ -43,8 +44,7 @@ class WriterJournal:
         return self.made[: self.acknowledged]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What the workload put into a commit, to be compared with what is read."""
 
     parents: tuple[bytes, ...]

@@ -14,18 +14,18 @@ from typing import cast
 
 import trio
 
-from crdtgraph import LEDGER, Graph, LocalError
+from crdtgraph import LEDGER, LocalError
 from simulations import checkers
 from simulations.agenda import Agenda
 from simulations.checkers import ViolationError
 from simulations.clock import SimClock
 from simulations.disk import Data, Disk
 from simulations.importing import GitImport
+from simulations.inspection import Depth, Inspection
 from simulations.journal import Journal
 from simulations.nemesis import Nemesis, mend_disk
 from simulations.network import Network
 from simulations.process import Process
-from simulations.reading import Reading
 from simulations.scenario import Clock, Scenario
 from simulations.seeds import child
 from simulations.timeline import ImportGit
@@ -66,7 +66,7 @@ class World:
         self._paused: defaultdict[str, set[object]] = defaultdict(set)
         self._downs = Counter(scenario.late)
         self._agenda = Agenda()
-        self._reading = Reading()
+        self._inspection = Inspection(self.journal)
         self._imports: list[GitImport] = []
         self._is_writing = True
         self._settings = settings_of(scenario)
@@ -92,8 +92,8 @@ class World:
                 self._is_writing = False
                 self.mend()
                 await self._wait_for_agreement()
-                self._check_all(deep=True)
-                self._check_losses()
+                self._inspection.look(self.processes.values(), Depth.WHOLE)
+                self._inspection.check_losses(self.processes.values())
                 self._check_expectations()
                 at_end()
                 nursery.cancel_scope.cancel()
@@ -137,7 +137,9 @@ class World:
         process.disk.restore(cast(Data, copy))
         self.trace.note(process.name, "is restored")
         disks = [each.disk.copy() for each in self.processes.values()]
-        self.journal.forgive(process.name, [said for data in disks for said in self._reading.stored_in(data)])
+        self.journal.forgive(
+            process.name, [said for data in disks for said in self._inspection.reading.stored_in(data)]
+        )
         self.on_loss()
 
     def repository(self, event: ImportGit) -> GitImport:
@@ -191,40 +193,16 @@ class World:
         while True:
             await trio.sleep(LOOK_EVERY_S)
             looks_left -= 1
-            self._check_all(deep=looks_left <= 0)
+            self._inspection.look(self.processes.values(), Depth.DEEP if looks_left <= 0 else Depth.LIGHT)
             if looks_left <= 0:
                 looks_left = DEEP_CHECK_LOOKS + len(self.journal.written) * self.scenario.nodes // COMMITS_PER_LOOK
-
-    def _check_all(self, *, deep: bool) -> None:
-        graphs: dict[str, Graph] = {}
-        for name, process in self.processes.items():
-            if process.is_running and process.graph is not None and process.node is not None:
-                graphs[name] = process.graph
-                if process.workload is not None:
-                    process.workload.acknowledge()
-                checkers.check_bounds(name, process.node)
-        checkers.check_equal_sets(graphs)
-        if deep:
-            for name, graph in graphs.items():
-                checkers.check_never_unsees(name, graph, self.processes[name].seen)
-                checkers.check_own_durable(name, graph, self.journal)
-                checkers.check_document(name, graph)
-                checkers.check_parents_visible(name, graph)
-                checkers.check_contents(name, graph, self.journal.written)
-                checkers.check_from_scratch(name, graph)
-                checkers.check_model(name, graph, self._reading.held_by(graph))
 
     def _judge_alarm(self, name: str, text: str, replica: str) -> None:
         graphs = [process.graph for process in self.processes.values() if process.graph is not None]
         both = [graph for graph in graphs if graph.author == name or graph.replica_id.hex() == replica]
-        held = [(graph.state_vector(LEDGER), self._reading.held_by(graph)) for graph in both]
+        held = [(graph.state_vector(LEDGER), self._inspection.reading.held_by(graph)) for graph in both]
         if len(both) == 2:
             checkers.check_alarm(name, text, held)
-
-    def _check_losses(self) -> None:
-        for name, process in self.processes.items():
-            if process.graph is not None:
-                checkers.check_nothing_lost(name, self._reading.held_by(process.graph), self.journal)
 
     def _check_expectations(self) -> None:
         expect = self.scenario.expect
