@@ -194,6 +194,12 @@ def check_bounds(name: str, node: Node) -> None:
             raise ViolationError("queues are bounded", f"{name} has {size} {what}, and {limit} are allowed")
 
 
+def check_quiet(sent: int, bound: float) -> None:
+    """Who agrees has nothing to say but summaries and keep-alives."""
+    if sent > bound:
+        raise ViolationError("agreement is quiet", f"{sent} bytes were sent, and {bound:.0f} are enough")
+
+
 def check_ending(name: str, reason: str) -> None:
     """Honest peers find nothing wrong with each other's messages."""
     if not any(harmless in reason for harmless in HARMLESS_ENDINGS):

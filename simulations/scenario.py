@@ -114,12 +114,14 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         lost_max: commits that a program made and nobody has; None is any number. What was acknowledged as durable
             is never lost, whatever this says.
         conflicted: refs that must be in conflict; None is no matter.
+        quiet_s: for so long after agreement nothing but keep-alives and summaries may be on the wires.
     """
 
     agrees_within_s: Seconds | None = None
     commits_min: Size = 0
     lost_max: Size | None = None
     conflicted: tuple[str, ...] | None = None
+    quiet_s: Seconds = 0.0
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 
 from simulations import timeline
-from simulations.scenario import LEDGER_OPERATIONS, Clock, Link, Scenario, Topology, Workload
+from simulations.scenario import LEDGER_OPERATIONS, Clock, Expectation, Link, Scenario, Topology, Workload
 from simulations.seeds import child
 from simulations.timeline import AnyEvent
 from simulations.wire import WireProperties
@@ -23,6 +23,8 @@ IMPORT_COMMITS = (60, 1_200)
 LATE_SHARE = 0.15
 """Of the worlds, those in which a machine joins late."""
 IMPORT_SHARE = 0.05
+QUIET_SHARE = 0.05
+QUIET_S = 60.0
 
 
 def draw(seed: int) -> Scenario:
@@ -43,6 +45,7 @@ def draw(seed: int) -> Scenario:
         workload=_draw_workload(rng, nodes, duration_s),
         settings=rng.choice(({}, {}, {"anti_entropy_s": 2.0}, {"anti_entropy_s": 60.0})),
         timeline=_draw_timeline(rng, names, duration_s),
+        expect=Expectation(quiet_s=QUIET_S if rng.random() < QUIET_SHARE else 0.0),
     )
 
 

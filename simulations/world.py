@@ -31,6 +31,7 @@ from simulations.seeds import child
 from simulations.timeline import ImportGit
 from simulations.trace import Trace
 from sync import Settings
+from sync.limits import JITTER
 
 LOOK_EVERY_S = 1.0
 """Between two cheap checks; a deep one is every tenth."""
@@ -38,6 +39,8 @@ DEEP_CHECK_LOOKS = 10
 COMMITS_PER_LOOK = 500
 """A deep check reads every commit of every machine: with so many more it comes one look later."""
 CONVERGENCE_POLL_S = 0.25
+SUMMARY_BYTES, ENTRY_BYTES, PING_BYTES = 170, 12, 20
+"""A frame with a summary, each entry of its state vector, a frame with a ping or pong, at most."""
 
 
 class Pauses:
@@ -92,6 +95,8 @@ class World:
                 self._is_writing = False
                 self.mend()
                 await self._wait_for_agreement()
+                if self.scenario.expect.quiet_s:
+                    await self._check_quiet(self.scenario.expect.quiet_s)
                 self._inspection.look(self.processes.values(), Depth.WHOLE)
                 self._inspection.check_losses(self.processes.values())
                 self._check_expectations()
@@ -177,8 +182,6 @@ class World:
         when a want is answered by nobody.
         """
         settings = self._settings
-        find_out = settings.ping_after_s + settings.pong_timeout_s + settings.send_timeout_s
-        dial = settings.dial_timeout_s + settings.backoff_max_s + settings.handshake_timeout_s
         hop = 1.25 * settings.anti_entropy_s + settings.want_timeout_s
         paths = [
             self.scenario.path(*pair) for one, other in self.scenario.pairs() for pair in ((one, other), (other, one))
@@ -186,7 +189,14 @@ class World:
         size = max(disk_bytes(process.disk) for process in self.processes.values())
         rate = min((path.rate for path in paths), default=1.0)
         carry = size * self.scenario.nodes / rate
-        return find_out + dial + (self.scenario.diameter + 1) * (hop + carry)
+        return self._find_out_s + (self.scenario.diameter + 1) * (hop + carry)
+
+    @property
+    def _find_out_s(self) -> float:
+        """Within how much time a dead connection is found out and another one is open."""
+        settings = self._settings
+        find_out = settings.ping_after_s + settings.pong_timeout_s + settings.send_timeout_s
+        return find_out + settings.dial_timeout_s + settings.backoff_max_s + settings.handshake_timeout_s
 
     async def _look(self) -> None:
         looks_left = DEEP_CHECK_LOOKS
@@ -203,6 +213,23 @@ class World:
         held = [(graph.state_vector(LEDGER), self._inspection.reading.held_by(graph)) for graph in both]
         if len(both) == 2:
             checkers.check_alarm(name, text, held)
+
+    async def _check_quiet(self, quiet_s: float) -> None:
+        """Replicas that agree and are told nothing new only show each other that they live and still agree."""
+        settings = self._settings
+        # Dead connections are found out first, and dialled anew.
+        await trio.sleep(self._find_out_s)
+        before = self.network.bytes_sent
+        await trio.sleep(quiet_s)
+        sent = self.network.bytes_sent - before
+        nodes = [process.node for process in self.processes.values() if process.node is not None]
+        ends = sum(len(node.connections) for node in nodes)
+        writers = len(self.journal.writers)
+        summaries = 1 + quiet_s / (settings.anti_entropy_s * (1 - JITTER))
+        pings = 1 + quiet_s / settings.ping_after_s
+        # Each end announces a summary, and answers the other's.
+        bound = ends * (2 * summaries * (SUMMARY_BYTES + ENTRY_BYTES * writers) + 2 * pings * PING_BYTES)
+        checkers.check_quiet(sent, bound)
 
     def _check_expectations(self) -> None:
         expect = self.scenario.expect

@@ -239,3 +239,9 @@ def test_a_call_that_raises_and_changes_something() -> None:
     graph.flush = broken  # type: ignore[method-assign]
     with fails("a call that raises changes nothing"):
         workload.step()
+
+
+def test_agreement_is_quiet() -> None:
+    checkers.check_quiet(100, 100.0)
+    with pytest.raises(ViolationError, match="agreement is quiet"):
+        checkers.check_quiet(101, 100.0)

@@ -18,7 +18,11 @@ from simulations.files import read
 from simulations.runner import Outcome, run
 from simulations.scenario import Clock, Expectation, Scenario, Topology, Workload
 from simulations.timeline import AnyEvent
+from simulations.wire import WireProperties
 from sync.gossip import Gossip
+from sync.messages import Summary
+from sync.outbox import Due
+from sync.peerstate import Peer
 
 ROOT = Path(__file__).resolve().parents[2]
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.toml"))
@@ -239,3 +243,17 @@ def test_a_failure_while_a_process_is_suspended_ends_the_world(monkeypatch: pyte
     monkeypatch.setattr(Gossip, "tick", tick)
     outcome = run(1, replace(SMALL, timeline=(timeline.Pause(at_s=2, for_s=100, node="n0"),)))
     assert "AssertionError" in outcome.failure
+
+
+def test_who_agrees_and_talks_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = WireProperties(latency_s=0.2)
+    scenario = replace(SMALL, nodes=2, wire=slow, expect=Expectation(quiet_s=30.0))
+    passes(scenario)
+    receive = Gossip._receive_summary
+
+    def answer(self: Gossip, peer: Peer, summary: Summary, now: float) -> None:
+        receive(self, peer, summary, now)
+        peer.outbox.summarize(Due.TELL)
+
+    monkeypatch.setattr(Gossip, "_receive_summary", answer)
+    assert run(1, scenario).rule == "agreement is quiet"
