@@ -18,4 +18,5 @@ checked all along. The same scenario and seed are the same run, to the byte, in 
 | `nemesis` `world` | who does what the timeline says; one world |
 | `fuzzing` `shrinking` | many seeds in many processes; the smallest world that fails in the same way |
 | `observer` `runner` | who only watches; the scheduler below, and trio's private names |
+| `page/` | a run as a page for a browser |
 """

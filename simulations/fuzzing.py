@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -21,7 +21,7 @@ WORLDS_PER_PROCESS = 200
 """Then a fresh process takes over, so that no leak in any library adds up."""
 
 
-def fuzz(seeds: Iterable[int], *, jobs: int = 1) -> Iterator[Outcome]:
+def fuzz(seeds: Iterable[int], *, jobs: int = 1) -> Generator[Outcome, None, None]:
     """The outcomes of the worlds that these seeds draw, in order of completion; with one job, of the seeds.
 
     Close the iterator to stop; worlds that are under way are waited for. Raises LocalError if a worker process dies,

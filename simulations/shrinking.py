@@ -26,14 +26,12 @@ SMALLEST_DURATION_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One candidate: what was left out, whether the failure stayed, and how large the smallest scenario is now."""
+    """One candidate: what was left out, whether the failure stayed, and what is the smallest scenario now."""
 
     number: int
     change: str
     is_kept: bool
-    nodes: int
-    events: int
-    duration_s: float
+    smallest: Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +69,7 @@ def shrink(
                     smallest, is_smaller = replace(scenario, seed=failed.seed), True
                     outcome = failed
                     candidates = make(smallest)
-                progress(
-                    Attempt(
-                        attempts,
-                        change,
-                        failed is not None,
-                        smallest.nodes,
-                        len(smallest.timeline),
-                        smallest.duration_s,
-                    )
-                )
+                progress(Attempt(attempts, change, failed is not None, smallest))
                 candidate = next(candidates, None)
     return Shrunk(smallest, outcome, attempts)
 

@@ -34,6 +34,7 @@ ONLY_IMPORTED_BY = {
     "msgpack": ("sync/codec.py",),
     "rocksdict": ("crdtgraph/store/rocksdb.py",),
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
+    "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),
     "tomli_w": ("simulations/files.py",),
     "trio._core": ("simulations/runner.py",),

@@ -1,0 +1,69 @@
+"""Which colour each machine's digest has at each moment: equal digests have equal colours, different ones do not.
+
+Digests come and go with every commit, so a colour cannot stand for a digest. It stands for a group of machines that
+agree: the group keeps its colour while its digest moves on, a side of a split has one colour as long as the split
+lasts, and when all agree the picture is of the first colour, whatever was before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from simulations.observer import NodeSample, NodeState
+
+COLOURS = 8
+"""As many as people tell apart, the colour-blind too (Okabe and Ito, 2008)."""
+TOO_MANY = COLOURS
+"""The colour of a digest for which there is none left. Machines that have it agree with nobody who has another."""
+
+Colour = int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What all machines showed from `at_s` until the next moment; no colour for a machine that is down."""
+
+    at_s: float
+    samples: Mapping[str, NodeSample]
+    colours: Mapping[str, Colour | None]
+
+
+def moments(seen: Mapping[str, Sequence[NodeSample]]) -> Iterator[Moment]:
+    """Every moment at which a machine showed something new, with the colours. O(machines) each."""
+    places = dict.fromkeys(seen, 0)
+    colours: dict[str, Colour | None] = {}
+    now: dict[str, NodeSample] = {}
+    for at_s in sorted({sample.at_s for samples in seen.values() for sample in samples}):
+        for name, samples in seen.items():
+            while places[name] < len(samples) and samples[places[name]].at_s <= at_s:
+                now[name] = samples[places[name]]
+                places[name] += 1
+        colours = _coloured(now, colours)
+        yield Moment(at_s, dict(now), colours)
+
+
+def _coloured(now: Mapping[str, NodeSample], before: Mapping[str, Colour | None]) -> dict[str, Colour | None]:
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name, sample in now.items():
+        if sample.state is not NodeState.DOWN:
+            groups[sample.digest].append(name)
+    colours: dict[str, Colour | None] = dict.fromkeys(now)
+    if len(groups) == 1:
+        return {**colours, **dict.fromkeys(next(iter(groups.values())), 0)}
+    claims = []
+    for order, members in enumerate(groups.values()):
+        votes = Counter(colour for name in members if (colour := before.get(name)) is not None)
+        claims += [(-count, -len(members), colour, order) for colour, count in votes.items() if colour != TOO_MANY]
+    members_of = [*groups.values()]
+    taken: dict[int, Colour] = {}
+    for *_, colour, order in sorted(claims):
+        if order not in taken and colour not in taken.values():
+            taken[order] = colour
+    free = [colour for colour in range(COLOURS) if colour not in taken.values()]
+    for order in sorted(range(len(members_of)), key=lambda order: -len(members_of[order])):
+        if order not in taken:
+            taken[order] = free.pop(0) if free else TOO_MANY
+        colours.update(dict.fromkeys(members_of[order], taken[order]))
+    return colours
