@@ -224,7 +224,7 @@ class Nemesis:
             passed = trio.current_time() - began
             due = event.count if passed >= event.for_s else max(1, int(event.count * passed / event.for_s))
             for name in event.nodes if due > done else ():
-                self._world.processes[name].order(Order(event.operation, due - done, event.ref))
+                self._world.processes[name].order(Order(event.operation, due - done, event.ref, event.commits))
             done = due
             if done < event.count:
                 await trio.sleep(max(ORDER_EVERY_S, event.for_s / event.count))

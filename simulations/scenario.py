@@ -16,7 +16,7 @@ import msgspec
 import networkx
 
 from crdtgraph.errors import LocalError
-from simulations.timeline import AnyEvent, Count, Join, Pair, Partition, Seconds, Size, nodes_of
+from simulations.timeline import AnyEvent, Count, Do, Join, Pair, Partition, Seconds, Size, nodes_of
 from simulations.wire import WireProperties
 
 NODES_MAX = 500
@@ -38,6 +38,9 @@ LEDGER_OPERATIONS = {
     "compact": 1.0,
 }
 """How often each operation comes if a scenario does not say."""
+
+REF_OPERATIONS = ("commit_on_ref", "commit_large", "merge", "set_ref", "force_ref", "delete_ref")
+"""Those that are about a ref."""
 
 
 class Topology(StrEnum):
@@ -213,9 +216,20 @@ def check(scenario: Scenario) -> None:
         pair = () if isinstance(event, Partition) else nodes_of(event)
         if event.kind in ("one-way cut", "flapping") and pair[0] == pair[1]:
             raise LocalError(f"{where} is between {pair[0]} and itself", hint="name two machines")
+        if isinstance(event, Do):
+            _check_order(where, event)
     for number, link in enumerate(scenario.links):
         _check_names(f"links[{number}]", link.between, names)
     _check_names("clocks", [clock.node for clock in scenario.clocks], names)
+
+
+def _check_order(where: str, event: Do) -> None:
+    if event.commits is not None and event.operation != "commit_many":
+        raise LocalError(f"{where} gives `commits` to {event.operation}", hint="only commit_many takes a size")
+    if event.ref and event.operation not in REF_OPERATIONS:
+        raise LocalError(
+            f"{where} gives `ref` to {event.operation}, which is about none", hint=f"use {', '.join(REF_OPERATIONS)}"
+        )
 
 
 def _check_names(where: str, used: Iterator[str] | list[str] | tuple[str, ...], names: set[str]) -> None:

@@ -179,7 +179,7 @@ class Join(Event, tag="join", frozen=True, kw_only=True):
 class Do(Event, tag="do", frozen=True, kw_only=True):
     """The programs on some machines do an operation so many times, evenly over `for_s`.
 
-    `operation` is one of workload.py's; with `ref` it is about that ref.
+    `operation` is one of workload.py's; with `ref` it is about that ref, with `commits` a `commit_many` is of so many.
     """
 
     for_s: Seconds = 0.0
@@ -187,6 +187,7 @@ class Do(Event, tag="do", frozen=True, kw_only=True):
     operation: str
     count: Count = 1
     ref: str = ""
+    commits: Count | None = None
 
 
 class ImportGit(Event, tag="import", frozen=True, kw_only=True):

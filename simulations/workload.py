@@ -37,11 +37,12 @@ SEARCH_COMMITS = 77
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An operation that a scenario asks for, so many times; with `ref` about that one."""
+    """An operation that a scenario asks for, so many times; with `ref` about that one, with `commits` of that size."""
 
     operation: str
     count: int
     ref: str = ""
+    commits: int | None = None
 
 
 class Workload:
@@ -63,6 +64,7 @@ class Workload:
         self._said: list[Record] = []
         self._done = 0
         self._orders: deque[Order] = deque()
+        self._batch_commits: int | None = None
         self._news = trio.lowlevel.ParkingLot()
 
     async def run(self, is_writing: Callable[[], bool]) -> None:
@@ -87,10 +89,10 @@ class Workload:
                 await self._news.park()
             order = self._orders.popleft()
             refs = self._refs
-            self._refs = [order.ref] if order.ref else refs
+            self._refs, self._batch_commits = [order.ref] if order.ref else refs, order.commits
             for _ in range(order.count):
                 self.step(order.operation)
-            self._refs = refs
+            self._refs, self._batch_commits = refs, None
             await trio.lowlevel.checkpoint()
 
     def step(self, kind: str = "") -> None:
@@ -176,9 +178,9 @@ class Workload:
     def _commit_many(self) -> str:
         parents = tuple(self._some_parents(1))
         # Now and then more than the buffer takes at once.
-        most = self._rng.choice((5, 5, 30, self._properties.batch_commits_max))
+        most = min(self._rng.choice((5, 5, 30, self._properties.batch_commits_max)), self._properties.batch_commits_max)
         commits = []
-        for number in range(self._rng.randint(1, min(most, self._properties.batch_commits_max))):
+        for number in range(self._batch_commits or self._rng.randint(1, most)):
             commits.append(Commit(parents, self._name, self.graph.now_us(), f"{self._tag()} {number}"))
             parents = (commits[-1].id,)
         self.add_all(commits)

@@ -170,6 +170,13 @@ def test_clocks_differ_as_a_scenario_says() -> None:
     assert passes(replace(SMALL, clocks=clocks)).commits > 20
 
 
+def test_a_batch_is_as_large_as_a_scenario_says() -> None:
+    deed = timeline.Do(at_s=5, nodes=("n0",), operation="commit_many", count=3, commits=70)
+    outcome = passes(replace(SMALL, workload=Workload(operations_per_s=0), timeline=(deed,)))
+    assert outcome.commits == 210
+    assert sum(line.endswith("commit_many 70") for line in outcome.lines) == 3
+
+
 @pytest.mark.parametrize(
     "expect, words",
     [

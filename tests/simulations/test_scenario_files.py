@@ -47,6 +47,12 @@ def test_what_is_as_by_default_is_not_written() -> None:
         ),
         ("[[timeline]]\nevent = 'flapping'\nat_s = 1\nfor_s = 1\nbetween = ['n1', 'n1']", ["itself"]),
         ("[[timeline]]\nevent = 'do'\nat_s = 1\nnodes = ['n0']\noperation = 'dance'", ["'dance'"]),
+        ("[[timeline]]\nevent = 'do'\nat_s = 1\nnodes = ['n0']\noperation = 'commit_many'\ncommits = 0", [">= 1"]),
+        (
+            "[[timeline]]\nevent = 'do'\nat_s = 1\nnodes = ['n0']\noperation = 'merge'\ncommits = 5",
+            ["`commits` to merge"],
+        ),
+        ("[[timeline]]\nevent = 'do'\nat_s = 1\nnodes = ['n0']\noperation = 'count'\nref = 'main'", ["`ref` to count"]),
         ("[[links]]\nbetween = ['n0', 'x']", ["links[0]", "'x'"]),
         ("[[clocks]]\nnode = 'x'", ["clocks", "'x'"]),
         ("[workload.mix]\ndance = 1", ["'dance'"]),

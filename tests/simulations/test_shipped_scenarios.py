@@ -1,0 +1,355 @@
+"""The shipped scenarios: each passes, and each really contains the hazard that it is about.
+
+A scenario whose hazard does not strike passes for nothing. So every one has a check here that reads what was observed
+of a run: that sides really differed and both grew, that commits really were forgotten, that a queue really was dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+
+import pytest
+import trio
+
+from simulations import timeline
+from simulations.clock import SimClock
+from simulations.files import SHIPPED, shipped
+from simulations.observer import NodeSample, NodeState, Observation
+from simulations.runner import Outcome, run
+from simulations.scenario import Scenario
+from sync.limits import DEFAULTS
+from sync.outbox import Outbox
+
+FEW_S = 0.5
+"""Before a fault ends: late enough for everything that it causes."""
+LONG = ("long-split",)
+"""Scenarios that take more than a few seconds."""
+OTHER_SEEDS = range(1, 4)
+
+
+@dataclass
+class Spy:
+    """What neither the trace nor the observer tells."""
+
+    drops: int = 0
+    """How often a queue of pushed news was dropped."""
+    clocks_s: dict[SimClock, float] = field(default_factory=dict)
+    """How far each wall clock was ahead when it was last read."""
+
+
+@dataclass
+class Run:
+    """One run and what was seen of it."""
+
+    outcome: Outcome
+    seen: Observation
+    spy: Spy
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.outcome.scenario
+
+    def at(self, name: str, at_s: float) -> NodeSample:
+        """What a machine showed at a time."""
+        return [sample for sample in self.seen.samples[name] if sample.at_s <= at_s][-1]
+
+    def commits(self, name: str, at_s: float) -> int:
+        return self.at(name, at_s).commits
+
+    def lines(self, *words: str, after_s: float = 0.0, before_s: float = float("inf")) -> list[str]:
+        """The events that have all these words."""
+        return [
+            line
+            for line in self.outcome.lines
+            if all(word in line for word in words) and after_s <= time_of(line) <= before_s
+        ]
+
+    def agree_sometime(self, names: Iterable[str], from_s: float, to_s: float) -> bool:
+        """Whether these machines were one at some moment in between."""
+        times = {sample.at_s for name in names for sample in self.seen.samples[name] if from_s <= sample.at_s <= to_s}
+        return any(len({self.at(name, at_s).digest for name in names}) == 1 for at_s in times)
+
+    def event(self, kind: type[timeline.Event]) -> timeline.Event:
+        """The first event of a kind."""
+        return next(event for event in self.scenario.timeline if isinstance(event, kind))
+
+
+def time_of(line: str) -> float:
+    return float(line.split()[0])
+
+
+Check = Callable[[Run], None]
+HAZARDS: dict[str, Check] = {}
+
+
+def hazard(scenario: str) -> Callable[[Check], Check]:
+    def register(check: Check) -> Check:
+        assert scenario not in HAZARDS
+        HAZARDS[scenario] = check
+        return check
+
+    return register
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
+    spy = Spy()
+    push, now_us = Outbox.push, SimClock.now_us
+
+    def counted(outbox: Outbox, *arguments: object) -> bool:
+        is_queued = push(outbox, *arguments)  # type: ignore[arg-type]
+        spy.drops += not is_queued
+        return is_queued
+
+    def noted(clock: SimClock) -> int:
+        read_us = now_us(clock)
+        spy.clocks_s[clock] = read_us / 1e6 - trio.current_time()
+        return read_us
+
+    monkeypatch.setattr(Outbox, "push", counted)
+    monkeypatch.setattr(SimClock, "now_us", noted)
+    return spy
+
+
+def live(name: str, seed: int, spy: Spy) -> Run:
+    outcome = run(seed, shipped()[name], lines_kept=None, observe=True)
+    assert not outcome.failure, "\n".join((*outcome.lines[-50:], outcome.failure))
+    assert outcome.seen is not None
+    return Run(outcome, outcome.seen, spy)
+
+
+QUICK = [name for name in shipped() if name not in LONG]
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)])
+def test_the_hazard_strikes_and_is_survived(name: str, spy: Spy) -> None:
+    HAZARDS[name](live(name, shipped()[name].seed, spy))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", OTHER_SEEDS)
+@pytest.mark.parametrize("name", QUICK)
+def test_it_does_so_with_other_dice(name: str, seed: int, spy: Spy) -> None:
+    HAZARDS[name](live(name, seed, spy))
+
+
+def test_every_scenario_has_a_check() -> None:
+    assert set(HAZARDS) == set(shipped())
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.iterdir(), key=lambda each: each.name), ids=lambda each: each.name)
+def test_a_file_is_short_and_says_what_it_is_about(file: Traversable) -> None:
+    text = file.read_text(encoding="utf-8")
+    scenario = shipped()[file.name.removesuffix(".toml")]
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*\.toml", file.name)
+    assert text.startswith("# ")
+    assert max(len(line) for line in text.splitlines()) <= 120
+    assert 40 < len(scenario.about) <= 200
+    assert not scenario.name
+    assert scenario.expect.agrees_within_s is not None
+    assert scenario.expect.agrees_within_s <= 15
+    assert scenario.expect.commits_min > 0
+
+
+# --- the checks
+
+
+def check_sides(run: Run, sides: Iterable[Iterable[str]], from_s: float, to_s: float) -> None:
+    """For so long every side grew, and in the end no machine of one showed what one of another did."""
+    shown = [{run.at(name, to_s).digest for name in side} for side in sides]
+    for number, digests in enumerate(shown):
+        assert not any(digests & other for other in shown[:number])
+    for side in sides:
+        assert all(run.commits(name, from_s) < run.commits(name, to_s) for name in side)
+
+
+def check_found_dead(run: Run, at_least: int = 1) -> None:
+    """A connection was given up because nothing was heard, and not because somebody said so."""
+    assert len(run.lines("connection closed", "silent for")) >= at_least
+
+
+def starts(run: Run, name: str) -> list[str]:
+    """The writer numbers of a machine's processes."""
+    return [line.split(" starts ")[1].split()[0] for line in run.lines(f" {name} starts ")]
+
+
+@hazard("clean-split")
+def the_halves_part(run: Run) -> None:
+    check_sides(run, [["n0", "n1"], ["n2", "n3"]], 10, 50 - FEW_S)
+    check_found_dead(run, 4)
+
+
+@hazard("three-way-split")
+def three_part_and_two_meet_first(run: Run) -> None:
+    check_sides(run, [["n0", "n1"], ["n2", "n3"], ["n4", "n5"]], 10, 44)
+    assert run.agree_sometime(["n0", "n1", "n2", "n3"], 45, 60)
+    assert not run.agree_sometime(["n0", "n4"], 11, 59)
+
+
+@hazard("isolated-node")
+def one_is_alone(run: Run) -> None:
+    check_sides(run, [["n4"], ["n0", "n1", "n2", "n3"]], 10, 50 - FEW_S)
+
+
+@hazard("asymmetric-cut")
+def one_hears_and_is_not_heard(run: Run) -> None:
+    heard, own = run.commits("n1", 35), run.commits("n0", 35)
+    assert own > 10
+    assert heard > 2.5 * own
+    assert not run.lines("n0 hears n1", after_s=10.01, before_s=50)
+    assert run.lines("n1 hears n0", after_s=20, before_s=35)
+    check_found_dead(run)
+
+
+@hazard("flapping-link")
+def the_link_comes_and_goes_and_news_gets_through(run: Run) -> None:
+    assert len([*run.lines("n1 connects n2"), *run.lines("n2 connects n1")]) >= 5
+    check_found_dead(run, 5)
+    middle = [run.agree_sometime(run.scenario.names, from_s, from_s + 15) for from_s in (10, 25, 40, 55)]
+    assert any(middle)
+    assert {run.at("n0", at_s).digest == run.at("n3", at_s).digest for at_s in range(10, 70)} == {True, False}
+
+
+@hazard("bridge-node")
+def the_cliques_part_when_the_bridge_is_down(run: Run) -> None:
+    assert run.at("n3", 44).state is NodeState.DOWN
+    check_sides(run, [["n0", "n1", "n2"], ["n4", "n5", "n6"]], 15, 45 - FEW_S)
+
+
+@hazard("hub-loss")
+def nobody_hears_of_anybody_without_the_hub(run: Run) -> None:
+    assert run.at("n0", 49).state is NodeState.DOWN
+    check_sides(run, [[f"n{number}"] for number in range(1, 6)], 15, 50 - FEW_S)
+    check_found_dead(run)
+
+
+@hazard("rolling-restarts")
+def everyone_is_a_new_writer(run: Run) -> None:
+    for name in run.scenario.names:
+        assert len(set(starts(run, name))) == 2
+        assert run.lines(f" {name} stops")
+
+
+@hazard("old-backup")
+def it_returns_with_less(run: Run) -> None:
+    before, after = run.commits("n0", 29.9), int(run.lines(" n0 starts ")[1].split()[-2])
+    assert before == 120
+    assert 0 < after < 80
+    first_heard = time_of(run.lines(" n0 hears ", " ", after_s=35)[0])
+    first_made = time_of(run.lines(" n0 commit ", after_s=35)[0])
+    assert first_made <= first_heard
+    assert len(set(starts(run, "n0"))) == 2
+
+
+@hazard("amnesia")
+def it_forgets_and_is_another_writer(run: Run) -> None:
+    assert run.outcome.lost > 0
+    assert len(set(starts(run, "n0"))) == 2
+    [kept] = run.lines(" n0 disk keeps ")
+    assert int(kept.split(" of ")[1].split()[0]) > 0
+    assert run.commits("n0", 30) == run.outcome.commits - run.outcome.lost
+
+
+@hazard("clock-skew")
+def clocks_are_hours_apart(run: Run) -> None:
+    ahead_s = run.spy.clocks_s.values()
+    assert max(ahead_s) - min(ahead_s) > 5 * 3_600
+    assert sum(abs(one - sorted(ahead_s)[2]) > 3_600 for one in ahead_s) >= 2
+    assert [line.split()[1] for line in run.lines(" force_ref ")] == ["n0", "n3", "n0", "n1"]
+
+
+@hazard("slow-reader")
+def its_peers_drop_what_they_kept_for_it(run: Run) -> None:
+    assert run.spy.drops > 0
+    assert run.commits("n2", 44) < 60 < run.commits("n0", 44)
+
+
+@hazard("split-during-import")
+def one_side_has_a_part(run: Run) -> None:
+    for name in ("n2", "n3"):
+        assert 1_000 <= run.commits(name, 16) < 5_000
+        assert run.commits(name, 49) < 5_000
+    assert run.commits("n1", 49) >= 5_000
+    assert run.lines(" n0 import the last ", after_s=15)
+
+
+@hazard("crash-during-import")
+def the_import_is_taken_up_again(run: Run) -> None:
+    assert 0 < int(run.lines(" n0 starts ")[1].split()[-2]) < 5_000
+    assert len(run.lines(" n0 import a batch", before_s=9.01)) == 3
+    assert run.lines(" n0 import the last ", after_s=21)
+
+
+@hazard("split-during-merge")
+def both_sides_make_the_same_merge(run: Run) -> None:
+    assert all(run.at(name, 24).conflicts == 1 for name in run.scenario.names)
+    merges = run.lines(" merge main ", after_s=25, before_s=50)
+    assert [line.split()[1] for line in merges] == ["n0", "n3"]
+    assert len({line.split(" merge ")[1] for line in merges}) == 1
+    assert all(line.endswith("of 2") for line in merges)
+    assert all(run.at(name, 49).conflicts == 0 for name in run.scenario.names)
+
+
+@hazard("long-split")
+def each_side_makes_a_hundred_thousand(run: Run) -> None:
+    assert [run.commits(name, 49) for name in run.scenario.names] == [100_000, 100_000]
+    assert run.commits("n0", 200) == 200_000
+
+
+@hazard("late-joiner")
+def it_gets_the_whole_past_and_the_present(run: Run) -> None:
+    assert run.at("n3", 34).state is NodeState.DOWN
+    assert run.commits("n0", 34) >= 10_000
+    assert run.commits("n3", 37) >= 10_000
+    assert run.commits("n0", 35) < run.commits("n0", 40)
+
+
+@hazard("tree-search")
+def both_sides_grow_and_discard(run: Run) -> None:
+    searches = run.lines(" search 77 below ", after_s=10, before_s=45)
+    who = {line.split()[1] for line in searches}
+    assert who & {"n0", "n1"}
+    assert who & {"n2", "n3"}
+    check_sides(run, [["n0", "n1"], ["n2", "n3"]], 10, 45 - FEW_S)
+
+
+@hazard("full-disk")
+def it_refuses_work_and_news(run: Run) -> None:
+    assert run.lines(" n1 ", "failed: ", " is full")
+    assert run.lines(" n1 ", "the store refuses to write")
+    assert run.commits("n1", 44) < run.commits("n0", 44)
+
+
+@hazard("failing-disk")
+def it_fails_and_is_replaced(run: Run) -> None:
+    assert run.lines(" n1 ", "failed to")
+    assert run.lines(" n1 is killed", after_s=40)
+    assert len(set(starts(run, "n1"))) >= 2
+
+
+@hazard("half-open-connection")
+def nobody_says_that_it_is_gone(run: Run) -> None:
+    [closed] = run.lines(" n1 connection closed ", "silent for")
+    wait_s = DEFAULTS.ping_after_s + DEFAULTS.pong_timeout_s
+    assert 10 + wait_s - 1 < time_of(closed) < 10 + 2 * wait_s
+    assert not run.lines("reset", before_s=time_of(closed))
+
+
+@hazard("long-pause")
+def it_stands_still_and_goes_on(run: Run) -> None:
+    assert run.at("n0", 69).state is NodeState.PAUSED
+    assert len(starts(run, "n0")) == 1
+    assert len(run.lines("connection closed", "silent for", after_s=30, before_s=70)) >= 2
+    assert not run.lines(" n0 ", "commit", after_s=10.01, before_s=69.99)
+    assert run.commits("n1", 69) > run.commits("n0", 69)
+
+
+@hazard("everything-at-once")
+def there_is_every_fault(run: Run) -> None:
+    assert {type(event) for event in run.scenario.timeline} == set(timeline.AnyEvent.__args__)  # type: ignore[attr-defined]
+    for event in run.scenario.timeline:
+        assert run.lines(f"nemesis {event.kind}")
+    assert run.lines(" n1 is killed")
