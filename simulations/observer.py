@@ -1,8 +1,8 @@
 """Watches a world without being part of it: how long agreement takes after each heal, and what every node shows when.
 
-It looks whenever no task can run, which is the only time at which nothing changes: what it sees holds until the clock
-jumps to the next event, so the times it gives are exact. It is an instrument of trio and not a task, because a task
-more would be another schedule, and a run that is watched must be the run that was not.
+It looks whenever no task can run and time is about to move: what it sees has held since the moment that ends, so the
+times it gives are exact. It is called by the agenda and is no task, because a task more would be another schedule, and
+a run that is watched must be the run that was not.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class _Open:
     waiting: list[str]
 
 
-class Observer(trio.abc.Instrument):
+class Observer:
     """Watches the processes of one world.
 
     Args:
@@ -99,7 +99,7 @@ class Observer(trio.abc.Instrument):
     ) -> None:
         self.seen = Observation(samples={name: [] for name in processes})
         self.error: Exception | None = None
-        """What went wrong in looking. Trio would only log it and go on without this instrument."""
+        """What went wrong in looking; the runner raises it, since it is no failure of the world."""
         self._processes = processes
         self._is_paused = is_paused
         self._bytes_sent = bytes_sent
@@ -126,8 +126,8 @@ class Observer(trio.abc.Instrument):
         for each in self._open:
             each.wanted = {writer: min(clock, left.get(writer, 0)) for writer, clock in each.wanted.items()}
 
-    def before_io_wait(self, timeout: float) -> None:
-        """See `trio.abc.Instrument`."""
+    def look(self) -> None:
+        """Time is about to move."""
         try:
             self._look()
         except Exception as error:  # noqa: BLE001 - whatever it is, the runner raises it

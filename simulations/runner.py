@@ -1,7 +1,7 @@
 """Runs one world from one seed so that it can be run again: the only module that touches trio's private names.
 
 trio decides by dice which of the runnable tasks goes first; the dice are seeded and the tasks sorted first, so a run is
-one of the possible schedules and the same each time. The clock is trio's mock clock, which jumps to the next deadline
+one of the possible schedules and the same each time. The clock is the world's agenda, which jumps to what comes next
 when nobody can run. `fail_after` around everything makes a deadlock end.
 """
 
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import trio
 import trio.lowlevel
-import trio.testing
 from trio._core import _run as trio_run
 
 from simulations.checkers import ViolationError
@@ -111,7 +110,6 @@ def run(
     scenario = draw(seed) if scenario is None else scenario
     trace, pauses = Trace(lines_kept), TaskPauses()
     world = World(seed, scenario, pauses, trace)
-    instruments: list[trio.abc.Instrument] = [pauses]
     observer: Observer | None = None
     if observe:
         every_s = max(scenario.duration_s / SAMPLES, 1e-3)
@@ -119,7 +117,8 @@ def run(
             world.processes, world.is_paused, lambda: world.network.bytes_sent, every_s=every_s, progress=progress
         )
         world.on_heal, world.on_loss = observer.has_healed, observer.has_lost
-        instruments.append(observer)
+        world.agenda.before_jump = observer.look
+    world.agenda.is_idle = lambda: not trio_run.GLOBAL_RUN_CONTEXT.runner.runq
     end = _End()
 
     async def live() -> None:
@@ -134,7 +133,7 @@ def run(
     failure, rule = "", ""
     began = time.perf_counter()
     try:
-        trio.run(live, clock=trio.testing.MockClock(autojump_threshold=0), instruments=instruments)
+        trio.run(live, clock=world.agenda, instruments=[pauses])
     except (Exception, BaseExceptionGroup) as error:
         if any(isinstance(each, KeyboardInterrupt) for each in _leaves(error)):
             raise

@@ -68,12 +68,13 @@ class World:
         self._pauses = pauses
         self._paused: defaultdict[str, set[object]] = defaultdict(set)
         self._downs = Counter(scenario.late)
-        self._agenda = Agenda()
+        self.agenda = Agenda()
+        """The clock of the run in which this world lives."""
         self._inspection = Inspection(self.journal)
         self._imports: list[GitImport] = []
         self._is_writing = True
         self._settings = settings_of(scenario)
-        self.network = Network(self._agenda, child(seed, "network"), trace, scenario.path)
+        self.network = Network(self.agenda, child(seed, "network"), trace, scenario.path)
         clocks = {clock.node: clock for clock in scenario.clocks}
         for name in scenario.names:
             self.processes[name] = self._machine(name, clocks.get(name, Clock(node=name)))
@@ -82,7 +83,6 @@ class World:
         """Live through it; `at_end` is called when all has agreed and was checked, while the machines still run."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._agenda.run)
                 nursery.start_soon(self._resume_at_end)
                 for name, process in self.processes.items():
                     if not self._downs[name]:

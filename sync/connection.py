@@ -181,16 +181,21 @@ class Connection:
             now = trio.current_time()
             if waiting.cancelled_caught:
                 session.tick(now)
-                self.wake()
+                self._wake_for_session()
                 continue
             self.bytes_in += len(data)
             session.receive_data(data, now)
             while (message := session.next_message(now)) is not None:
+                self._wake_for_session()
                 if not isinstance(message, Hello):
                     await self._handle(self, message)
                 elif (goodbye := self._greet(self, message)) is not None:
                     self.end(goodbye.reason, goodbye)
-                self.wake()
+            self._wake_for_session()
+
+    def _wake_for_session(self) -> None:
+        # What gossip has to say it says by itself.
+        if self.session.has_output:
             self.wake()
 
     async def _write(self) -> None:

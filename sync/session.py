@@ -171,6 +171,11 @@ class Session:
         return output
 
     @property
+    def has_output(self) -> bool:
+        """Whether `take_output` would give anything."""
+        return bool(self._output)
+
+    @property
     def deadline(self) -> float:
         """When `tick` has to be called if nothing else happens before."""
         if self.state is State.GREETING:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-import trio.testing
 
 from crdtgraph.errors import LocalError, UnreachableError
 from simulations.agenda import Agenda
@@ -20,16 +19,14 @@ A, B = Address("a", 7000), Address("b", 7000)
 
 
 def in_network(work: Callable[[Network, SimTransport, SimTransport], Awaitable[None]]) -> None:
+    agenda = Agenda()
+
     async def main() -> None:
-        agenda = Agenda()
         network = Network(agenda, random.Random(0), Trace(), lambda *_: WireProperties(latency_s=0.1))
         with trio.fail_after(10_000):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(agenda.run)
-                await work(network, network.add("a"), network.add("b"))
-                nursery.cancel_scope.cancel()
+            await work(network, network.add("a"), network.add("b"))
 
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    trio.run(main, clock=agenda)
 
 
 async def say(source: trio.abc.Stream, target: trio.abc.Stream, words: bytes) -> bool:
