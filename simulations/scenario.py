@@ -89,9 +89,9 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the program on each machine does.
 
-    `operations_per_s` is the mean of one machine; `mix` says how often each operation comes, in any unit, and none
-    stands for a little of everything. `bursts` is
-    the share of moments at which ten operations come at once. At most `operations_max` are done by one process.
+    It does something at `operations_per_s` moments a second in the mean, and at a share `bursts` of them ten operations
+    at once. `mix` says how often each operation comes, in any unit, and none stands for a little of everything. At most
+    `operations_max` are done by one process.
     """
 
     operations_per_s: Seconds = 1.0
