@@ -19,6 +19,7 @@ NAMES = {
     "catchup": "300 new commits reach a peer, against git fetch",
     "traverse": "merge bases, against libgit2 and git's recorded answers",
     "reopen": "open a store after SIGKILL",
+    "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
 
 

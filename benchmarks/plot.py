@@ -1,0 +1,48 @@
+"""`python -m benchmarks.plot REPORT.json PICTURE.svg`: draw what `python -m benchmarks growth --json` measured.
+
+Needs matplotlib: `pip install 'crdtgraph[plots]'`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib import pyplot
+
+from benchmarks.report import Figure
+
+MEASURED = {"agreed_after_s": "agreement after the heal (s)", "bytes_per_node": "bytes sent a node"}
+VARIED = {"nodes": "machines", "commits_a_side": "commits a side while split"}
+COLOURS = {"agreed_after_s": "#0072b2", "bytes_per_node": "#d55e00"}
+
+
+def main() -> None:
+    """Read a report and draw it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.plot", description=__doc__)
+    parser.add_argument("report", type=Path, help="what `python -m benchmarks growth --json` printed")
+    parser.add_argument("picture", type=Path, help="the file to write; its ending says the format")
+    options = parser.parse_args()
+    draw(json.loads(options.report.read_text(encoding="utf-8")), options.picture)
+
+
+def draw(report: dict[str, dict[str, dict[str, Figure]]], picture: Path) -> None:
+    """Four small plots: time and bytes, against machines and against commits, with the exponent that fits."""
+    # Text stays text, and equal reports are equal files.
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "crdtgraph", "font.size": 9})
+    figure, axes = pyplot.subplots(2, 2, figsize=(8.5, 5.5), layout="constrained")
+    for column, (varied, label) in enumerate(VARIED.items()):
+        rows = [row for row in report["results"].values() if row.get("varied") == varied]
+        for line, (measured, title) in enumerate(MEASURED.items()):
+            axis = axes[line][column]
+            axis.loglog([row[varied] for row in rows], [row[measured] for row in rows], "o-", color=COLOURS[measured])
+            exponent = report["results"][f"growth with {varied}"][measured]
+            axis.set(xlabel=label, ylabel=title, title=f"grows with the power {exponent:g}")
+            axis.grid(visible=True, which="major", alpha=0.3)
+    figure.savefig(picture, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
