@@ -127,12 +127,23 @@ def graph_options(function: _Function) -> _Function:
                      help="The store: a folder, rocksdb:PATH or memory:."),
         click.option("--node", metavar="SOCKET", expose_value=False, callback=_remember("node"),
                      help="A running node, by its control socket."),
-        click.option("-o", "--output", type=click.Choice(["text", "json"]), expose_value=False,
-                     callback=_remember("output"), help="How to print the answer (default: text)."),
+        output_option,
     )  # fmt: skip
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def output_option(function: _Function) -> _Function:
+    """The option -o alone, for commands that are about no graph."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", "json"]),
+        expose_value=False,
+        callback=_remember("output"),
+        help="How to print the answer (default: text).",
+    )(function)
 
 
 def _remember(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:

@@ -10,15 +10,15 @@ failing store; and those of every program: 70 a bug, 130 interrupted, 141 the re
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn
 
 import click
 
 from cli.context import Invocation, graph_options
+from cli.tables import CommandTable, Table
 
-COMMANDS = {
+COMMANDS: Table = {
     "init": ("init", "Create an empty store."),
     "import": ("import_git", "Import the history of another system."),
     "commit": ("commit", "Add a commit."),
@@ -36,6 +36,7 @@ COMMANDS = {
     "digest": ("digest", "Print the digest; equal digests are equal graphs."),
     "diverge": ("diverge", "Show how two replicas differ."),
     "fsck": ("fsck", "Check everything in a store from its bytes."),
+    "simulate": ("simulate", "Simulate whole clusters, with faults, from a seed."),
 }
 """Name -> module in `cli.commands` (its `command` is it) and the line of help."""
 
@@ -51,25 +52,11 @@ Exit codes: 0 fine or equal, 1 differs, 2 usage, 3 not found or ambiguous,
 4 unreachable, 5 corrupt or a failing store."""
 
 
-class CommandTable(click.Group):
-    """A group whose commands are imported when they run."""
+class Commands(CommandTable):
+    """All commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = import_module(f"cli.commands.{COMMANDS[cmd_name][0]}").command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in `--help`, from the table."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+    package = "cli.commands"
+    table = COMMANDS
 
 
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -85,7 +72,7 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
 
 
 @click.command(
-    cls=CommandTable,
+    cls=Commands,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import tomli_w
+from msgspec.structs import replace
 
 from crdtgraph.errors import LocalError, NotFoundError
 from simulations.scenario import Scenario, check
@@ -54,17 +55,23 @@ def write(scenario: Scenario, comment: str = "") -> str:
 
 def shipped() -> dict[str, Scenario]:
     """The scenarios that come with the package, by name."""
-    files = sorted((each for each in SHIPPED.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name)
-    return {each.name.removesuffix(".toml"): parse(each.read_text(encoding="utf-8"), each.name) for each in files}
+    names = sorted(each.name.removesuffix(".toml") for each in SHIPPED.iterdir() if each.name.endswith(".toml"))
+    return {name: _shipped(name) for name in names}
 
 
 def find(name: str) -> Scenario:
-    """A scenario by the path of its file, or a shipped one by its name."""
-    if not Path(name).exists():
-        for known in SHIPPED.iterdir():
-            if known.name == f"{name}.toml":
-                return parse(known.read_text(encoding="utf-8"), known.name)
-    return read(name)
+    """A scenario by the path of its file, or a shipped one by its name; if it says no name, that is its name."""
+    if not Path(name).exists() and any(known.name == f"{name}.toml" for known in SHIPPED.iterdir()):
+        return _shipped(name)
+    return _named(read(name), Path(name).stem)
+
+
+def _shipped(name: str) -> Scenario:
+    return _named(parse((SHIPPED / f"{name}.toml").read_text(encoding="utf-8"), f"{name}.toml"), name)
+
+
+def _named(scenario: Scenario, name: str) -> Scenario:
+    return scenario if scenario.name else replace(scenario, name=name)
 
 
 def _check_operations(scenario: Scenario) -> None:

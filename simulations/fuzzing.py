@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 
 from crdtgraph.errors import LocalError
 from simulations.runner import Outcome, run
@@ -34,13 +35,14 @@ def fuzz(seeds: Iterable[int], *, jobs: int = 1) -> Generator[Outcome, None, Non
     context = get_context("spawn")
     waiting = iter(seeds)
     under_way: dict[Future[Outcome], int] = {}
-    with ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_leave_interrupts, max_tasks_per_child=WORLDS_PER_PROCESS
-    ) as pool:
+    # This starts a process and lets interrupts through again, so it has to be done before they are held back.
+    resource_tracker.ensure_running()
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=WORLDS_PER_PROCESS) as pool:
         try:
             while True:
                 for seed in islice(waiting, jobs * QUEUED_PER_JOB - len(under_way)):
-                    under_way[pool.submit(run_one, seed)] = seed
+                    with _interrupts_held():
+                        under_way[pool.submit(run_one, seed)] = seed
                 if not under_way:
                     return
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
@@ -55,6 +57,11 @@ def fuzz(seeds: Iterable[int], *, jobs: int = 1) -> Generator[Outcome, None, Non
             pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C goes to all processes of a terminal; only the parent deals with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal; those that are started in the block, by any thread, never see it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from itertools import islice
+from multiprocessing import active_children
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -92,4 +96,15 @@ def test_worker_processes_run_the_same_worlds() -> None:
 def test_a_hunt_that_is_stopped_ends_its_workers() -> None:
     outcomes = fuzz(iter(range(10**9)), jobs=2)
     assert next(outcomes).trace_hash
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
+
+
+def test_ctrl_c_reaches_no_worker() -> None:
+    outcomes = fuzz(iter(range(10**9)), jobs=2)
+    next(outcomes)
+    for worker in active_children():
+        blocked = re.search(r"SigBlk:\s*(\w+)", Path(f"/proc/{worker.pid}/status").read_text())
+        assert blocked is not None
+        assert int(blocked[1], 16) & 1 << signal.SIGINT - 1
+    outcomes.close()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -1,0 +1,46 @@
+"""`crdtgraph simulate list`: what scenarios there are."""
+
+from __future__ import annotations
+
+import click
+
+from cli.context import Invocation, examples, output_option
+
+HAZARD_WIDTH = 90
+
+
+@click.command("list", epilog=examples("crdtgraph simulate list", "crdtgraph simulate list -o json"))
+@output_option
+@click.pass_obj
+def command(invocation: Invocation) -> None:
+    """List the scenarios that come with the program, each with the hazard that it is about."""
+    from cli.render import one_line, print_json, print_lines, table
+    from simulations.files import shipped
+    from simulations.page.paper import seconds
+
+    scenarios = shipped()
+    if invocation.json:
+        print_json(
+            [
+                {
+                    "name": name,
+                    "about": each.about,
+                    "nodes": each.nodes,
+                    "topology": each.topology.value,
+                    "duration_s": each.duration_s,
+                    "events": len(each.timeline),
+                }
+                for name, each in scenarios.items()
+            ]
+        )
+        return
+    heading = ["name", "nodes", "duration", "hazard"]
+    rows = [
+        [name, f"{each.nodes:5}", f"{seconds(each.duration_s):>8}", _shortened(one_line(each.about))]
+        for name, each in scenarios.items()
+    ]
+    print_lines(table([heading, *rows]))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= HAZARD_WIDTH else text[: HAZARD_WIDTH - 1].rstrip() + "…"

@@ -1,0 +1,36 @@
+"""A group whose commands are imported when they run, so that help and mistyped names load none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import ClassVar, TypeAlias
+
+import click
+
+Table: TypeAlias = Mapping[str, tuple[str, str]]
+"""Name -> module in the group's package (its `command` is it) and the line of help."""
+
+
+class CommandTable(click.Group):
+    """A subclass says which commands there are, and in which package their modules are."""
+
+    table: ClassVar[Table]
+    package: ClassVar[str]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self.table:
+            return None
+        command = import_module(f"{self.package}.{self.table[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
