@@ -40,9 +40,16 @@ class Disk:
         name: names it in errors.
         rng: for what fails and what a power loss leaves.
         observe: told of everything that reaches the medium, for the trace.
+        on_entry: given every entry of a log that is written.
     """
 
-    def __init__(self, name: str, rng: random.Random, observe: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        rng: random.Random,
+        observe: Callable[[str], None] = lambda _: None,
+        on_entry: Callable[[bytes], object] = lambda _: None,
+    ) -> None:
         self.name = name
         self.faults = DiskFaults()
         self.crash_in_writes: int | None = None
@@ -50,6 +57,7 @@ class Disk:
         self.on_crash: Callable[[], None] = lambda: None
         self._rng = rng
         self._observe = observe
+        self._on_entry = on_entry
         self._synced: Data = {keyspace: {} for keyspace in Keyspace}
         self._synced[Keyspace.META][FORMAT_KEY] = b"%d" % FORMAT
         self._written: list[list[Operation]] = []
@@ -117,6 +125,9 @@ class Disk:
             self.faults.free_bytes = free - size
         self._written.append(operations)
         self._observe(f"writes {len(operations)} {size}")
+        for keyspace, _, value in operations:
+            if keyspace is Keyspace.LOG and value is not None:
+                self._on_entry(value)
         if sync:
             self._sync()
 

@@ -8,12 +8,13 @@ many machines hold it, and a set of segments is folded once, whoever shows it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
 from itertools import chain
 
-from crdtgraph import LEDGER, Graph
+from crdtgraph import LEDGER, Graph, RemoteError
 from crdtgraph.projection import fold_all
 from crdtgraph.segment import Segment, unpack
 from crdtgraph.store import Keyspace
@@ -120,14 +121,22 @@ class Reading:
 
     def stored_in(self, data: Mapping[Keyspace, Mapping[bytes, bytes]]) -> list[Said]:
         """What is in a store."""
-        found: list[Said] = []
-        for update in (*data[Keyspace.SNAPSHOT].values(), *data[Keyspace.LOG].values()):
-            said = self._stored.get(update)
-            if said is None:
-                values = (item.value for item in decode_update(update).items)
-                said = self._stored[update] = [self.read(value) for value in values if value is not None]
-            found += said
+        updates = (*data[Keyspace.SNAPSHOT].values(), *data[Keyspace.LOG].values())
+        found = [said for update in updates for said in self.in_update(update)]
         return found + [self.read(stray) for stray in data[Keyspace.STRAYS].values()]
+
+    def in_update(self, update: bytes) -> list[Said]:
+        """What is in one entry of a store's log."""
+        said = self._stored.get(update)
+        if said is None:
+            values = (item.value for item in decode_update(update).items)
+            said = self._stored[update] = [self.read(value) for value in values if value is not None]
+        return said
+
+    def take_note(self, update: bytes) -> None:
+        """Read an entry that was just written to a log: then those who receive its segments find them read."""
+        with suppress(RemoteError):  # They find out by themselves what is wrong with it.
+            self.in_update(update)
 
     def read(self, data: bytes) -> Said:
         """One segment in plain values."""

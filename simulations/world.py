@@ -299,7 +299,12 @@ class World:
             name,
             peers=self.scenario.peers(name),
             network=self.network,
-            disk=Disk(name, child(self._seed, f"disk {name}"), lambda what: self.trace.note(name, "disk", what)),
+            disk=Disk(
+                name,
+                child(self._seed, f"disk {name}"),
+                lambda what: self.trace.note(name, "disk", what),
+                self._inspection.reading.take_note,
+            ),
             clock=SimClock(child(self._seed, f"entropy {name}"), skew_s=clock.offset_s, rate=clock.rate),
             journal=self.journal,
             trace=self.trace,

@@ -285,6 +285,24 @@ def test_no_signature_is_refused(signature):
     refused(encode([header, compressed, signature]), "signature")
 
 
+def test_what_is_held_is_read_once():
+    data = pack(a_bit_of_all(), plane="ledger", identity=ME, seq=3)
+    held = unpack(data)
+    assert unpack(bytes(bytearray(data))) is held
+    assert unpack(data, check_signature=False) is held
+    digest = held.digest
+    del held
+    assert unpack(data).digest == digest
+
+
+def test_what_was_read_without_a_look_at_its_signature_is_not_verified_by_that():
+    header, compressed, _ = decode(pack(a_bit_of_all(), plane="ledger", identity=ME, seq=3))
+    forged = encode([header, compressed, bytes(64)])
+    held = unpack(forged, check_signature=False)
+    assert unpack(forged, check_signature=False) is held
+    refused(forged, "signature")
+
+
 def test_a_signature_does_not_move_to_another_segment():
     one = decode(pack(a_bit_of_all(), plane="ledger", identity=ME, seq=3))
     two = decode(pack(a_bit_of_all(), plane="ledger", identity=ME, seq=4))
