@@ -6,7 +6,7 @@ are Yjs updates, so reading them back in order gives the document that wrote the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from crdtgraph.store import Batch, Keyspace, Store
 from crdtgraph.update import Update
@@ -53,11 +53,17 @@ class PlaneLog:
         batch.put(Keyspace.STRAYS, self._prefix + digest, data)
         self._store.write(batch, sync=True)
 
-    def replace(self, snapshot: bytes) -> None:
-        """Put a snapshot of the whole document in the place of snapshot and log, durably and at once."""
+    def replace(self, snapshot: bytes, strays: Set[bytes]) -> None:
+        """Put a snapshot of the whole document in the place of snapshot and log, durably and at once.
+
+        Of the strays only those with these digests stay.
+        """
         batch = Batch()
         batch.put(Keyspace.SNAPSHOT, self._prefix, snapshot)
         for key, _ in self._store.scan(Keyspace.LOG, self._prefix):
             batch.delete(Keyspace.LOG, key)
+        for key, _ in self._store.scan(Keyspace.STRAYS, self._prefix):
+            if key[len(self._prefix) :] not in strays:
+                batch.delete(Keyspace.STRAYS, key)
         self._store.write(batch, sync=True)
         self.bytes = len(snapshot)

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable, Generator
 from typing import NamedTuple
 
+from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
 from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
@@ -60,6 +61,7 @@ class Plane:
         self.identity = identity
         self.document = Document(identity.writer)
         self.projection = Projection()
+        self.beside = Beside(self.document, self.projection.superseded)
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
         self.on_buffered: Callable[[], object] = list
@@ -68,7 +70,6 @@ class Plane:
         self._seq = 0
         self._written = False
         self._unsynced: dict[SegmentKey, tuple[Update, bytes]] = {}
-        self._strays: dict[tuple[SegmentKey, bytes], bytes] = {}
         self.buffer = self._new_buffer()
 
     # Opening
@@ -86,7 +87,9 @@ class Plane:
                 raise self._unreadable(where, failure) from failure
         for value in self._log.strays():
             try:
-                self._add_stray(self._unpack_stored(value), value)
+                segment = self._unpack_stored(value)
+                if self.beside.is_wanted(segment.key, segment.digest, value):
+                    self._add_stray(segment, value)
             except RemoteError as failure:
                 raise self._unreadable("an adopted segment", failure) from failure
         return self._own_stamp_max
@@ -210,7 +213,7 @@ class Plane:
             joined = True
             yield
         if self._log.bytes > 2 * self.document.bytes:
-            self._log.replace(self.document.snapshot())
+            self._log.replace(self.document.snapshot(), {digest for _, digest, _ in self.beside.strays()})
         return joined
 
     def needs_compaction(self) -> bool:
@@ -233,9 +236,7 @@ class Plane:
 
     def adopt(self, segment: Segment, data: bytes) -> bool:
         """Keep a verified segment beside the document, which cannot carry it; False if it is known."""
-        name = (segment.key, segment.digest)
-        held = self.document.get(segment.key)
-        if name in self._strays or segment.key in self.projection.superseded or held == data:
+        if not self.beside.is_wanted(segment.key, segment.digest, data):
             return False
         self._log.append_stray(segment.digest, data)
         self._add_stray(segment, data)
@@ -249,10 +250,7 @@ class Plane:
 
     def set_digest(self) -> bytes:
         """32 bytes over the set of segments held, strays among them."""
-        total = int.from_bytes(self.document.digest(), "big")
-        for (key, _), data in self._strays.items():
-            if self.document.get(key) != data and key not in self.projection.superseded:
-                total += Document.term(key.text, data)
+        total = int.from_bytes(self.document.digest(), "big") + self.beside.sum
         return (total & _MASK).to_bytes(32, "big")
 
     def verify(self, key: SegmentKey) -> Segment:
@@ -264,7 +262,7 @@ class Plane:
 
     def stray_segments(self) -> list[Segment]:
         """The segments kept beside the document, read again with all checks."""
-        return [unpack(data) for data in self._strays.values()]
+        return [unpack(data) for _, _, data in self.beside.strays()]
 
     def segment_count(self) -> int:
         """How many segments the document holds."""
@@ -273,16 +271,12 @@ class Plane:
     def segment_bytes(self, key: SegmentKey) -> list[bytes]:
         """The bytes held under a key: one, or several after a forgery or a cloned process, or none."""
         held = self.document.get(key)
-        # What an exchange brought after it was adopted is both, and still one segment.
-        strays = [data for (other, _), data in self._strays.items() if other == key and data != held]
-        return ([] if held is None else [held]) + strays
+        return ([] if held is None else [held]) + self.beside.under(key)
 
     def segment_digests(self) -> dict[str, bytes]:
         """Key text -> first 8 bytes of the SHA-256 of its bytes (XORed where a key has several), ascending."""
         found = self.document.key_digests()
-        for (key, digest), data in sorted(self._strays.items()):
-            if key in self.projection.superseded or self.document.get(key) == data:
-                continue
+        for key, digest, _ in self.beside.strays():
             before = found.get(key.text, bytes(8))
             found[key.text] = bytes(a ^ b for a, b in zip(before, digest, strict=False))
         return dict(sorted(found.items()))
@@ -368,12 +362,13 @@ class Plane:
             self.projection.fold(segment, self.contents.register(segment.key), load)
             self._note_stamps(segment)
         self.document.apply(update)
+        self.beside.note_integrated(update.items, segments)
 
     def _add_stray(self, segment: Segment, data: bytes) -> None:
         # A clock that was used twice keeps its two segments: the clone's is in no compaction of ours.
         self._small.pop(segment.key, None)
-        self._strays[segment.key, segment.digest] = data
         self.projection.fold(segment, self.contents.register(data), self._load_folded)
+        self.beside.add(segment, data)
         self._note_stamps(segment)
 
     def _note_stamps(self, segment: Segment) -> None:

@@ -93,6 +93,13 @@ class Replica(Reader):
         """Segment key -> 8 bytes over its content, to find where two sets differ that ought to be equal."""
         return self._shared(plane).segment_digests()
 
+    def holes(self, plane: str) -> list[SegmentKey]:
+        """Places whose segments were compacted before what supersedes them came, ascending.
+
+        The state vector covers them and their records are not here; a peer that holds such a segment gives it by key.
+        """
+        return sorted(self._shared(plane).beside.holes)
+
     def segments_of(self, plane: str, key: str) -> list[bytes]:
         """The bytes held under a key; none when there are none."""
         try:

@@ -9,7 +9,10 @@ from crdtgraph.planes import Plane
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How one replica is doing. Counts are of the ledger."""
+    """How one replica is doing. Counts are of the ledger.
+
+    `holes` are places of compacted segments whose records have not come; a peer that has them gives them.
+    """
 
     replica: str
     cluster: str
@@ -22,6 +25,7 @@ class Status:
     refs: int
     conflicted_refs: int
     segments: int
+    holes: int
     buffered: int
     digest: str
 
@@ -41,6 +45,7 @@ def summarise(plane: Plane, cluster: str) -> Status:
         refs=len(projection.refs),
         conflicted_refs=sum(ref.conflicted for ref in projection.refs.values()),
         segments=len(plane.document),
+        holes=len(plane.beside.holes),
         buffered=len(plane.buffer),
         digest=projection.digest().hex(),
     )

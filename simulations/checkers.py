@@ -181,6 +181,16 @@ def check_document(name: str, vector: Mapping[int, int], held: Held) -> None:
             raise ViolationError("a key has one segment", f"{name} holds {key} twice or beyond its vector")
 
 
+def check_holes(name: str, graph: Graph, held: Held) -> None:
+    """A replica knows which places its vector covers with nothing there and nothing held that supersedes them."""
+    known = {said.name for said in held.said} | held.superseded
+    vector = graph.state_vector(LEDGER)
+    empty = {(writer, seq) for writer, clock in vector.items() for seq in range(clock)} - known
+    told = set(graph.holes(LEDGER))
+    if empty != told:
+        raise ViolationError("a replica knows its holes", f"{name} has {len(empty)}, and says that it has {len(told)}")
+
+
 def check_bounds(name: str, node: Node) -> None:
     """Queues, tables and lists stay within their limits."""
     sizes = [("connections", len(node.connections), CONNECTIONS_MAX), ("wants", len(node.gossip.wants), 1)]
@@ -206,21 +216,9 @@ def check_ending(name: str, reason: str) -> None:
         raise ViolationError("honest peers find no fault", f"{name}: {reason}")
 
 
-def check_alarm(name: str, text: str, held: Iterable[tuple[Mapping[int, int], Iterable[Said]]]) -> None:
-    """No alarm among honest replicas, but for what a diff left half done; `held` is what the two hold.
-
-    A diff brings the places of compacted segments before the segment that they were joined into. Who is cut off in
-    between knows the places and not their records, until a peer is asked for them one by one, which an alarm begins.
-    """
-    if not any(hollow_segments(vector, said) for vector, said in held):
-        raise ViolationError("no alarm among honest replicas", f"{name}: {text}")
-
-
-def hollow_segments(vector: Mapping[int, int], held: Iterable[Said]) -> set[SegmentName]:
-    """Places that a state vector covers and that hold nothing, though nothing held supersedes them."""
-    given = list(held)
-    known = {name for said in given for name in (said.name, *said.supersedes)}
-    return {(writer, seq) for writer, clock in vector.items() for seq in range(clock)} - known
+def check_alarm(name: str, text: str) -> None:
+    """Honest replicas have no cause for an alarm."""
+    raise ViolationError("no alarm among honest replicas", f"{name}: {text}")
 
 
 def _metadata(graph: Graph, visible: Iterable[bytes]) -> dict[tuple[str, str], bytes]:

@@ -72,6 +72,7 @@ class Inspection:
             found = self.reading.held_in_truth(graph)
             checkers.check_set(name, held, found)
         checkers.check_document(name, graph.state_vector(LEDGER), held)
+        checkers.check_holes(name, graph, held)
         is_elsewhere = depth is Depth.WHOLE or held.superseded != seen.superseded
         contents = checkers.check_contents(
             shown, shown.commits[0 if is_elsewhere else seen.read :], self._journal.written

@@ -207,13 +207,6 @@ class World:
             if looks_left <= 0:
                 looks_left = DEEP_CHECK_LOOKS + len(self.journal.written) * self.scenario.nodes // COMMITS_PER_LOOK
 
-    def _judge_alarm(self, name: str, text: str, replica: str) -> None:
-        graphs = [process.graph for process in self.processes.values() if process.graph is not None]
-        both = [graph for graph in graphs if graph.author == name or graph.replica_id.hex() == replica]
-        held = [(graph.state_vector(LEDGER), self._inspection.reading.held_by(graph)) for graph in both]
-        if len(both) == 2:
-            checkers.check_alarm(name, text, held)
-
     async def _check_quiet(self, quiet_s: float) -> None:
         """Replicas that agree and are told nothing new only show each other that they live and still agree."""
         settings = self._settings
@@ -313,7 +306,7 @@ class World:
             properties=self.scenario.workload,
             is_writing=lambda: self._is_writing,
             on_start=lambda graph: checkers.check_own_durable(name, graph, self.journal),
-            on_alarm=lambda text, replica: self._judge_alarm(name, text, replica),
+            on_alarm=lambda text, replica: checkers.check_alarm(name, f"{text} (about replica {replica})"),
         )
 
 

@@ -170,7 +170,7 @@ _ENCODERS: dict[type, Callable[..., list[object]]] = {
     Delta: lambda delta: [4, delta.plane, _flat(delta.base), delta.update, delta.last],
     Keys: lambda keys: [5, keys.plane, {key: keys.hashes[key] for key in sorted(keys.hashes)}],
     WantSegments: lambda want: [6, want.plane, want.keys],
-    Segments: lambda segments: [7, segments.plane, segments.segments],
+    Segments: lambda segments: [7, segments.plane, segments.segments, segments.last],
     Ephemeral: lambda ephemeral: [8, ephemeral.topic, ephemeral.payload],
     Peers: _encode_peers,
     Ping: lambda ping: [10, ping.number],
@@ -293,7 +293,7 @@ def _decode_want_segments(row: list[object]) -> WantSegments:
 
 def _decode_segments(row: list[object]) -> Segments:
     segments = tuple(fields.blob(each, SEGMENT_BYTES_MAX) for each in fields.list_of(row[1], KEYS_PER_MESSAGE))
-    return Segments(fields.plane_name(row[0]), segments)
+    return Segments(fields.plane_name(row[0]), segments, fields.of(bool, row[2]))
 
 
 def _decode_peer_address(value: object) -> PeerAddress:
@@ -308,7 +308,7 @@ _DECODERS: dict[int, tuple[str, int, Callable[[list[object]], Message]]] = {
     4: ("delta", 4, _decode_delta),
     5: ("keys", 2, lambda row: Keys(fields.plane_name(row[0]), fields.hashes(row[1]))),
     6: ("want_segments", 2, _decode_want_segments),
-    7: ("segments", 2, _decode_segments),
+    7: ("segments", 3, _decode_segments),
     8: ("ephemeral", 2, lambda row: Ephemeral(fields.text(row[0]), fields.blob(row[1], EPHEMERAL_BYTES_MAX))),
     9: ("peers", 1, lambda row: Peers(tuple(map(_decode_peer_address, fields.list_of(row[0], PEERS_MAX))))),
     10: ("ping", 1, lambda row: Ping(fields.number(row[0], NUMBER_MAX))),

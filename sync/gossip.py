@@ -7,9 +7,11 @@ so a line A-B-C converges and a ring comes to rest.
 
 A state vector says nothing about deletions, nor about two processes that wrote under one number. So agreement
 is judged by the digests of the segment sets alone, and a diff is asked for as well when vectors are equal and
-digests are not. When both sides have given each other all there was and the digests still differ, or the same
-segments were folded into different projections, that is an alarm, never silence: then keys are compared, and
-missing segments fetched one by one.
+digests are not. It may also cover places whose records never came (`Replica.holes`: a diff was broken off between
+compacted places and what they were compacted into). Whoever has such places asks for them by key after a diff, and
+is not settled with a peer before that is answered. When both sides have given each other all there was and the
+digests still differ, or the same segments were folded into different projections, that is an alarm, never silence:
+then keys are compared, and missing segments fetched one by one.
 
 What always holds:
 
@@ -30,7 +32,7 @@ from crdtgraph.ids import ReplicaId
 from crdtgraph.update import decode_update
 from sync.alarms import AlarmKind, Alarms
 from sync.comparison import Comparison
-from sync.limits import JITTER, PEERS_MAX, Settings
+from sync.limits import JITTER, KEYS_PER_MESSAGE, PEERS_MAX, Settings
 from sync.messages import (
     Delta,
     Ephemeral,
@@ -46,7 +48,7 @@ from sync.messages import (
     WantSegments,
 )
 from sync.outbox import Due
-from sync.peerstate import Peer, PlaneView, covers, raise_to
+from sync.peerstate import DigestPair, Peer, PlaneView, covers, raise_to
 from sync.replica import DeltaLike, Replica
 from sync.wants import OpenWant, Wants
 
@@ -54,7 +56,8 @@ RELAY_BYTES_MAX = 64 << 10
 """Answers up to this size are passed on like news. Of larger ones other peers get a summary when they are
 complete: they may well be asking someone for the same, and bulk should travel a link once."""
 
-DIFF, KEYS, SEGMENTS = "diff", "keys", "segments"
+DIFF = "diff"
+"""The kind of answer that a want gets."""
 
 
 class Gossip:
@@ -172,13 +175,11 @@ class Gossip:
             case Delta():
                 yield from self._receive_delta(peer, message, now)
             case Keys():
-                self._receive_keys(peer, message)
+                self._comparison.receive_keys(peer, message)
             case WantSegments(plane, keys):
-                self._comparison.want(number, plane, keys)
-                if not peer.outbox.is_answering(SEGMENTS, plane):
-                    peer.outbox.answer(SEGMENTS, plane, self._comparison.segments(number, plane))
+                self._comparison.answer(peer, plane, keys)
             case Segments():
-                yield from self._receive_segments(peer, message)
+                yield from self._receive_segments(peer, message, now)
 
     def push(self, delta: DeltaLike, *, source: int | None = None) -> None:
         """Pass news on to every peer that lacks it and has what it builds on, but not back to `source`."""
@@ -270,9 +271,9 @@ class Gossip:
             return
         mine = self._replica.state_vector(told.plane)
         if not covers(mine, told.state_vector):
-            self._raise_alarm(AlarmKind.INCOMPLETE, peer, view, told.plane, pair)
+            self._raise_alarm(AlarmKind.INCOMPLETE, peer, told.plane, pair)
         elif covers(told.state_vector, mine) and told.settled_with == ours:
-            self._raise_alarm(AlarmKind.DIVERGED, peer, view, told.plane, pair)
+            self._raise_alarm(AlarmKind.DIVERGED, peer, told.plane, pair)
 
     def _check_projection(self, peer: Peer, told: PlaneSummary) -> None:
         replica = peer.hello.replica
@@ -285,11 +286,9 @@ class Gossip:
         else:
             self.alarms.sound(AlarmKind.PROJECTION, told.plane, replica)
 
-    def _raise_alarm(self, kind: AlarmKind, peer: Peer, view: PlaneView, plane: str, pair: tuple[bytes, bytes]) -> None:
+    def _raise_alarm(self, kind: AlarmKind, peer: Peer, plane: str, pair: DigestPair) -> None:
         self.alarms.sound(kind, plane, peer.hello.replica)
-        if view.compared != pair:
-            view.compared = pair
-            peer.outbox.answer(KEYS, plane, self._comparison.keys(plane))
+        self._comparison.begin(peer, plane, pair)
 
     # --- diffs
 
@@ -330,6 +329,15 @@ class Gossip:
         if received.delta is not None and (want is None or want.received_bytes <= RELAY_BYTES_MAX):
             self.push(received.delta, source=peer.number)
         if want is not None and delta.last and self.wants.is_open(plane, want):
+            want.holes = [key.text for key in self._replica.holes(plane)]
+            self._fill_holes(peer, plane, want, now)
+
+    def _fill_holes(self, peer: Peer, plane: str, want: OpenWant, now: float) -> None:
+        """Ask by key for what a peer's diff left hollow; once that is answered, it has given us all it had."""
+        if want.holes:
+            keys, want.holes = want.holes[:KEYS_PER_MESSAGE], want.holes[KEYS_PER_MESSAGE:]
+            self._comparison.ask(peer, plane, tuple(keys))
+        else:
             self._complete(peer, plane, want, now)
 
     def _complete(self, peer: Peer, plane: str, want: OpenWant, now: float) -> None:
@@ -358,27 +366,21 @@ class Gossip:
             if peer is not source and not agreed and not covers(view.assumed, mine):
                 peer.outbox.summarize(Due.TELL)
 
-    # --- the fall-back: segment keys
+    # --- segments by key
 
-    def _receive_keys(self, peer: Peer, keys: Keys) -> None:
-        view = peer.view(keys.plane)
-        wanted = self._comparison.missing(keys)
-        if wanted:
-            view.segments_expected += len(wanted)
-            peer.outbox.ask(WantSegments(keys.plane, wanted))
-        theirs = view.told.set_digest if view.told is not None else b""
-        pair = (self._replica.set_digest(keys.plane), theirs)
-        if view.compared != pair:
-            view.compared = pair
-            peer.outbox.answer(KEYS, keys.plane, self._comparison.keys(keys.plane))
-
-    def _receive_segments(self, peer: Peer, message: Segments) -> Iterator[None]:
+    def _receive_segments(self, peer: Peer, message: Segments, now: float) -> Iterator[None]:
         view = peer.view(message.plane)
+        if not view.unanswered:
+            return
+        want = self.wants.receive_part(message.plane, peer.number, sum(map(len, message.segments)), now)
         adopted = 0
-        for segment in message.segments if view.segments_expected else ():
-            view.segments_expected = max(0, view.segments_expected - 1)
+        for segment in message.segments:
             adopted += self._replica.adopt(message.plane, [segment])
             yield
         if adopted:
             for each in self.peers.values():
                 each.outbox.summarize(Due.ASK)
+        view.unanswered -= message.last
+        is_filling = want is not None and want.holes is not None and self.wants.is_open(message.plane, want)
+        if want is not None and is_filling and not view.unanswered:
+            self._fill_holes(peer, message.plane, want, now)

@@ -112,7 +112,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class WantSegments:
-    """Fall-back: asks for these segments as they are."""
+    """Asks for these segments as they are; what the receiver does not hold, the answer leaves out."""
 
     plane: str
     keys: tuple[str, ...]
@@ -120,10 +120,11 @@ class WantSegments:
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Fall-back: segments as they are, each verified by its signature."""
+    """Segments as they are, each verified by its signature. `last` ends the answer to one `WantSegments`."""
 
     plane: str
     segments: tuple[bytes, ...]
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

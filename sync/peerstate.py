@@ -36,8 +36,8 @@ class PlaneView:
     settled: DigestPair | None = None
     compared: DigestPair | None = None
     """The situation in which segment keys were last compared."""
-    segments_expected: int = 0
-    """Segments that we asked for by key and that have not come yet."""
+    unanswered: int = 0
+    """Questions of ours for segments by key that it has not answered to the end."""
 
     def confirm(self, vector: StateVector) -> None:
         """The peer said that it has this much."""

@@ -80,6 +80,9 @@ class Replica(Protocol):
     def segment_keys(self, plane: str) -> Mapping[str, bytes]:
         """Key -> first 8 bytes of the SHA-256 of what is held under it."""
 
+    def holes(self, plane: str) -> Sequence[SegmentKey]:
+        """Places that the state vector covers and whose records are not here, ascending."""
+
     def segments_of(self, plane: str, key: str) -> Sequence[bytes]:
         """Everything held under a key."""
 

@@ -19,13 +19,17 @@ from sync.replica import Replica
 
 @dataclass(slots=True)
 class OpenWant:
-    """A diff that we asked for and that has not come whole. The digests are those of the moment of asking."""
+    """A diff that we asked for and that has not come whole. The digests are those of the moment of asking.
+
+    Once the diff is here, `holes` are the keys of the places that are hollow even so and still to be asked for.
+    """
 
     peer: int
     deadline: float
     theirs: bytes
     before: bytes
     received_bytes: int = 0
+    holes: list[str] | None = None
 
 
 class Wants:
@@ -70,7 +74,7 @@ class Wants:
             self.consider(peer, plane, now)
 
     def receive_part(self, plane: str, number: int, size: int, now: float) -> OpenWant | None:
-        """A delta came from a peer; the want that it belongs to, if any, gets more time."""
+        """Something came from a peer; the want that it belongs to, if any, gets more time."""
         want = self._open.get(plane)
         if want is None or want.peer != number:
             return None
@@ -106,6 +110,9 @@ class Wants:
         ours = self._replica.set_digest(plane)
         if view.told is None or view.told.set_digest == ours or view.settled == (ours, view.told.set_digest):
             return False
-        mine = self._replica.state_vector(plane)
-        # With more than the peer has, there is nothing to get; with just as much, there may be deletions.
-        return not covers(mine, view.told.state_vector) or covers(view.told.state_vector, mine)
+        mine, theirs = self._replica.state_vector(plane), view.told.state_vector
+        # With more than the peer has, there is nothing to get, unless it can fill a hole of ours; with just as much,
+        # there may be deletions.
+        if not covers(mine, theirs) or covers(theirs, mine):
+            return True
+        return any(key.seq < theirs.get(key.writer, 0) for key in self._replica.holes(plane))

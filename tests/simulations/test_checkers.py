@@ -15,7 +15,7 @@ from simulations import checkers
 from simulations.checkers import Seen, Shown, ViolationError
 from simulations.journal import Journal, Written
 from simulations.model import Said
-from simulations.reading import Order, Reading
+from simulations.reading import Held, Order, Reading
 from simulations.scenario import Workload as Properties
 from simulations.trace import Trace
 from simulations.workload import Workload
@@ -66,6 +66,7 @@ def test_all_pass_on_a_healthy_replica(seed: int) -> None:
         checkers.check_nothing_lost(name, held.said, journal)
         checkers.check_own_durable(name, each, journal)
         checkers.check_document(name, each.state_vector(LEDGER), held)
+        checkers.check_holes(name, each, held)
     checkers.check_equal_sets({"a": graph, "b": other})
     assert graph.digest() == other.digest()
 
@@ -209,12 +210,22 @@ def test_endings_among_honest_peers() -> None:
         checkers.check_ending("a", "a delta deletes 3 segments")
 
 
-def test_an_alarm_between_complete_replicas() -> None:
-    graph, _ = busy()
-    complete = (graph.state_vector(LEDGER), Reading().held_by(graph))
+def test_any_alarm_at_all() -> None:
     with fails("no alarm among honest replicas"):
-        checkers.check_alarm("a", "they differ", [complete, complete])
-    checkers.check_alarm("a", "they differ", [complete, ({**complete[0], 7: 1}, complete[1])])
+        checkers.check_alarm("a", "they differ")
+
+
+def test_a_hole_that_nobody_knows_of_and_one_that_is_none() -> None:
+    graph, _ = busy()
+    held = Reading().held(graph)
+    assert held.superseded
+    checkers.check_holes("a", graph, held)
+    joined = {key: reads for key, reads in held.by_key.items() if not any(read.said.supersedes for read in reads)}
+    with fails("knows its holes"):
+        checkers.check_holes("a", graph, Held(joined))
+    plane(graph).beside.holes.add(crdtgraph.ids.SegmentKey(7, 0))
+    with fails("knows its holes.*has 0, and says that it has 1"):
+        checkers.check_holes("a", graph, held)
 
 
 def test_a_backup_forgives_what_is_nowhere_else() -> None:
