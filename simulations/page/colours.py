@@ -33,18 +33,31 @@ class Moment:
 def moments(seen: Mapping[str, Sequence[NodeSample]]) -> Iterator[Moment]:
     """Every moment at which a machine showed something new, with the colours. O(machines) each."""
     places = dict.fromkeys(seen, 0)
-    colours: dict[str, Colour | None] = {}
+    worn: dict[str, _Worn] = {}
     now: dict[str, NodeSample] = {}
     for at_s in sorted({sample.at_s for samples in seen.values() for sample in samples}):
         for name, samples in seen.items():
             while places[name] < len(samples) and samples[places[name]].at_s <= at_s:
                 now[name] = samples[places[name]]
                 places[name] += 1
-        colours = _coloured(now, colours)
+        colours = _coloured(now, worn)
+        worn = {
+            name: worn[name] if name in worn and worn[name].colour == colour else _Worn(colour, at_s)
+            for name, colour in colours.items()
+            if colour is not None
+        }
         yield Moment(at_s, dict(now), colours)
 
 
-def _coloured(now: Mapping[str, NodeSample], before: Mapping[str, Colour | None]) -> dict[str, Colour | None]:
+@dataclass(frozen=True, slots=True)
+class _Worn:
+    """The colour that a machine has, and since when."""
+
+    colour: Colour
+    since_s: float
+
+
+def _coloured(now: Mapping[str, NodeSample], worn: Mapping[str, _Worn]) -> dict[str, Colour | None]:
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for name, sample in now.items():
         if sample.state is not NodeState.DOWN:
@@ -52,18 +65,27 @@ def _coloured(now: Mapping[str, NodeSample], before: Mapping[str, Colour | None]
     colours: dict[str, Colour | None] = dict.fromkeys(now)
     if len(groups) == 1:
         return {**colours, **dict.fromkeys(next(iter(groups.values())), 0)}
-    claims = []
-    for order, members in enumerate(groups.values()):
-        votes = Counter(colour for name in members if (colour := before.get(name)) is not None)
-        claims += [(-count, -len(members), colour, order) for colour, count in votes.items() if colour != TOO_MANY]
-    members_of = [*groups.values()]
-    taken: dict[int, Colour] = {}
-    for *_, colour, order in sorted(claims):
-        if order not in taken and colour not in taken.values():
-            taken[order] = colour
+    taken: dict[str, Colour] = {}
+    for *_, colour, digest in sorted(_claims(groups, worn)):
+        if digest not in taken and colour not in taken.values():
+            taken[digest] = colour
     free = [colour for colour in range(COLOURS) if colour not in taken.values()]
-    for order in sorted(range(len(members_of)), key=lambda order: -len(members_of[order])):
-        if order not in taken:
-            taken[order] = free.pop(0) if free else TOO_MANY
-        colours.update(dict.fromkeys(members_of[order], taken[order]))
+    for digest in sorted(groups, key=lambda digest: -len(groups[digest])):
+        if digest not in taken:
+            taken[digest] = free.pop(0) if free else TOO_MANY
+        colours.update(dict.fromkeys(groups[digest], taken[digest]))
     return colours
+
+
+def _claims(
+    groups: Mapping[str, Sequence[str]], worn: Mapping[str, _Worn]
+) -> Iterator[tuple[int, int, float, Colour, str]]:
+    """Which group wants which colour, the strongest claim first when sorted.
+
+    Most machines that have it already go first, then the larger group, then who has had it longest.
+    """
+    for digest, members in groups.items():
+        before = [worn[name] for name in members if name in worn and worn[name].colour != TOO_MANY]
+        for colour, count in Counter(each.colour for each in before).items():
+            since_s = min(each.since_s for each in before if each.colour == colour)
+            yield -count, -len(members), since_s, colour, digest

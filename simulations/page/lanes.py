@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from simulations.observer import NodeSample, NodeState
 from simulations.page.colours import Moment
@@ -13,7 +13,7 @@ from simulations.page.events import is_deed
 from simulations.page.paper import Axis, seconds
 from simulations.page.sides import Era
 from simulations.scenario import Scenario
-from simulations.timeline import AnyEvent, Partition, nodes_of
+from simulations.timeline import AnyEvent, Flapping, Partition, nodes_of
 
 LANES_HEIGHT = 640.0
 """Of all lanes together, unless each would be higher than LANE_MAX or lower than LANE_MIN."""
@@ -156,9 +156,11 @@ def shades(scenario: Scenario, axis: Axis, top: float) -> Iterator[Shade]:
     """The faults, each over the lanes of the machines that it is about; neighbours are under one shade."""
     height = lane_height(scenario.nodes)
     places = {name: number for number, name in enumerate(scenario.names)}
+    end_s = min(axis.end_s, scenario.duration_s)
     faults = [event for event in scenario.timeline if not is_deed(event) and event.at_s <= axis.end_s]
-    for event in faults[:SHADES_MAX]:
-        x, right = axis.x(event.at_s), axis.x(min(event.until_s, scenario.duration_s))
+    spans = ((event, span) for event in faults for span in _spans(event, end_s))
+    for event, (from_s, to_s) in islice(spans, SHADES_MAX):
+        x, right = axis.x(from_s), axis.x(to_s)
         for first, last in _runs(sorted(places[name] for name in _shaded(event, scenario))):
             yield Shade(
                 look="shade outlined" if right - x >= OUTLINED_WIDTH else "shade",
@@ -167,6 +169,17 @@ def shades(scenario: Scenario, axis: Axis, top: float) -> Iterator[Shade]:
                 width=max(1.5, round(right - x, 2)),
                 height=round((last - first + 1) * height, 2),
             )
+
+
+def _spans(event: AnyEvent, end_s: float) -> Iterator[tuple[float, float]]:
+    until_s = min(event.until_s, end_s)
+    if isinstance(event, Flapping):
+        from_s = event.at_s
+        while from_s < until_s:
+            yield from_s, min(from_s + event.down_s, until_s)
+            from_s += event.down_s + event.up_s
+    else:
+        yield event.at_s, until_s
 
 
 def _shaded(event: AnyEvent, scenario: Scenario) -> set[str]:

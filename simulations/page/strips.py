@@ -13,7 +13,10 @@ from simulations.scenario import Scenario
 
 ROW_HEIGHT = 17.0
 BAR_HEIGHT = 13.0
-ROWS_MAX = 8
+ROWS_MAX = 16
+MANY = 80
+ROWS_OF_MANY_MAX = 6
+"""With more than MANY bars most labels have no place whatever the number of rows, and few rows are easier to read."""
 INSTANT_WIDTH = 3.0
 CROWD_HEIGHT = 9.0
 """Of the row of those for whose labels there is no room."""
@@ -88,7 +91,8 @@ def heal_strip(heals: Sequence[Heal], axis: Axis, top: float) -> Strip:
 def _strip(items: Sequence[_Item], axis: Axis, top: float) -> Strip:
     spans = [(axis.x(each.from_s), max(axis.x(each.to_s), axis.x(each.from_s) + INSTANT_WIDTH)) for each in items]
     stretches = [Stretch(x, right, each.label) for (x, right), each in zip(spans, items, strict=True)]
-    places = pack(stretches, rows_max=ROWS_MAX, left_end=LEFT, right_end=WIDTH - CHARACTER_WIDTH)
+    rows_max = ROWS_MAX if len(items) <= MANY else ROWS_OF_MANY_MAX
+    places = pack(stretches, rows_max=rows_max, left_end=LEFT, right_end=WIDTH - CHARACTER_WIDTH)
     rows = max((place.row + 1 for place in places if place is not None), default=0)
     crowd_y = top + rows * ROW_HEIGHT
     bars = []

@@ -95,6 +95,10 @@ def test_a_side_keeps_its_colour_while_its_digest_moves_on() -> None:
     assert colours("aaaa", "bbcc", "ddcc", "ddee", "ffgg") == [[0, 0, 0, 0], *[[0, 0, 1, 1]] * 4]
 
 
+def test_a_side_of_two_has_its_old_colour_again_when_one_of_them_was_ahead_for_a_moment() -> None:
+    assert colours("aabbcc", "aaaabc", "aaaacc")[1:] == [[0, 0, 0, 0, 2, 1], [0, 0, 0, 0, 2, 2]]
+
+
 def test_the_larger_part_of_a_side_keeps_its_colour() -> None:
     assert colours("aaabb", "caabb", "cccbb")[1:] == [[2, 0, 0, 1, 1], [0, 0, 0, 1, 1]]
 
@@ -327,6 +331,14 @@ def test_a_machine_that_is_down_or_paused_is_hatched() -> None:
     shades = [float(each.get("x", "")) for each in part(root, "shades")]
     assert shades == [axis.x(2), axis.x(4)]
     assert "n1, 3 s to" in words(part(root, "cells"))
+
+
+def test_a_flapping_path_is_shaded_while_it_is_down(small: Outcome) -> None:
+    flapping = timeline.Flapping(at_s=1, for_s=5, between=("n0", "n1"), down_s=1, up_s=1.5)
+    root = parsed(changed(small, scenario=replace(SMALL, timeline=(flapping,))))
+    axis = Axis(small.simulated_s)
+    spans = [(float(each.get("x", "")), float(each.get("width", ""))) for each in part(root, "shades")]
+    assert spans == [(axis.x(at_s), pytest.approx(axis.x(at_s + 1) - axis.x(at_s), abs=0.2)) for at_s in (1, 3.5)]
 
 
 def test_text_from_a_scenario_or_a_trace_is_text() -> None:

@@ -6,8 +6,6 @@ import click
 
 from cli.context import Invocation, examples, output_option
 
-HAZARD_WIDTH = 90
-
 
 @click.command("list", epilog=examples("crdtgraph simulate list", "crdtgraph simulate list -o json"))
 @output_option
@@ -36,11 +34,12 @@ def command(invocation: Invocation) -> None:
         return
     heading = ["name", "nodes", "duration", "hazard"]
     rows = [
-        [name, f"{each.nodes:5}", f"{seconds(each.duration_s):>8}", _shortened(one_line(each.about))]
+        [name, f"{each.nodes:5}", f"{seconds(each.duration_s):>8}", _first_sentence(one_line(each.about))]
         for name, each in scenarios.items()
     ]
     print_lines(table([heading, *rows]))
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= HAZARD_WIDTH else text[: HAZARD_WIDTH - 1].rstrip() + "…"
+def _first_sentence(text: str) -> str:
+    first, dot, _ = text.partition(". ")
+    return first + dot.rstrip()
