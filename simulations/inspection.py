@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from crdtgraph import LEDGER
+from crdtgraph import LEDGER, Commit, CommitId
 from simulations import checkers
 from simulations.checkers import Shown
 from simulations.journal import Journal
@@ -39,6 +39,7 @@ class Inspection:
     def __init__(self, journal: Journal) -> None:
         self.reading = Reading()
         self._journal = journal
+        self._hashed: dict[CommitId, Commit] = {}
 
     def look(self, processes: Iterable[Process], depth: Depth) -> None:
         """Check whichever of them run."""
@@ -74,9 +75,8 @@ class Inspection:
         checkers.check_document(name, graph.state_vector(LEDGER), held)
         checkers.check_holes(name, graph, held)
         is_elsewhere = depth is Depth.WHOLE or held.superseded != seen.superseded
-        contents = checkers.check_contents(
-            shown, shown.commits[0 if is_elsewhere else seen.read :], self._journal.written
-        )
+        unread = shown.commits if is_elsewhere else shown.commits[seen.read :]
+        contents = checkers.check_contents(shown, unread, self._journal.written, self._hashed)
         checkers.check_parents_visible(shown, contents)
         seen.read, seen.superseded = len(shown.commits), held.superseded
         state = graph.set_digest(LEDGER), graph.digest()

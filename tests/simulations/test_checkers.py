@@ -59,7 +59,7 @@ def test_all_pass_on_a_healthy_replica(seed: int) -> None:
         reading, shown = Reading(), Shown(name, each)
         held = reading.held(each)
         checkers.check_never_unsees(shown, Seen())
-        checkers.check_parents_visible(shown, checkers.check_contents(shown, shown.commits, journal.written))
+        checkers.check_parents_visible(shown, checkers.check_contents(shown, shown.commits, journal.written, {}))
         checkers.check_set(name, held, reading.held_in_truth(each))
         checkers.check_from_scratch(name, each, held)
         checkers.check_model(shown, held.model)
@@ -105,7 +105,7 @@ def test_content_under_a_wrong_id() -> None:
     locations = plane(graph).projection.locations
     locations[0], locations[1] = locations[1], locations[0]
     with fails("ids match content"):
-        checkers.check_contents(Shown("a", graph), graph.topological(), journal.written)
+        checkers.check_contents(Shown("a", graph), graph.topological(), journal.written, {})
 
 
 def test_content_that_is_not_what_was_written() -> None:
@@ -113,7 +113,7 @@ def test_content_that_is_not_what_was_written() -> None:
     commit = next(iter(journal.written))
     journal.written[commit] = Written((), "something else", ())
     with fails("ids match content.*other content"):
-        checkers.check_contents(Shown("a", graph), graph.topological(), journal.written)
+        checkers.check_contents(Shown("a", graph), graph.topological(), journal.written, {})
 
 
 def test_a_digest_that_was_not_updated() -> None:
