@@ -278,6 +278,19 @@ def test_every_heal_has_its_mark_with_its_seconds(small: Outcome) -> None:
     assert len([*part(root, "heals").iter(f"{XHTML}tr")]) == 1 + len(heals)
 
 
+def test_a_heal_lasts_until_all_agreed_or_to_the_end(small: Outcome) -> None:
+    assert small.seen is not None
+    heals = [Heal("partition", 2.0, 3.0, 500), Heal("kill", 4.0)]
+    root = parsed(changed(small, seen=Observation(heals, small.seen.samples)))
+    axis = Axis(small.simulated_s)
+    agreed, never = bars(root, "heals-in-time")
+    for bar, look, from_s, to_s in ((agreed, "heal", 2.0, 5.0), (never, "never", 4.0, small.simulated_s)):
+        assert look in classes(bar)
+        assert float(bar.get("x", "")) == axis.x(from_s)
+        assert float(bar.get("width", "")) == pytest.approx(axis.x(to_s) - axis.x(from_s))
+    assert "2 s partition 3 s 500 B 4 s kill never" in words(part(root, "heals"))
+
+
 def test_the_page_says_all_numbers_and_how_to_run_it_again(small: Outcome) -> None:
     root = parsed(small)
     text = words(part(root, "numbers"))
