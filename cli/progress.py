@@ -40,7 +40,7 @@ class _LiveBar(Bar):
         self._progress.update(self._task, completed=done, total=total, note=printable(note))
 
     def say(self, line: str) -> None:
-        self._progress.console.print(printable(line), markup=False, highlight=False)
+        self._progress.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def print_lines(self, lines: Iterable[str]) -> None:
         # The two streams may be one terminal, and a bar that is drawn again would overwrite what comes in between.

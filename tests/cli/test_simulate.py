@@ -432,6 +432,14 @@ def test_progress_is_shown_and_ctrl_c_says_what_was_done_so_far(
         assert re.match(rb"[\d,]+ seeds?: [\d,]+ passed, 0 failed;", printed)
 
 
+def test_who_watches_a_shrinking_sees_what_is_left_out(tmp_path: Path) -> None:
+    process = Watched(tmp_path, "shrink", "failing.toml", "--attempts", "400")
+    process.read_until("left out machine n1: 1 machine, 0 events, ")
+    process.interrupt()
+    assert re.search(r"\d+/400 candidates", process.shown)
+    assert process.popen.returncode in (1, 130)
+
+
 def test_a_run_ends_with_the_exit_code_of_its_verdict(start: Starter) -> None:
     running = [start("simulate", "run", f"{name}.toml") for name in ("world", "failing", "none")]
     assert [each.end().code for each in running] == [0, 1, 3]

@@ -99,9 +99,9 @@ def _search(search: Search, outcome: Outcome, attempts_max: int | None, path: st
 
     def progress(attempt: Attempt) -> None:
         search.attempts, search.smallest = attempt.number, attempt.smallest
-        bar(attempt.number, most, size_of(attempt.smallest))
+        bar(attempt.number, most, "candidates")
         if attempt.is_kept:
-            bar.say(f"without {attempt.change}: {size_of(attempt.smallest)}")
+            bar.say(f"left out {attempt.change}: {size_of(attempt.smallest)}")
 
     try:
         with (
