@@ -17,6 +17,7 @@ from simulations.scenario import Scenario
 TITLE_HEIGHT = 20.0
 GAP = 14.0
 AXIS_HEIGHT = 26.0
+FENCE_MAX = 2.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Picture:
     lanes_bottom: float
     shades: list[Shade]
     fences: str
+    fence_width: float
     letters: list[Letter]
     heals: Strip
     charts: list[Chart]
@@ -68,6 +70,7 @@ def draw(
         lanes_bottom=round(bottom, 2),
         shades=[*shades(scenario, axis, top)],
         fences=fences(scenario, eras, axis, top),
+        fence_width=round(min(FENCE_MAX, lane_height(scenario.nodes) / 5), 2),
         letters=[*letters(scenario, eras, axis, top)],
         heals=heals,
         charts=below,
