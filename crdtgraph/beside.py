@@ -41,7 +41,7 @@ class Beside:
     def add(self, segment: Segment, data: bytes) -> None:
         """Keep a segment that is wanted and was folded."""
         self._strays.setdefault(segment.key, {})[segment.digest] = data
-        self.sum += Document.term(segment.key.text, data)
+        self.sum += Document.term(segment.key, data)
         self.holes.discard(segment.key)
         self._close(segment.supersedes)
 
@@ -76,6 +76,6 @@ class Beside:
     def _drop(self, key: SegmentKey, digests: list[bytes]) -> None:
         strays = self._strays[key]
         for digest in digests:
-            self.sum -= Document.term(key.text, strays.pop(digest))
+            self.sum -= Document.term(key, strays.pop(digest))
         if not strays:
             del self._strays[key]

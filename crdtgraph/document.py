@@ -28,15 +28,17 @@ class Document:
         self._doc: pycrdt.Doc[pycrdt.Map[bytes]] = pycrdt.Doc(client_id=client)
         self._segments = self._doc.get(ROOT, type=pycrdt.Map)
         self._vector: dict[int, int] = {}
+        # Of every segment present the SHA-256 and the length: a question to Yjs costs a transaction and a copy.
+        self._present: dict[SegmentKey, tuple[bytes, int]] = {}
         self._sum = 0
         self.bytes = 0
         """Of all segments present, together."""
 
     def __len__(self) -> int:
-        return len(self._segments)
+        return len(self._present)
 
     def __contains__(self, key: SegmentKey) -> bool:
-        return key.text in self._segments
+        return key in self._present
 
     @property
     def state_vector(self) -> Mapping[int, int]:
@@ -50,15 +52,17 @@ class Document:
     def apply(self, update: Update) -> None:
         """Integrate an update without gaps; items that are there already are ignored."""
         for key in set(self.present(update.deletes)):
-            held = self.get(key) or b""
-            self._sum = (self._sum - self.term(key.text, held)) & _MASK
-            self.bytes -= len(held)
+            digest, size = self._present.pop(key)
+            self._sum = (self._sum - _term(key, digest)) & _MASK
+            self.bytes -= size
         for key, value in update.items:
             if key.seq < self._vector.get(key.writer, 0):
                 continue
             self._vector[key.writer] = key.seq + 1
             if value is not None and not _covered(key, update.deletes):
-                self._sum = (self._sum + self.term(key.text, value)) & _MASK
+                digest = hashlib.sha256(value).digest()
+                self._present[key] = digest, len(value)
+                self._sum = (self._sum + _term(key, digest)) & _MASK
                 self.bytes += len(value)
         self._doc.apply_update(update.encode())
 
@@ -69,11 +73,11 @@ class Document:
 
     def segment_keys(self) -> list[SegmentKey]:
         """The keys present, ascending."""
-        return sorted(SegmentKey.parse(text) for text in self._segments.keys())  # noqa: SIM118 - a pycrdt map
+        return sorted(self._present)
 
     def key_digests(self) -> dict[str, bytes]:
-        """Key text -> first 8 bytes of the SHA-256 of its segment, ascending. O(bytes held)."""
-        return {key.text: hashlib.sha256(self.get(key) or b"").digest()[:8] for key in self.segment_keys()}
+        """Key text -> first 8 bytes of the SHA-256 of its segment, ascending. O(segments)."""
+        return {key.text: self._present[key][0][:8] for key in self.segment_keys()}
 
     def diff(self, vector: Mapping[int, int]) -> Update:
         """What a replica with that state vector lacks, and every deletion."""
@@ -89,6 +93,15 @@ class Document:
         """Whether the vector kept here is the one that the Yjs document has."""
         return decode_state_vector(self._doc.get_state()) == self._vector
 
+    def check_content(self) -> bool:
+        """Whether the segments known here are those that the Yjs document has. O(bytes held)."""
+        texts = sorted(self._segments.keys())
+        if texts != sorted(key.text for key in self._present):
+            return False
+        return all(
+            hashlib.sha256(self.get(key) or b"").digest() == digest for key, (digest, _) in self._present.items()
+        )
+
     def present(self, deletes: tuple[tuple[int, int, int], ...]) -> Iterator[SegmentKey]:
         """The keys held here that these runs (writer, first seq, length) would delete."""
         for writer, first, length in deletes:
@@ -98,9 +111,13 @@ class Document:
                     yield key
 
     @staticmethod
-    def term(key: str, value: bytes) -> int:
+    def term(key: SegmentKey, value: bytes) -> int:
         """What one segment adds to the digest."""
-        return int.from_bytes(hashlib.sha256(key.encode() + b"\0" + hashlib.sha256(value).digest()).digest(), "big")
+        return _term(key, hashlib.sha256(value).digest())
+
+
+def _term(key: SegmentKey, digest: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(key.text.encode() + b"\0" + digest).digest(), "big")
 
 
 def _covered(key: SegmentKey, deletes: tuple[tuple[int, int, int], ...]) -> bool:

@@ -58,6 +58,8 @@ def check(plane: Plane) -> Iterator[Finding]:
         problem = f"a projection from scratch differs from the one in use in: {parts}"
     elif not plane.document.check_state_vector():
         problem = "the document's state vector is not the one that was kept"
+    elif not plane.document.check_content():
+        problem = "the document does not hold the segments that its digest is made of"
     problem = problem or _misplaced(plane)
     yield Finding(plane.name, total, total, len(seen), problem)
 

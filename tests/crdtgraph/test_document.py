@@ -82,6 +82,7 @@ def test_any_order_and_any_repetition_give_the_same_document(logs, random):
             document.apply(update)
             assert document.digest() == digest_of(contents(document))
             assert document.check_state_vector()
+            assert document.check_content()
         assert contents(document) == held
         assert len(document) == len(held)
         assert all(key in document for key in held)

@@ -199,10 +199,17 @@ def revive_an_assignment(graph: Graph) -> None:
     registers.apply(live._replace(dot=live.dot._replace(counter=99)))
 
 
+def mistake_a_segment(graph: Graph) -> None:
+    present = graph._planes[PLANE].document._present
+    key = next(iter(present))
+    present[key] = bytes(32), present[key][1]
+
+
 @pytest.mark.parametrize(
     "break_it, hint",
     [
         (forget_a_count, "counters"),
+        (mistake_a_segment, "its digest is made of"),
         (forget_a_commit, "not in the index"),
         (misplace_a_commit, "should be"),
         (lose_a_location, "cannot be read"),
