@@ -202,17 +202,22 @@ class Plane:
         """Join the small segments of this incarnation, one full segment a step (about 20 ms); returns whether any were.
 
         Every record stays and no digest changes. In the end the log is replaced by a snapshot if most of it is dead.
+        Between two steps anything may be written or compacted; one that begins there leaves alone what this one joins.
         """
         self.flush(sync=True)
-        joined = False
-        for supersedes, records, size in joinable(dict(self._small), self._load_segment):
-            self._write_segments([(records, size)], tuple(supersedes), sync=True)
-            self.settle()
-            for seq in supersedes:
-                self._small.pop(SegmentKey(self.identity.writer, seq), None)
-            joined = True
-            yield
+        joined, small, self._small = False, self._small, {}
+        try:
+            for supersedes, records, size in joinable(dict(small), self._load_segment):
+                self._write_segments([(records, size)], tuple(supersedes), sync=True)
+                self.settle()
+                for seq in supersedes:
+                    small.pop(SegmentKey(self.identity.writer, seq), None)
+                joined = True
+                yield
+        finally:
+            self._small = small | self._small
         if self._log.bytes > 2 * self.document.bytes:
+            self.flush(sync=True)  # The snapshot is of the document, and what was written just now is not in it yet.
             self._log.replace(self.document.snapshot(), {digest for _, digest, _ in self.beside.strays()})
         return joined
 

@@ -78,3 +78,34 @@ def test_a_large_history_is_not_written_anew_for_a_few_small_segments(monkeypatc
         commit_critically(graph, SMALL_SEGMENTS_MAX)
         assert graph.compact()
         assert not replaced
+
+
+def test_what_is_written_between_the_steps_is_in_the_snapshot_or_the_log(tmp_path: Path) -> None:
+    with crdtgraph.open(str(tmp_path / "store")) as graph:
+        commit_critically(graph, SMALL_SEGMENTS_MAX)
+        steps = graph.compact_steps()
+        next(steps)
+        commit = graph.commit(message="meanwhile")
+        written = graph.write_behind()
+        replaced = log_bytes(graph)
+        assert list(steps) == []
+        assert log_bytes(graph) < replaced, "the log was not replaced, and the test shows nothing"
+        graph.store.sync()
+        graph.settle(written)
+    with crdtgraph.open(str(tmp_path / "store"), create=False) as graph:
+        assert commit in graph
+
+
+def test_a_compaction_between_the_steps_of_another_leaves_alone_what_that_one_joins() -> None:
+    with crdtgraph.open("memory:") as graph:
+        for number in range(60):
+            graph.count(graph.commit(changes={"blob": bytes([number]) * 20_000}), [1])
+            graph.flush()
+        steps = graph.compact_steps()
+        next(steps)
+        commit_critically(graph, 2)
+        digest = graph.digest()
+        assert graph.compact()
+        assert len(list(steps)) > 1
+        assert graph.digest() == digest
+        assert not [finding for finding in graph.fsck() if finding.problem]
