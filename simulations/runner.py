@@ -74,20 +74,25 @@ class TaskPauses(Pauses, trio.abc.Instrument):
 
     def pause(self, name: str) -> None:
         """See `Pauses`."""
+        if not self._paused:
+            # Trio calls an instrument for every task that becomes runnable, so it is there only while it is needed.
+            trio.lowlevel.add_instrument(self)
         self._paused.setdefault(name, [])
 
     def resume(self, name: str) -> None:
         """See `Pauses`."""
-        trio_run.GLOBAL_RUN_CONTEXT.runner.runq.extend(self._paused.pop(name, ()))
+        if name in self._paused:
+            trio_run.GLOBAL_RUN_CONTEXT.runner.runq.extend(self._paused.pop(name))
+            if not self._paused:
+                trio.lowlevel.remove_instrument(self)
 
     def task_scheduled(self, task: trio.lowlevel.Task) -> None:
         """See `trio.abc.Instrument`."""
-        if self._paused:
-            waiting = self._paused.get(task.context.get(CURRENT, ""))
-            if waiting is not None:
-                taken = trio_run.GLOBAL_RUN_CONTEXT.runner.runq.pop()
-                assert taken is task
-                waiting.append(task)
+        waiting = self._paused.get(task.context.get(CURRENT, ""))
+        if waiting is not None:
+            taken = trio_run.GLOBAL_RUN_CONTEXT.runner.runq.pop()
+            assert taken is task
+            waiting.append(task)
 
 
 def run(
@@ -133,7 +138,10 @@ def run(
     failure, rule = "", ""
     began = time.perf_counter()
     try:
-        trio.run(live, clock=world.agenda, instruments=[pauses])
+        trio.run(
+            live,
+            clock=world.agenda,
+        )
     except (Exception, BaseExceptionGroup) as error:
         if any(isinstance(each, KeyboardInterrupt) for each in _leaves(error)):
             raise

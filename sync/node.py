@@ -352,9 +352,8 @@ class Node:
             # others work.
             async with self._applying:
                 try:
-                    with trio.CancelScope(shield=True):
-                        for _ in self.gossip.receive_steps(connection.number, message, now):
-                            await trio.lowlevel.checkpoint()
+                    for _ in self.gossip.receive_steps(connection.number, message, now):
+                        await trio.lowlevel.cancel_shielded_checkpoint()
                 except StoreCorruptError:
                     raise
                 except StoreError as error:
