@@ -19,6 +19,7 @@ NAMES = {
     "catchup": "300 new commits reach a peer, against git fetch",
     "traverse": "merge bases, against libgit2 and git's recorded answers",
     "reopen": "open a store after SIGKILL",
+    "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
 

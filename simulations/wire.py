@@ -16,7 +16,10 @@ from simulations.agenda import Agenda
 
 
 class WireProperties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One direction of a path. `fragmentation` is the share of reads that give fewer bytes than there are."""
+    """One direction of a path. `fragmentation` is the share of reads that give fewer bytes than there are.
+
+    After such a read the next gives the rest.
+    """
 
     latency_s: Annotated[float, msgspec.Meta(ge=0)] = 0.001
     jitter_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
