@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from cli.render import fields, paint, printable, table
 from simulations import files
@@ -110,7 +110,7 @@ def failure_lines(outcome: Outcome, *, lines: int = LINES_SHOWN) -> Iterator[str
         yield from (paint(f"  {printable(line)}", "faint") for line in outcome.lines[-lines:])
 
 
-def scenario_lines(outcome: Outcome) -> Iterable[str]:
+def scenario_lines(outcome: Outcome) -> list[str]:
     """The scenario as its file has it."""
     return files.write(outcome.scenario).splitlines()
 

@@ -17,6 +17,7 @@ checked all along. The same scenario and seed are the same run, to the byte, in 
 | `model` `reading` `checkers` | an independent opinion of what segments mean; the rules |
 | `nemesis` `world` | who does what the timeline says; one world |
 | `fuzzing` `shrinking` | many seeds in many processes; the smallest world that fails in the same way |
+| `determinism` | one seed in several processes |
 | `observer` `runner` | who only watches; the scheduler below, and trio's private names |
 | `page/` | a run as a page for a browser |
 """

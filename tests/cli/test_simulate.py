@@ -9,12 +9,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from simulations.determinism import Comparison
 from simulations.files import read, shipped
 from simulations.page.paper import seconds
 from simulations.runner import Outcome as World
@@ -273,6 +274,39 @@ def test_fuzz_in_several_processes_runs_the_same_worlds(crdtgraph: CommandLine) 
     ]
     assert found[0]["seeds"] == found[1]["seeds"] == 3
     assert found[0]["simulated_s"] == pytest.approx(found[1]["simulated_s"])
+
+
+def test_the_same_seeds_are_the_same_runs_in_fresh_processes(crdtgraph: CommandLine) -> None:
+    arguments = ("simulate", "fuzz", "--count", "2", "--start-seed", "5", "--verify-determinism", "--jobs", "2")
+    found = table(crdtgraph(*arguments, "-o", "json"))
+    assert (found["seeds"], found["passed"], found["failed"]) == (2, 2, [])
+    assert found["simulated_s"] == pytest.approx(2 * (run(5).simulated_s + run(6).simulated_s))
+
+
+def test_a_run_that_differs_between_processes_is_a_failure(
+    crdtgraph: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def comparisons(seeds: range, **_options: object) -> Iterator[Comparison]:
+        yield from (Comparison(seed, ("a" * 64, "ab"[seed % 2] * 64), "", 10.0) for seed in seeds)
+
+    monkeypatch.setattr("simulations.determinism.compare", comparisons)
+    shown = crdtgraph("simulate", "fuzz", "--count", "9", "--verify-determinism")
+    assert shown.code == 1
+    assert shown.out.startswith(
+        "seed 1: FAILED: the same seed is the same run in every process\n"
+        "see where the runs part:\n"
+        "  PYTHONHASHSEED=1 crdtgraph simulate replay 1 --trace > 1.txt   # aaaaaaaaaaaaaaaa\n"
+        "  PYTHONHASHSEED=2 crdtgraph simulate replay 1 --trace > 2.txt   # bbbbbbbbbbbbbbbb\n"
+        "  diff 1.txt 2.txt | head\n"
+    )
+    assert "2 seeds: 1 passed, 1 failed;" in shown.out
+    document = table(
+        crdtgraph("simulate", "fuzz", "--count", "4", "--verify-determinism", "--keep-going", "-o", "json")
+    )
+    failed = document["failed"]
+    assert isinstance(failed, list)
+    assert [each["seed"] for each in failed] == [1, 3]
+    assert set(failed[0]) == {"seed", "rule", "trace_hashes", "again"}
 
 
 # shrink
