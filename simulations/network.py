@@ -17,12 +17,11 @@ from functools import partial
 import trio
 
 from crdtgraph.errors import LocalError, UnreachableError
+from simulations.agenda import Agenda
+from simulations.stream import SimStream, stream_pair
+from simulations.trace import Trace
+from simulations.wire import Wire, WireProperties
 from sync.transport import Address
-
-from .agenda import Agenda
-from .stream import SimStream, stream_pair
-from .trace import Trace
-from .wire import Wire, WireProperties
 
 BACKLOG = 16
 """Connections that wait to be accepted; one more is refused."""

@@ -27,7 +27,7 @@ from functools import partial
 
 import trio
 
-from .wire import Wire
+from simulations.wire import Wire
 
 PIECE_BYTES = 16 << 10
 """Bytes travel in pieces of at most this size: about what a network card takes at once."""
