@@ -54,17 +54,18 @@ def make_delta(plane: str, update: Update, *, last: bool = True) -> Delta:
     return Delta(plane, update.base(), update.encode(), last)
 
 
-def deltas(plane: Plane, vector: Mapping[int, int]) -> Iterator[Delta]:
+def deltas(plane: Plane, vector: Mapping[int, int], bytes_max: int = DELTA_BYTES_MAX) -> Iterator[Delta]:
     """What a replica with that state vector lacks, in order; the last one carries all deletions and may be empty.
 
-    The diff is taken at the first step; segments that are added while a slow peer reads are not part of it.
+    None grows beyond `bytes_max`, or one segment. The diff is taken at the first step; segments that are added while a
+    slow peer reads are not part of it.
     """
     update = plane.document.diff(vector)
     chunk: list[Item] = []
     size = 0
     for item in update.items:
         more = len(item.value or b"") + 64
-        if chunk and size + more > DELTA_BYTES_MAX:
+        if chunk and size + more > bytes_max:
             yield make_delta(plane.name, Update(tuple(chunk)), last=False)
             chunk, size = [], 0
         chunk.append(item)

@@ -45,12 +45,14 @@ class Replica(Reader):
         """32 bytes over the set of segments held; equal ones mean that there is nothing to exchange."""
         return self._shared(plane).set_digest()
 
-    def deltas(self, plane: str, state_vector: Mapping[int, int]) -> Iterator[Delta]:
+    def deltas(
+        self, plane: str, state_vector: Mapping[int, int], bytes_max: int = exchange.DELTA_BYTES_MAX
+    ) -> Iterator[Delta]:
         """What a replica with that state vector lacks, in deltas without gaps; the last has `last` set.
 
-        Exactly one empty delta when it lacks nothing.
+        Exactly one empty delta when it lacks nothing. Each has about `bytes_max` bytes at most, or one segment.
         """
-        return exchange.deltas(self._shared(plane), state_vector)
+        return exchange.deltas(self._shared(plane), state_vector, bytes_max)
 
     def receive(self, plane: str, update: bytes) -> Received:
         """Verify and apply a delta's update, all at once; see `receive_steps`."""

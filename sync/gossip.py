@@ -65,7 +65,7 @@ class Gossip:
 
     Args:
         replica: the graph.
-        settings: `want_timeout_s`, `anti_entropy_s` and `queue_messages_max` matter here.
+        settings: all but the times of single connections matter here.
         rng: for jitter.
         now: the current time in seconds, from the origin that all later calls use.
         on_ephemeral: given (sender, topic, payload) of what is not stored.
@@ -298,7 +298,7 @@ class Gossip:
         # The diff is taken at the first step, so what was withheld until now is part of it.
         view.withheld = False
         ends = dict(self._replica.state_vector(plane))
-        for delta in self._replica.deltas(plane, vector):
+        for delta in self._replica.deltas(plane, vector, self._settings.delta_bytes_max):
             if delta.last:
                 raise_to(view.assumed, ends)
             yield Delta(plane, dict(delta.base), delta.update, delta.last)

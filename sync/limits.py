@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crdtgraph.exchange import DELTA_BYTES_MAX
+
 PROTOCOL_VERSION = 1
 """Both ends must speak the same one; it grows when an older node could misread a newer one."""
 
@@ -117,6 +119,8 @@ class Settings:
     """After a write to the store failed (a full disk, say)."""
     goodbye_timeout_s: float = 1.0
     """For the last words to a peer when a connection is closed on purpose."""
+    delta_bytes_max: int = DELTA_BYTES_MAX
+    """A diff travels in parts of about this size, or of one segment. Less loses less when a connection breaks."""
     queue_messages_max: int = QUEUE_MESSAGES_MAX
     """See there. Less saves memory where peers are many and slow, and they catch up by asking more often."""
     seed: int | None = None

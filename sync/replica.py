@@ -71,8 +71,8 @@ class Replica(Protocol):
     def flush_due(self) -> float | None:
         """Seconds until buffered records have to be flushed; None when the segments hold all there is."""
 
-    def deltas(self, plane: str, state_vector: Mapping[int, int]) -> Iterator[DeltaLike]:
-        """What a replica with that state vector lacks, in order; at least one delta, and the last says so."""
+    def deltas(self, plane: str, state_vector: Mapping[int, int], bytes_max: int) -> Iterator[DeltaLike]:
+        """What a replica with that state vector lacks, in order and cut to size; the last of them says so."""
 
     def receive_steps(self, plane: str, update: bytes) -> Generator[None, None, ReceivedLike]:
         """Verify and apply an update, a few milliseconds of work a step."""

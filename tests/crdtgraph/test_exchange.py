@@ -134,6 +134,19 @@ def test_a_large_diff_comes_in_pieces_that_build_on_each_other(trio_of: tuple[Gr
     assert_equal(one, two, three)
 
 
+def test_a_diff_comes_in_pieces_of_the_size_asked_for(trio_of: tuple[Graph, Graph, Graph]) -> None:
+    one, two, _ = trio_of
+    fill(one, 20)
+    [whole] = one.deltas(PLANE, {})
+    for bytes_max in (1, 1_000):
+        deltas = list(one.deltas(PLANE, {}, bytes_max))
+        assert all(len(decode_update(each.update).items) == 1 or len(each.update) <= bytes_max for each in deltas)
+        assert [item for each in deltas for item in decode_update(each.update).items] == [
+            *decode_update(whole.update).items
+        ]
+    assert len(list(one.deltas(PLANE, {}, 1))) == 20
+
+
 def test_a_vector_that_is_ahead_of_ours_or_unknown_is_served(trio_of: tuple[Graph, Graph, Graph]) -> None:
     one, two, _ = trio_of
     fill(one, 3)
