@@ -19,6 +19,7 @@ from simulations.reading import Held, Order
 from sync import Node
 from sync.limits import ALARMS_MAX, CONNECTIONS_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX
 from sync.outbox import QUESTIONS_MAX
+from sync.wants import OpenWant
 
 SHOWN = 3
 """Of many violations of one rule."""
@@ -31,6 +32,10 @@ HARMLESS_ENDINGS = (
     "the stream ended",
 )
 """By what fault a connection between honest peers may end: silence, slowness, a broken disk, half a frame."""
+
+
+WAIT_SLACK_S = 3.0
+"""A wait is over so much later at most, looks at it being a second apart."""
 
 
 class ViolationError(Exception):
@@ -50,7 +55,8 @@ class Seen:
     """What one process has shown so far; a replica never un-sees.
 
     The contents of the first `read` commits were read when compactions had replaced `superseded`; `folded` are the
-    digests of segments and projection that were last found to fit.
+    digests of segments and projection that were last found to fit. `want` is the diff that it waited for when it was
+    last looked at, of which `want_bytes` had come at `want_since_s`, and no more since.
     """
 
     commits: list[CommitId] = field(default_factory=list)
@@ -59,6 +65,9 @@ class Seen:
     read: int = 0
     superseded: frozenset[SegmentName] = frozenset()
     folded: tuple[bytes, bytes] | None = None
+    want: OpenWant | None = None
+    want_bytes: int = 0
+    want_since_s: float = 0.0
 
 
 class Shown:
@@ -209,6 +218,16 @@ def check_bounds(name: str, node: Node) -> None:
     for what, size, limit in sizes:
         if size > limit:
             raise ViolationError("queues are bounded", f"{name} has {size} {what}, and {limit} are allowed")
+
+
+def check_waits(name: str, node: Node, seen: Seen, now: float, *, is_paused: bool) -> None:
+    """Whoever was asked for a diff and sends nothing is passed over, though its connection stands."""
+    want = node.gossip.wants.get(LEDGER)
+    received_bytes = want.received_bytes if want is not None else 0
+    if want is None or is_paused or want is not seen.want or received_bytes != seen.want_bytes:
+        seen.want, seen.want_bytes, seen.want_since_s = want, received_bytes, now
+    elif now - seen.want_since_s > node.settings.want_timeout_s + WAIT_SLACK_S:
+        raise ViolationError("every wait ends", f"{name} has waited for a diff since {seen.want_since_s:.0f} s")
 
 
 def check_quiet(sent: int, bound: float) -> None:

@@ -13,9 +13,11 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import NoReturn
 
 from crdtgraph.errors import StoreError
 from crdtgraph.store import FORMAT, FORMAT_KEY, Batch, Keyspace
+from simulations.timeline import Moment
 
 Operation = tuple[Keyspace, bytes, bytes | None]
 Data = dict[Keyspace, dict[bytes, bytes]]
@@ -54,6 +56,8 @@ class Disk:
         self.faults = DiskFaults()
         self.crash_in_writes: int | None = None
         """At so many writes from now the process dies in the middle of one; `on_crash` is called then."""
+        self.crash_moment: Moment = "write"
+        """Which writes count for that."""
         self.on_crash: Callable[[], None] = lambda: None
         self._rng = rng
         self._observe = observe
@@ -106,13 +110,9 @@ class Disk:
 
     def write(self, operations: list[Operation], *, sync: bool) -> None:
         """Take a batch, or raise StoreError; the batch may be on the medium then, if nothing can follow it."""
-        if self.crash_in_writes is not None:
-            self.crash_in_writes -= 1
-            if self.crash_in_writes <= 0:
-                self._maybe_written(operations)
-                self.release()
-                self.on_crash()
-                raise StoreError(f"the process died while it wrote to sim:{self.name}")
+        if self._is_last("write") or (len(operations) > 1 and self._is_last("batch")):
+            self._maybe_written(operations)
+            self._crash("wrote to")
         size = sum(len(key) + len(value or b"") for _, key, value in operations)
         free = self.faults.free_bytes
         if free is not None and size > free:
@@ -137,7 +137,20 @@ class Disk:
             raise StoreError(f"the disk of sim:{self.name} failed to sync")
         self._sync()
 
+    def _is_last(self, moment: Moment) -> bool:
+        if self.crash_in_writes is None or moment != self.crash_moment:
+            return False
+        self.crash_in_writes -= 1
+        return self.crash_in_writes <= 0
+
+    def _crash(self, deed: str) -> NoReturn:
+        self.release()
+        self.on_crash()
+        raise StoreError(f"the process died while it {deed} sim:{self.name}")
+
     def _sync(self) -> None:
+        if self._written and self._is_last("sync"):
+            self._crash("synced")
         if self._written:
             self._observe(f"syncs {len(self._written)}")
             _apply(self._synced, chain.from_iterable(self._written))

@@ -59,11 +59,15 @@ class Journal:
         self.writers: dict[int, WriterJournal] = {}
         self.written: dict[bytes, Written] = {}
         """By commit, where the workload chose what is in it."""
+        self.merges: dict[tuple[bytes, ...], bytes] = {}
+        """The commit that each set of heads was merged into; by the heads, in order."""
 
     def begin(self, writer: int, host: str) -> WriterJournal:
-        """A process has started."""
-        self.writers[writer] = WriterJournal(host)
-        return self.writers[writer]
+        """A process has started. If its number was used before, what had not become durable under it is doubtful."""
+        journal = self.writers.setdefault(writer, WriterJournal(host))
+        journal.doubtful += journal.made[journal.acknowledged :]
+        del journal.made[journal.acknowledged :]
+        return journal
 
     def forgive(self, host: str, kept: Iterable[Said]) -> None:
         """A machine's disk was replaced by a backup: only what is in these segments can still be demanded."""

@@ -159,6 +159,8 @@ class Nemesis:
     async def _crash_in_write(self, event: timeline.CrashInWrite) -> None:
         process = self._world.processes[event.node]
         process.disk.crash_in_writes = event.writes
+        process.disk.crash_moment = event.moment
+        process.death_in_write = Death.POWER_LOSS if event.loses_power else Death.KILLED
         await trio.sleep(event.for_s)
         process.disk.crash_in_writes = None
         if not process.is_wanted:
@@ -200,8 +202,8 @@ class Nemesis:
         await trio.sleep(event.for_s)
         mend_disk(process.disk)
         if faults.is_sticky:
-            # An operator would do the same: the process cannot write any more, and a new one can.
-            self._world.take_down(event.node, lambda process: process.crash(Death.KILLED))
+            # An operator would do the same: nothing can be written any more, and after a reboot it can.
+            self._world.take_down(event.node, lambda process: process.crash(Death.POWER_LOSS))
             self._world.bring_up(event.node)
         self._world.has_healed(event.kind)
 

@@ -107,6 +107,7 @@ class Observer:
         self._progress = progress
         self._next_sample_s = 0.0
         self._open: list[_Open] = []
+        self._is_finished = False
 
     def has_healed(self, what: str) -> None:
         """A fault is over now."""
@@ -128,6 +129,8 @@ class Observer:
 
     def look(self) -> None:
         """Time is about to move."""
+        if self._is_finished:
+            return
         try:
             self._look()
         except Exception as error:  # noqa: BLE001 - whatever it is, the runner raises it
@@ -137,6 +140,7 @@ class Observer:
         """Look for the last time."""
         self._next_sample_s = 0.0
         self._look()
+        self._is_finished = True
         return self.seen
 
     def _look(self) -> None:

@@ -31,8 +31,6 @@ PORT = 7000
 CLUSTER = "simulation"
 REOPEN_S = 1.0
 """Between attempts to start on a disk that fails."""
-SYNC_S = (0.0002, 0.02)
-"""How long a disk takes to sync."""
 
 CURRENT: ContextVar[str] = ContextVar("process", default="")
 """The machine that a task runs on."""
@@ -98,6 +96,7 @@ class Process:
         trace: Trace,
         rng: random.Random,
         settings: Settings,
+        sync_s: float,
         properties: Properties,
         is_writing: Callable[[], bool],
         on_start: Callable[[Graph], None],
@@ -113,6 +112,8 @@ class Process:
         self.starts = 0
         self.is_wanted = False
         """Whether it should be running."""
+        self.death_in_write = Death.KILLED
+        """How it ends if the disk ends it."""
         self._peers = peers
         self._network = network
         self._transport: SimTransport = network.add(name)
@@ -120,6 +121,7 @@ class Process:
         self._trace = trace
         self._rng = rng
         self._settings = settings
+        self._sync_s = sync_s
         self._properties = properties
         self._is_writing = is_writing
         self._on_start = on_start
@@ -130,7 +132,7 @@ class Process:
         self._life: trio.CancelScope | None = None
         self._ending = trio.Event()
         self._is_dead = False
-        disk.on_crash = lambda: self.crash(Death.KILLED)
+        disk.on_crash = lambda: self.crash(self.death_in_write)
 
     # What may be done to it
 
@@ -239,6 +241,6 @@ class Process:
             del self._imports[0]
 
     async def _sync(self, work: Callable[[], None]) -> None:
-        await trio.sleep(self._rng.uniform(*SYNC_S))
+        await trio.sleep(self._rng.uniform(0, self._sync_s / 2))
         work()
-        await trio.sleep(self._rng.uniform(*SYNC_S))
+        await trio.sleep(self._rng.uniform(0, self._sync_s / 2))

@@ -131,7 +131,7 @@ def run(
             try:
                 await world.run(lambda: end.note(world, observer))
             finally:
-                end.at_s = trio.current_time()
+                end.measure(world)
 
     vars(trio_run)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
     trio_run._r.seed(child(seed, "scheduler").random())
@@ -156,11 +156,11 @@ def run(
         trace_hash=trace.digest,
         lines=tuple(trace.lines),
         events=trace.counts.total(),
-        commits=len(world.journal.written),
+        commits=end.commits,
         lost=end.lost,
         pending=end.pending,
         conflicts=end.conflicts,
-        bytes_sent=world.network.bytes_sent,
+        bytes_sent=end.bytes_sent,
         simulated_s=end.at_s,
         converged_after_s=world.converged_after_s,
         wall_s=time.perf_counter() - began,
@@ -169,15 +169,29 @@ def run(
 
 
 class _End:
-    """What a world was like when all was checked and its machines still ran."""
+    """What a world was like when all had agreed; what is said after that, to see that it travels at once, is no matter.
+
+    Of a world that came to nothing only what can be measured from outside.
+    """
 
     def __init__(self) -> None:
         self.at_s = 0.0
+        self.commits = 0
+        self.bytes_sent = 0
         self.lost = 0
         self.pending = 0
         self.conflicts: tuple[str, ...] = ()
+        self._is_noted = False
+
+    def measure(self, world: World) -> None:
+        if not self._is_noted:
+            self.at_s = trio.current_time()
+            self.commits = len(world.journal.written)
+            self.bytes_sent = world.network.bytes_sent
 
     def note(self, world: World, observer: Observer | None) -> None:
+        self.measure(world)
+        self._is_noted = True
         graph = next(process.graph for process in world.processes.values() if process.graph is not None)
         self.lost = world.lost()
         self.pending = graph.status().pending

@@ -35,7 +35,8 @@ LEDGER_OPERATIONS = {
     "discard": 2.0,
     "search": 0.5,
     "flush": 2.0,
-    "compact": 1.0,
+    "compact": 3.0,
+    "compact_step": 3.0,
 }
 """How often each operation comes if a scenario does not say."""
 
@@ -144,6 +145,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     workload: Workload = msgspec.field(default_factory=Workload)
     settings: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = msgspec.field(default_factory=dict)
     """What every node works by, where it is not as in sync.Settings."""
+    sync_s: Seconds = 0.02
+    """How long a disk takes to sync at most."""
     timeline: tuple[AnyEvent, ...] = ()
     expect: Expectation = Expectation()
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from simulations import timeline
 from simulations.scenario import LEDGER_OPERATIONS, Clock, Expectation, Link, Scenario, Topology, Workload
 from simulations.seeds import child
@@ -17,7 +19,15 @@ from simulations.timeline import AnyEvent
 from simulations.wire import WireProperties
 
 FAULTS_MAX = 40
+COMPANY_SHARE = 0.3
+COMPANY_S = 0.5
+"""Of the faults, those that strike soon after another one is over: whoever recovers has the most to lose."""
 FLAPS_MEAN_S = 1.0
+WRITES_MAX = (5, 20, 100)
+SYNCS_MAX = 5
+"""In one of so many writes or syncs a process dies."""
+WRITES_WITHIN_S = 5.0
+"""A machine is given so much time to do them."""
 IMPORT_COMMITS = (60, 1_200)
 """The second is more than a batch of the importer."""
 LATE_SHARE = 0.15
@@ -25,6 +35,8 @@ LATE_SHARE = 0.15
 IMPORT_SHARE = 0.05
 QUIET_SHARE = 0.05
 QUIET_S = 60.0
+SYNC_S = (0.02, 0.02, 0.02, 1.0)
+"""How long disks take to sync at most: flash mostly, and one that is shared with others who write much."""
 
 
 def draw(seed: int) -> Scenario:
@@ -43,7 +55,8 @@ def draw(seed: int) -> Scenario:
         links=_draw_links(rng, names),
         clocks=_draw_clocks(rng, names),
         workload=_draw_workload(rng, nodes, duration_s),
-        settings=rng.choice(({}, {}, {"anti_entropy_s": 2.0}, {"anti_entropy_s": 60.0})),
+        settings=_draw_settings(rng),
+        sync_s=rng.choice(SYNC_S),
         timeline=_draw_timeline(rng, names, duration_s),
         expect=Expectation(quiet_s=QUIET_S if rng.random() < QUIET_SHARE else 0.0),
     )
@@ -54,7 +67,7 @@ def _draw_wire(rng: random.Random) -> WireProperties:
     return WireProperties(
         latency_s=latency_s,
         jitter_s=latency_s * rng.choice((0, 0.5, 3)),
-        bytes_per_s=rng.choice((50e3, 1e6, 100e6)),
+        bytes_per_s=rng.choice((10e3, 50e3, 1e6, 100e6)),
         window_bytes=rng.choice(((4 << 10) if latency_s < 0.1 else (64 << 10), 64 << 10, 256 << 10)),
         fragmentation=rng.choice((0.0, 0.3, 0.9)),
     )
@@ -102,6 +115,19 @@ def _draw_workload(rng: random.Random, nodes: int, duration_s: float) -> Workloa
     )
 
 
+def _draw_settings(rng: random.Random) -> dict[str, float]:
+    """In some worlds summaries are hardly ever compared unasked, queues are short, or diffs come in many parts."""
+    anti_entropy_s = rng.choice((None, None, 2.0, 60.0))
+    queue_messages_max = rng.choice((None, None, 1, 4))
+    delta_bytes_max = rng.choice((None, None, 1_000, 10_000))
+    drawn = {
+        "anti_entropy_s": anti_entropy_s,
+        "queue_messages_max": queue_messages_max,
+        "delta_bytes_max": delta_bytes_max,
+    }
+    return {name: float(value) for name, value in drawn.items() if value is not None}
+
+
 def _draw_timeline(rng: random.Random, names: list[str], duration_s: float) -> tuple[AnyEvent, ...]:
     kinds = [*_FAULTS]
     chosen = rng.sample(kinds, rng.randint(0, len(kinds)))
@@ -114,7 +140,10 @@ def _draw_timeline(rng: random.Random, names: list[str], duration_s: float) -> t
         if at_s >= duration_s:
             break
         for_s = round(rng.expovariate(1 / mean_s), 3)
-        events.append(_FAULTS[rng.choice(chosen)](_Dice(rng, names, round(at_s, 3), for_s)))
+        begin_s = at_s
+        if events and rng.random() < COMPANY_SHARE:
+            begin_s = min(rng.choice(events).until_s + rng.expovariate(1 / COMPANY_S), duration_s)
+        events.append(_FAULTS[rng.choice(chosen)](_Dice(rng, names, round(begin_s, 3), for_s)))
     if rng.random() < LATE_SHARE:
         events.append(timeline.Join(at_s=round(rng.uniform(0, duration_s), 3), node=rng.choice(names[1:])))
     if rng.random() < IMPORT_SHARE:
@@ -193,8 +222,21 @@ def _disk_full(dice: _Dice) -> AnyEvent:
 
 
 def _crash_in_write(dice: _Dice) -> AnyEvent:
-    writes = dice.rng.randint(1, 20)
-    return timeline.CrashInWrite(at_s=dice.at_s, for_s=dice.for_s, node=dice.node, writes=writes)
+    writes = dice.rng.randint(1, dice.rng.choice(WRITES_MAX))
+    for_s = round(dice.for_s + WRITES_WITHIN_S, 3)
+    return timeline.CrashInWrite(at_s=dice.at_s, for_s=for_s, node=dice.node, writes=writes)
+
+
+def _power_loss_in_write(dice: _Dice) -> AnyEvent:
+    return replace(_crash_in_write(dice), loses_power=True)
+
+
+def _crash_in_batch(dice: _Dice) -> AnyEvent:
+    return replace(_crash_in_write(dice), writes=1, moment="batch", loses_power=dice.rng.random() < 0.5)
+
+
+def _power_loss_in_sync(dice: _Dice) -> AnyEvent:
+    return replace(_crash_in_write(dice), writes=dice.rng.randint(1, SYNCS_MAX), moment="sync", loses_power=True)
 
 
 def _backup(dice: _Dice) -> AnyEvent:
@@ -222,6 +264,9 @@ _FAULTS: dict[str, Callable[[_Dice], AnyEvent]] = {
     "kill": _lasting(timeline.Kill),
     "power loss": _lasting(timeline.PowerLoss),
     "crash in a write": _crash_in_write,
+    "power loss in a write": _power_loss_in_write,
+    "crash in a batch": _crash_in_batch,
+    "power loss in a sync": _power_loss_in_sync,
     "restart": _lasting(timeline.Restart),
     "pause": _lasting(timeline.Pause),
     "starvation": _starvation,

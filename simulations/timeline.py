@@ -15,7 +15,7 @@ Events may overlap. A path is cut while any event cuts it, and a machine is down
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,8 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=0)]
 Pair: TypeAlias = tuple[str, str]
+Moment: TypeAlias = Literal["write", "batch", "sync"]
+"""Of a disk: any write, one of several entries (a snapshot that takes the place of a log), or a sync."""
 
 
 class Event(
@@ -105,11 +107,17 @@ class PowerLoss(Event, tag="power loss", frozen=True, kw_only=True):
 
 
 class CrashInWrite(Event, tag="crash in a write", frozen=True, kw_only=True):
-    """The process dies in the middle of one of its next writes; the torn write is there whole or not at all."""
+    """The process dies in the middle of one of its next writes, which is there whole or not at all.
+
+    Counted are the writes at such a `moment`. With `loses_power` the machine goes with it, and of all that was not
+    synced some prefix is left.
+    """
 
     for_s: Seconds
     node: str
     writes: Count = 1
+    moment: Moment = "write"
+    loses_power: bool = False
 
 
 class Restart(Event, tag="restart", frozen=True, kw_only=True):

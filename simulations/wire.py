@@ -50,6 +50,11 @@ class Wire:
         """Whether nothing arrives."""
         return self._cuts > 0
 
+    @property
+    def backlog_s(self) -> float:
+        """How long what was sent so far still keeps the path from carrying anything else."""
+        return max(0.0, self._free_at - trio.current_time())
+
     def cut(self) -> None:
         """From now on nothing arrives."""
         self._cuts += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -62,6 +62,7 @@ class Workload:
         self._kinds = sorted(properties.weights)
         self._weights = [properties.weights[kind] for kind in self._kinds]
         self._said: list[Record] = []
+        self._compaction: Generator[None, None, bool] | None = None
         self._done = 0
         self._orders: deque[Order] = deque()
         self._batch_commits: int | None = None
@@ -126,6 +127,20 @@ class Workload:
             self._own.made += self._said
         self.acknowledge()
         self._trace.note(self._name, kind, outcome)
+
+    def say(self) -> CommitId:
+        """Add a commit that is durable, and given to peers, when this returns; raises StoreError."""
+        parents, time, message = tuple(self.graph.heads()[:1]), self.graph.now_us(), self._tag()
+        commit = Commit(parents, self._name, time, message)
+
+        def operation() -> str:
+            self._note_commit(commit)
+            durable = Durability.CRITICAL
+            made = self.graph.commit(parents=parents, message=message, author=self._name, time=time, durability=durable)
+            return made.hex()[:12]
+
+        self.attempt("say", operation)
+        return commit.id
 
     def acknowledge(self) -> None:
         """Note what the graph says is durable."""
@@ -211,6 +226,10 @@ class Workload:
             self._said = [("commit", result.commit, None), ("assign", f"ref {ref}", result.commit)]
         if self.graph.merge(ref) != result:
             raise ViolationError("a merge is what its preview said", f"{self._name} merged {ref}")
+        if result.merged and self._journal.merges.setdefault(result.parents, result.commit) != result.commit:
+            raise ViolationError(
+                "equal heads merge alike", f"{self._name} merged {ref} into {result.commit.hex()[:16]}"
+            )
         return f"{ref} {result.commit.hex()[:12]} of {len(result.parents)}"
 
     def _set_ref(self) -> str:
@@ -256,6 +275,18 @@ class Workload:
         if self.graph.digest() != before:
             raise ViolationError("a compaction changes no digest", self._name)
         return str(joined)
+
+    def _compact_step(self) -> str:
+        """One step of a compaction as a node does it, with other operations between the steps."""
+        steps = self._compaction or self.graph.compact_steps()
+        self._compaction = None
+        before = self.graph.digest()
+        for _ in steps:
+            self._compaction = steps
+            break
+        if self.graph.digest() != before:
+            raise ViolationError("a compaction changes no digest", self._name)
+        return "to be continued" if self._compaction else "the last"
 
     # Inside
 

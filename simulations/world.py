@@ -26,6 +26,7 @@ from simulations.journal import Journal
 from simulations.nemesis import Nemesis, mend_disk
 from simulations.network import Network
 from simulations.process import Process
+from simulations.promptness import Promptness
 from simulations.scenario import Clock, Scenario
 from simulations.seeds import child
 from simulations.timeline import ImportGit
@@ -80,7 +81,7 @@ class World:
             self.processes[name] = self._machine(name, clocks.get(name, Clock(node=name)))
 
     async def run(self, at_end: Callable[[], None]) -> None:
-        """Live through it; `at_end` is called when all has agreed and was checked, while the machines still run."""
+        """Live through it; `at_end` is called when all agree, before it is checked whether what is said then is heard."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._resume_at_end)
@@ -97,10 +98,13 @@ class World:
                 await self._wait_for_agreement()
                 if self.scenario.expect.quiet_s:
                     await self._check_quiet(self.scenario.expect.quiet_s)
-                self._inspection.look(self.processes.values(), Depth.WHOLE)
-                self._inspection.check_losses(self.processes.values())
                 self._check_expectations()
                 at_end()
+                dice = child(self._seed, "promptness")
+                promptness = Promptness(self.scenario, self.network, self.processes, self.trace, dice)
+                await promptness.check(self.bound_s)
+                self._inspection.look(self.processes.values(), Depth.WHOLE)
+                self._inspection.check_losses(self.processes.values())
                 nursery.cancel_scope.cancel()
         finally:
             for each in self._imports:
@@ -203,6 +207,10 @@ class World:
         while True:
             await trio.sleep(LOOK_EVERY_S)
             looks_left -= 1
+            for name, process in self.processes.items():
+                if process.is_running and process.node is not None:
+                    now, is_paused = trio.current_time(), self.is_paused(name)
+                    checkers.check_waits(name, process.node, process.seen, now, is_paused=is_paused)
             self._inspection.look(self.processes.values(), Depth.DEEP if looks_left <= 0 else Depth.LIGHT)
             if looks_left <= 0:
                 looks_left = DEEP_CHECK_LOOKS + len(self.journal.written) * self.scenario.nodes // COMMITS_PER_LOOK
@@ -303,6 +311,7 @@ class World:
             trace=self.trace,
             rng=child(self._seed, f"work {name}"),
             settings=self._settings,
+            sync_s=self.scenario.sync_s,
             properties=self.scenario.workload,
             is_writing=lambda: self._is_writing,
             on_start=lambda graph: checkers.check_own_durable(name, graph, self.journal),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,8 +20,9 @@ from simulations.reading import Held, Order, Reading
 from simulations.scenario import Workload as Properties
 from simulations.trace import Trace
 from simulations.workload import Workload
-from sync import Node
+from sync import Node, Settings
 from sync.limits import QUEUE_BYTES_MAX
+from sync.wants import OpenWant
 from tests.sync.replicas import host, replica
 
 
@@ -180,7 +182,7 @@ def test_a_machine_that_forgot_what_it_acknowledged() -> None:
 
 
 def test_a_key_with_two_segments() -> None:
-    graph, clone = busy()[0], busy(seed=2)[0]
+    graph, clone = busy()[0], busy(seed=5)[0]
     assert graph.writer == clone.writer
     reading = Reading()
     before = reading.held(graph)
@@ -202,6 +204,22 @@ def test_a_queue_beyond_its_bound() -> None:
         checkers.check_bounds("a", node)
     outbox.queued_bytes = 0
     checkers.check_bounds("a", node)
+
+
+def test_a_wait_without_an_end() -> None:
+    want = OpenWant(peer=1, deadline=0.0, theirs=b"", before=b"")
+    wants = {LEDGER: want}
+    node = cast(Node, SimpleNamespace(gossip=SimpleNamespace(wants=wants), settings=Settings(want_timeout_s=10)))
+    seen = Seen()
+    for now, is_paused in ((0, False), (13, False), (14, True), (27, False)):
+        checkers.check_waits("a", node, seen, now, is_paused=is_paused)
+    want.received_bytes += 1
+    for now in (28, 41):
+        checkers.check_waits("a", node, seen, now, is_paused=False)
+    wants[LEDGER] = replace(want)
+    checkers.check_waits("a", node, seen, 42, is_paused=False)
+    with fails("every wait ends.*since 42 s"):
+        checkers.check_waits("a", node, seen, 56, is_paused=False)
 
 
 def test_endings_among_honest_peers() -> None:
@@ -236,6 +254,25 @@ def test_a_backup_forgives_what_is_nowhere_else() -> None:
     checkers.check_nothing_lost("a", held, journal)
     with fails("nothing durable is lost"):
         checkers.check_nothing_lost("a", held[:-4], journal)
+
+
+def test_a_merge_of_equal_heads_into_another_commit() -> None:
+    journal = Journal()
+    trace = cast(Trace, SimpleNamespace(note=lambda *_: None))
+    graph, other = replica("a"), replica("b")
+    heads = [graph.commit(message=message) for message in ("one", "two")]
+    for head in heads:
+        graph.set_ref("main", head, keep_others=True)
+    graph.flush()
+    give(graph, other)
+    properties = Properties(refs=1)
+    Workload(graph, "a", journal, trace, random.Random(0), properties).step("merge")
+    [(parents, merged)] = journal.merges.items()
+    assert sorted(parents) == sorted(heads)
+    assert merged in graph
+    journal.merges[parents] = heads[0]
+    with fails("equal heads merge alike"):
+        Workload(other, "b", journal, trace, random.Random(0), properties).step("merge")
 
 
 def test_a_call_that_raises_and_changes_something() -> None:

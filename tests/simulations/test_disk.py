@@ -87,6 +87,36 @@ def test_a_crash_in_a_write_leaves_the_whole_batch_or_nothing() -> None:
     assert left == {(1,), (1, 2)}
 
 
+def test_a_crash_waits_for_the_moment_that_it_is_to_strike_at() -> None:
+    left: dict[str, set[tuple[int, ...]]] = {"batch": set(), "sync": set()}
+    for seed in range(40):
+        for moment, seen in left.items():
+            medium = disk(seed)
+            medium.on_crash = medium.lose_power
+            store = medium.open()
+            put(store, 1, sync=True)
+            medium.crash_in_writes, medium.crash_moment = 1, moment  # type: ignore[assignment]
+            single = Batch()
+            single.put(Keyspace.META, b"single", b"")
+            store.write(single, sync=False)
+            with pytest.raises(StoreError, match="died"):
+                put(store, 2, sync=True)
+            seen.add(tuple(numbers(medium.open())))
+    assert left == {"batch": {(1,), (1, 2)}, "sync": {(1,), (1, 2)}}
+
+
+def test_a_crash_in_a_sync_is_none_if_there_is_nothing_to_sync() -> None:
+    medium = disk()
+    store = medium.open()
+    put(store, 1)
+    store.sync()
+    medium.crash_in_writes, medium.crash_moment = 1, "sync"
+    store.sync()
+    put(store, 2)
+    with pytest.raises(StoreError, match="died"):
+        store.sync()
+
+
 def test_after_an_error_nothing_can_be_written_until_it_is_opened_again() -> None:
     left = set()
     for seed in range(20):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -122,6 +123,14 @@ EVENTS: dict[str, tuple[AnyEvent, tuple[str, ...]]] = {
 def test_every_event_happens_and_is_survived(event: AnyEvent, shown: tuple[str, ...]) -> None:
     outcome = passes(replace(SMALL, timeline=(event,)))
     assert happened(outcome, *shown)
+
+
+@pytest.mark.parametrize("moment", get_args(timeline.Moment))
+def test_a_machine_loses_power_at_the_moment_that_a_scenario_says(moment: timeline.Moment) -> None:
+    crash = timeline.CrashInWrite(at_s=5, for_s=10, node="n0", moment=moment, loses_power=True)
+    fill = timeline.Do(at_s=1, for_s=3, nodes=("n0",), operation="commit_on_ref", count=60)
+    compact = timeline.Do(at_s=6, nodes=("n0",), operation="compact")
+    assert happened(passes(replace(SMALL, timeline=(fill, crash, compact))), "n0", "loses power")
 
 
 def test_there_is_an_event_of_every_kind_in_these_tests() -> None:

@@ -356,7 +356,7 @@ def it_refuses_work_and_news(run: Run) -> None:
 @hazard("failing-disk")
 def it_fails_and_is_replaced(run: Run) -> None:
     assert run.lines(" n1 ", "failed to")
-    assert run.lines(" n1 is killed", after_s=40)
+    assert run.lines(" n1 loses power", after_s=40)
     assert len(set(starts(run, "n1"))) >= 2
 
 
