@@ -81,7 +81,7 @@ class World:
             self.processes[name] = self._machine(name, clocks.get(name, Clock(node=name)))
 
     async def run(self, at_end: Callable[[], None]) -> None:
-        """Live through it; `at_end` is called when all agree, before it is checked whether what is said then is heard."""
+        """Live through it; `at_end` is called when all agree, before what is said then is listened for."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._resume_at_end)

@@ -135,7 +135,7 @@ def test_a_large_diff_comes_in_pieces_that_build_on_each_other(trio_of: tuple[Gr
 
 
 def test_a_diff_comes_in_pieces_of_the_size_asked_for(trio_of: tuple[Graph, Graph, Graph]) -> None:
-    one, two, _ = trio_of
+    one, *_ = trio_of
     fill(one, 20)
     [whole] = one.deltas(PLANE, {})
     for bytes_max in (1, 1_000):
