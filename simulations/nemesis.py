@@ -23,6 +23,8 @@ from simulations.workload import Order
 
 ORDER_EVERY_S = 0.01
 """Between two portions of an operation that is ordered many times."""
+ROUNDING = 1e-9
+"""What sums of floats may lack."""
 
 
 class Target(Protocol):
@@ -224,7 +226,8 @@ class Nemesis:
         began = trio.current_time()
         while done < event.count:
             passed = trio.current_time() - began
-            due = event.count if passed >= event.for_s else max(1, int(event.count * passed / event.for_s))
+            share = passed / event.for_s if event.for_s else 1.0
+            due = min(event.count, 1 + int(event.count * share + ROUNDING))
             for name in event.nodes if due > done else ():
                 self._world.processes[name].order(Order(event.operation, due - done, event.ref, event.commits))
             done = due

@@ -186,6 +186,13 @@ def test_a_batch_is_as_large_as_a_scenario_says() -> None:
     assert sum(line.endswith("commit_many 70") for line in outcome.lines) == 3
 
 
+def test_what_is_ordered_several_times_is_spread_evenly() -> None:
+    deed = timeline.Do(at_s=2, for_s=10, nodes=("n0",), operation="commit", count=4)
+    outcome = passes(replace(SMALL, workload=Workload(operations_per_s=0), timeline=(deed,)))
+    commits = [float(line.split()[0]) for line in outcome.lines if " n0 commit " in line]
+    assert commits == [2.0, 4.5, 7.0, 9.5]
+
+
 @pytest.mark.parametrize(
     "expect, words",
     [
