@@ -19,7 +19,7 @@ from simulations.reading import Held, Order
 from sync import Node
 from sync.limits import ALARMS_MAX, CONNECTIONS_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX
 from sync.outbox import QUESTIONS_MAX
-from sync.wants import OpenWant
+from sync.peerstate import OpenWant
 
 SHOWN = 3
 """Of many violations of one rule."""
@@ -56,7 +56,7 @@ class Seen:
 
     The contents of the first `read` commits were read when compactions had replaced `superseded`; `folded` are the
     digests of segments and projection that were last found to fit. `want` is the diff that it waited for when it was
-    last looked at, of which `want_bytes` had come at `want_since_s`, and no more since.
+    last looked at, until `want_deadline`, which was last renewed before `want_since_s`.
     """
 
     commits: list[CommitId] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Seen:
     superseded: frozenset[SegmentName] = frozenset()
     folded: tuple[bytes, bytes] | None = None
     want: OpenWant | None = None
-    want_bytes: int = 0
+    want_deadline: float = 0.0
     want_since_s: float = 0.0
 
 
@@ -223,9 +223,10 @@ def check_bounds(name: str, node: Node) -> None:
 def check_waits(name: str, node: Node, seen: Seen, now: float, *, is_paused: bool) -> None:
     """Whoever was asked for a diff and sends nothing is passed over, though its connection stands."""
     want = node.gossip.wants.get(LEDGER)
-    received_bytes = want.received_bytes if want is not None else 0
-    if want is None or is_paused or want is not seen.want or received_bytes != seen.want_bytes:
-        seen.want, seen.want_bytes, seen.want_since_s = want, received_bytes, now
+    # What comes renews the deadline; so does a look around that found nobody else to ask.
+    deadline = want.deadline if want is not None else 0.0
+    if want is None or is_paused or want is not seen.want or deadline != seen.want_deadline:
+        seen.want, seen.want_deadline, seen.want_since_s = want, deadline, now
     elif now - seen.want_since_s > node.settings.want_timeout_s + WAIT_SLACK_S:
         raise ViolationError("every wait ends", f"{name} has waited for a diff since {seen.want_since_s:.0f} s")
 

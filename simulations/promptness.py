@@ -58,7 +58,7 @@ class Promptness:
         """How long news takes at most from any machine to any other."""
         paths = [self._scenario.path(*path) for path in self._paths()]
         delay_s = max((path.latency_s + path.jitter_s for path in paths), default=0.0)
-        carry_s = HOP_BYTES_MAX / min((path.rate for path in paths), default=1.0)
+        carry_s = HOP_BYTES_MAX / self._scenario.rate_min
         return self._scenario.diameter * (HOP_S + STEPS_PER_HOP * delay_s + carry_s)
 
     async def check(self, patience_s: float) -> None:

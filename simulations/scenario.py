@@ -6,10 +6,10 @@ default, so a scenario says only what matters to it. `files.py` reads and writes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from enum import StrEnum
 from itertools import combinations
-from math import isqrt
 from typing import Annotated
 
 import msgspec
@@ -178,7 +178,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
                 low, high = [*range(middle + 1)], [*range(middle, count)]
                 dialled = [*low, *high] if place == middle else low if place < middle else high
             case Topology.CHORDS:
-                dialled = [(place + 1) % count, (place + max(1, isqrt(count))) % count]
+                dialled = [(place + 1) % count, (place + max(1, math.isqrt(count))) % count]
         return [names[each] for each in dict.fromkeys(dialled) if each != place]
 
     def pairs(self) -> Iterator[Pair]:
@@ -193,6 +193,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         graph.add_nodes_from(self.names)
         return max(1, int(networkx.diameter(graph)))
 
+    @property
+    def rate_min(self) -> float:
+        """Bytes a second over the slowest path between neighbours."""
+        paths = [(self.path(one, other), self.path(other, one)) for one, other in self.pairs()]
+        return min((rate(*each) for forth, back in paths for each in ((forth, back), (back, forth))), default=math.inf)
+
     def path(self, source: str, target: str) -> WireProperties:
         """The properties of one direction between two machines; of several links that speak of it, the last."""
         wire = self.wire
@@ -200,6 +206,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
             if link.between == (source, target) or (link.between == (target, source) and not link.one_way):
                 wire = link.of(self.wire)
         return wire
+
+
+def rate(path: WireProperties, back: WireProperties) -> float:
+    """Bytes a second that a path carries at least: a window is let through once a round trip, with the way `back`."""
+    round_trip_s = sum(each.latency_s + each.jitter_s for each in (path, back)) + 1e-3
+    return min(path.bytes_per_s, path.window_bytes / round_trip_s)
 
 
 def check(scenario: Scenario) -> None:

@@ -27,11 +27,6 @@ class WireProperties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     window_bytes: Annotated[int, msgspec.Meta(ge=1)] = 256 << 10
     fragmentation: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
 
-    @property
-    def rate(self) -> float:
-        """Bytes a second that get through at least: the window limits it as well, once a round trip."""
-        return min(self.bytes_per_s, self.window_bytes / (2 * self.latency_s + self.jitter_s + 1e-3))
-
 
 class Wire:
     """The path from one host to another; a cut one holds everything back until all its cuts are healed."""

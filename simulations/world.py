@@ -187,12 +187,8 @@ class World:
         """
         settings = self._settings
         hop = 1.25 * settings.anti_entropy_s + settings.want_timeout_s
-        paths = [
-            self.scenario.path(*pair) for one, other in self.scenario.pairs() for pair in ((one, other), (other, one))
-        ]
         size = max(disk_bytes(process.disk) for process in self.processes.values())
-        rate = min((path.rate for path in paths), default=1.0)
-        carry = size * self.scenario.nodes / rate
+        carry = size * self.scenario.nodes / self.scenario.rate_min
         return self._find_out_s + (self.scenario.diameter + 1) * (hop + carry)
 
     @property

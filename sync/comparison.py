@@ -15,12 +15,12 @@ from itertools import islice
 
 from sync.limits import KEYS_PER_MESSAGE, SEGMENTS_BYTES
 from sync.messages import GossipMessage, Keys, Segments, WantSegments
+from sync.outbox import QUESTIONS_MAX, RemoteOverrunError
 from sync.peerstate import DigestPair, Peer
 from sync.replica import Replica
 
 SEGMENTS_WANTED_MAX = 64 << 10
-"""Segments that a peer may have asked for by key and not yet read, each question counted as one more. The
-rest is ignored; it will ask again."""
+"""Segments that a peer may have asked for by key and not yet read. More are ignored; it will ask again."""
 
 
 KEYS, SEGMENTS = "keys", "segments"
@@ -59,11 +59,11 @@ class Comparison:
     def answer(self, peer: Peer, plane: str, keys: tuple[str, ...]) -> None:
         """A peer asks for segments by key; what is not here is left out."""
         wanted = self._wanted.setdefault((peer.number, plane), deque())
-        room = SEGMENTS_WANTED_MAX - len(wanted)
-        if room:
-            ours = self._own_hashes(plane)
-            wanted.extend([key for key in keys if key in ours][: room - 1])
-            wanted.append(None)
+        if len(wanted) >= SEGMENTS_WANTED_MAX + QUESTIONS_MAX:
+            raise RemoteOverrunError(f"{len(wanted)} segments were asked for, and the peer reads none")
+        ours = self._own_hashes(plane)
+        wanted.extend([key for key in keys if key in ours][: max(0, SEGMENTS_WANTED_MAX - len(wanted))])
+        wanted.append(None)
         if not peer.outbox.is_answering(SEGMENTS, plane):
             peer.outbox.answer(SEGMENTS, plane, self._segments(plane, wanted))
 

@@ -19,7 +19,7 @@ import trio
 
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import ReplicaId
-from sync.limits import READ_BYTES, WRITE_BYTES, Settings
+from sync.limits import LINK_BYTES_PER_S_MIN, READ_BYTES, WRITE_BYTES, Settings
 from sync.messages import Error, Goodbye, GossipMessage, Hello
 from sync.session import RemoteClosedError, Session
 from sync.state import State
@@ -213,12 +213,19 @@ class Connection:
             await self._send(self._last_words)
 
     async def _send(self, data: bytes) -> None:
+        """Hand bytes to the transport in pieces, so that the time for each is a limit on progress, not on size."""
         timeout_s = self._settings.send_timeout_s
-        with trio.move_on_after(timeout_s) as waiting:
-            await self._stream.send_all(data)
+        size = max(1, int(LINK_BYTES_PER_S_MIN * timeout_s))
+        rest = memoryview(data)
+        with trio.CancelScope() as waiting:
+            while rest:
+                piece, rest = rest[:size], rest[size:]
+                waiting.deadline = trio.current_time() + timeout_s
+                await self._stream.send_all(piece)
+                self.bytes_out += len(piece)
+                self.session.note_sent(trio.current_time())
         if waiting.cancelled_caught:
-            self._end(Ending(f"the peer did not read {len(data)} bytes within {timeout_s:g} s", by_fault=True), b"")
-        self.bytes_out += len(data)
+            self._end(Ending(f"the peer did not read {size} bytes within {timeout_s:g} s", by_fault=True), b"")
 
     def _gather(self) -> bytes:
         """The next write: whatever there is to say, up to about `WRITE_BYTES`."""

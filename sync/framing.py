@@ -88,7 +88,12 @@ class FrameParser:
     @property
     def in_frame(self) -> bool:
         """Whether a frame has begun and not ended."""
-        return len(self._buffer) > self._start
+        return self.received > 0
+
+    @property
+    def received(self) -> int:
+        """How many bytes there are of the frame that has begun."""
+        return len(self._buffer) - self._start
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take bytes as they came."""

@@ -48,9 +48,9 @@ from sync.messages import (
     WantSegments,
 )
 from sync.outbox import Due
-from sync.peerstate import DigestPair, Peer, PlaneView, covers, raise_to
+from sync.peerstate import DigestPair, OpenWant, Peer, PlaneView, covers, raise_to
 from sync.replica import DeltaLike, Replica
-from sync.wants import OpenWant, Wants
+from sync.wants import Wants
 
 RELAY_BYTES_MAX = 64 << 10
 """Answers up to this size are passed on like news. Of larger ones other peers get a summary when they are
@@ -265,10 +265,10 @@ class Gossip:
             peer.exchanged_at = now
             self._check_projection(peer, told)
             return
-        pair = (ours, told.set_digest)
-        if view.settled != pair:
+        if not view.has_given_all(ours):
             self.wants.consider(peer, told.plane, now)
             return
+        pair = (ours, told.set_digest)
         mine = self._replica.state_vector(told.plane)
         if not covers(mine, told.state_vector):
             self._raise_alarm(AlarmKind.INCOMPLETE, peer, told.plane, pair)
@@ -308,7 +308,7 @@ class Gossip:
 
     def _receive_delta(self, peer: Peer, delta: Delta, now: float) -> Iterator[None]:
         plane = delta.plane
-        want = self.wants.receive_part(plane, peer.number, len(delta.update), now)
+        want = self.wants.receive_part(peer, plane, len(delta.update), now)
         before = self._replica.set_digest(plane)
         try:
             received = yield from self._replica.receive_steps(plane, delta.update)
@@ -328,7 +328,7 @@ class Gossip:
         view.confirm(ends)
         if received.delta is not None and (want is None or want.received_bytes <= RELAY_BYTES_MAX):
             self.push(received.delta, source=peer.number)
-        if want is not None and delta.last and self.wants.is_open(plane, want):
+        if want is not None and delta.last:
             want.holes = [key.text for key in self._replica.holes(plane)]
             self._fill_holes(peer, plane, want, now)
 
@@ -342,11 +342,11 @@ class Gossip:
 
     def _complete(self, peer: Peer, plane: str, want: OpenWant, now: float) -> None:
         """The peer gave us all it had: compare again, tell the others, ask the next."""
-        self.wants.close(plane)
+        self.wants.close(peer, plane)
         view = peer.view(plane)
         view.overdue = 0
         ours = self._replica.set_digest(plane)
-        view.settled = (ours, want.theirs)
+        view.settled, view.answered = (ours, want.theirs), want.claimed
         if ours != want.theirs or view.told is None:
             peer.outbox.summarize(Due.ASK)
         else:
@@ -372,7 +372,7 @@ class Gossip:
         view = peer.view(message.plane)
         if not view.unanswered:
             return
-        want = self.wants.receive_part(message.plane, peer.number, sum(map(len, message.segments)), now)
+        want = self.wants.receive_part(peer, message.plane, sum(map(len, message.segments)), now)
         adopted = 0
         for segment in message.segments:
             adopted += self._replica.adopt(message.plane, [segment])
@@ -381,6 +381,5 @@ class Gossip:
             for each in self.peers.values():
                 each.outbox.summarize(Due.ASK)
         view.unanswered -= message.last
-        is_filling = want is not None and want.holes is not None and self.wants.is_open(message.plane, want)
-        if want is not None and is_filling and not view.unanswered:
+        if want is not None and want.holes is not None and not view.unanswered:
             self._fill_holes(peer, message.plane, want, now)

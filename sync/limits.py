@@ -24,9 +24,14 @@ COMPRESS_BYTES_MIN = 4 << 10
 """Shorter payloads fit few packets anyway, and compressing them costs more time than it saves."""
 READ_BYTES = 256 << 10
 """Asked of the transport at once. Larger reads bring nothing: it is beyond the usual socket buffer."""
-WRITE_BYTES = 256 << 10
+WRITE_BYTES = 64 << 10
 """Frames are gathered up to about this before one write, so that a burst of small ones is one packet and not
-many."""
+many. What is gathered cannot be overtaken: on a link of 500 bytes a second it takes two minutes."""
+LINK_BYTES_PER_S_MIN = 256
+"""The slowest link that is of use, and what progress means. A writer hands the transport what such a link carries
+in `send_timeout_s` at a time, 7.5 KiB, and the peer has that long to take it; a frame that has begun has to come
+at this rate after `frame_timeout_s`. So a slow peer is kept however much there is to carry, one that reads
+nothing is dropped as soon as a dead one, and one that drips bytes is dropped a little later."""
 
 # --- messages -----------------------------------------------------------------------------------------------
 
@@ -93,15 +98,17 @@ class Settings:
     handshake_timeout_s: float = 10.0
     """From connecting until the peer's hello was read."""
     ping_after_s: float = 10.0
-    """A peer that was silent for so long is asked whether it is there."""
+    """A peer that was silent for so long is asked whether it is there, and one that was told nothing for so long
+    as well: it may be sending us so much that a question of its own would be stuck behind it."""
     pong_timeout_s: float = 20.0
     """A peer that stays silent for so long after that is dropped. The wait starts with the question, not with
     the last byte: a process that was itself suspended for an hour must not hold that hour against its
     peers."""
     frame_timeout_s: float = 60.0
-    """From a frame's first byte to its last, so that dripping bytes cannot hold a connection open."""
+    """From a frame's first byte to its last, for what `LINK_BYTES_PER_S_MIN` takes longer: each byte that came
+    gives it that much more time."""
     send_timeout_s: float = 30.0
-    """One write. A peer that reads less than `WRITE_BYTES` in it is too slow to be of use."""
+    """What a link of `LINK_BYTES_PER_S_MIN` carries in it is written at a time, and has to be taken within it."""
     anti_entropy_s: float = 10.0
     """Between two summaries to every peer. Pushes make it unnecessary while all goes well."""
     want_timeout_s: float = 10.0

@@ -20,6 +20,23 @@ DigestPair: TypeAlias = tuple[bytes, bytes]
 
 
 @dataclass(slots=True)
+class OpenWant:
+    """A diff that we asked for and that has not come whole.
+
+    The digests, and `claimed`, which is the state vector that the peer had told, are those of the moment of asking.
+    Once the diff is here, `holes` are the keys of the places that are hollow even so and still to be asked for.
+    """
+
+    peer: int
+    deadline: float
+    theirs: bytes
+    before: bytes
+    claimed: StateVector
+    received_bytes: int = 0
+    holes: list[str] | None = None
+
+
+@dataclass(slots=True)
 class PlaneView:
     """One plane of one peer, as seen from here."""
 
@@ -31,13 +48,26 @@ class PlaneView:
     """There was news that could not be pushed, because what it builds on had not arrived there yet."""
     gap: bool = False
     """It pushed something that builds on what we lack."""
+    owed: OpenWant | None = None
+    """What it was asked for and has not answered to the end; it will, for nothing is lost on a connection."""
     overdue: int = 0
     """Wants that it let pass since its last complete answer."""
     settled: DigestPair | None = None
+    """Our digest and its own, when it had given all it had ..."""
+    answered: StateVector = field(default_factory=dict)
+    """... and what it had claimed to have, when it was asked."""
     compared: DigestPair | None = None
     """The situation in which segment keys were last compared."""
     unanswered: int = 0
     """Questions of ours for segments by key that it has not answered to the end."""
+
+    def has_given_all(self, ours: bytes) -> bool:
+        """Whether nothing has changed since it gave all it had; `ours` is our digest now.
+
+        A vector may grow while the digest stays: a peer that is cut off in a diff has places without segments.
+        """
+        told = self.told
+        return told is not None and self.settled == (ours, told.set_digest) and covers(self.answered, told.state_vector)
 
     def confirm(self, vector: StateVector) -> None:
         """The peer said that it has this much."""

@@ -17,10 +17,12 @@ Modelled on h11's `Connection` (https://h11.readthedocs.io/en/latest/api.html).
 
 from __future__ import annotations
 
+import math
+
 from crdtgraph.errors import LocalError, RemoteError
 from sync.codec import RemoteMessageError, compressible, decode_message, encode_message
 from sync.framing import FrameParser, RemoteFrameError, encode_frame
-from sync.limits import TEXT_BYTES_MAX, Settings
+from sync.limits import LINK_BYTES_PER_S_MIN, TEXT_BYTES_MAX, Settings
 from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, Message, Ping, Pong
 from sync.state import ON_RECEIVE, ON_SEND, State
 
@@ -75,12 +77,14 @@ class Session:
         """The last measured round trip, in seconds."""
         self._settings = settings
         self._parser = FrameParser()
-        self._output: list[bytes] = []
         self._handshake_deadline = now + settings.handshake_timeout_s
-        self._heard_at = now
+        self._heard_at = self._said_at = now
+        self._asked_at = -math.inf
         self._frame_began_at: float | None = None
         self._ping: tuple[int, float] | None = None
         self._pings = 0
+        self._ping_due = False
+        self._pong_due: int | None = None
 
     def start(self) -> bytes:
         """Our hello, to be sent before anything else."""
@@ -151,7 +155,7 @@ class Session:
                     self._ask(now)
                     return message
                 case Ping(number):
-                    self._output.append(self.send(Pong(number)))
+                    self._pong_due = number
                 case Pong(number):
                     self._receive_pong(number, now)
                 case Error(code, text):
@@ -165,31 +169,33 @@ class Session:
         return None
 
     def take_output(self) -> bytes:
-        """What the session itself has to say: pings and pongs; empty if nothing."""
-        output = b"".join(self._output)
-        self._output.clear()
+        """What the session itself has to say, empty if nothing: at most a pong to the latest ping, and a ping."""
+        output = b""
+        if self.state is not State.OPEN:
+            return output
+        if self._pong_due is not None:
+            output += self.send(Pong(self._pong_due))
+            self._pong_due = None
+        if self._ping_due:
+            output += self.send(Ping(self._pings))
+            self._ping_due = False
         return output
+
+    def note_sent(self, now: float) -> None:
+        """The transport took some of our bytes."""
+        self._said_at = now
 
     @property
     def has_output(self) -> bool:
         """Whether `take_output` would give anything."""
-        return bool(self._output)
+        return self.state is State.OPEN and (self._ping_due or self._pong_due is not None)
 
     @property
     def deadline(self) -> float:
         """When `tick` has to be called if nothing else happens before."""
         if self.state is State.GREETING:
             return self._handshake_deadline
-        settings = self._settings
-        # Any byte after the question shows that the peer lives: the answer itself may be queued behind a
-        # large delta.
-        if self._ping is not None and self._heard_at <= self._ping[1]:
-            deadline = self._ping[1] + settings.pong_timeout_s
-        else:
-            deadline = self._heard_at + settings.ping_after_s
-        if self._frame_began_at is not None:
-            deadline = min(deadline, self._frame_began_at + settings.frame_timeout_s)
-        return deadline
+        return min(self._silence_deadline, self._question_due, self._sign_due, self._frame_deadline)
 
     def tick(self, now: float) -> None:
         """Time has passed without bytes: may add a ping to the output.
@@ -202,18 +208,52 @@ class Session:
             raise RemoteTimeoutError(f"no hello within {settings.handshake_timeout_s:g} s")
         if self.state is not State.OPEN:
             return
-        if self._frame_began_at is not None and now >= self._frame_began_at + settings.frame_timeout_s:
-            raise RemoteTimeoutError(f"a frame did not end within {settings.frame_timeout_s:g} s")
-        if self._ping is not None and self._heard_at <= self._ping[1]:
-            if now >= self._ping[1] + settings.pong_timeout_s:
-                raise RemoteTimeoutError(f"silent for {now - self._heard_at:.1f} s")
-        elif now >= self._heard_at + settings.ping_after_s:
+        if now >= self._frame_deadline:
+            raise RemoteTimeoutError(
+                f"a frame did not end within {settings.frame_timeout_s:g} s; {self._parser.received} bytes of it came"
+            )
+        if now >= self._silence_deadline:
+            raise RemoteTimeoutError(f"silent for {now - self._heard_at:.1f} s")
+        if now >= self._question_due:
             self._ask(now)
+        if now >= self._sign_due:
+            self._ping_soon(now)
+
+    @property
+    def _frame_deadline(self) -> float:
+        """When the frame that has begun has to have ended, unless more of it comes."""
+        if self._frame_began_at is None:
+            return math.inf
+        earned_s = self._parser.received / LINK_BYTES_PER_S_MIN
+        return self._frame_began_at + self._settings.frame_timeout_s + earned_s
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether the peer was asked for a sign of life and gave none; any byte is one."""
+        return self._heard_at <= self._asked_at
+
+    @property
+    def _silence_deadline(self) -> float:
+        return self._asked_at + self._settings.pong_timeout_s if self._is_waiting else math.inf
+
+    @property
+    def _question_due(self) -> float:
+        """When the peer has been silent for long."""
+        return math.inf if self._is_waiting else self._heard_at + self._settings.ping_after_s
+
+    @property
+    def _sign_due(self) -> float:
+        """When we have been silent for long: the peer may be unable to ask, behind all that it sends us."""
+        return math.inf if self._ping_due else self._said_at + self._settings.ping_after_s
 
     def _ask(self, now: float) -> None:
+        self._asked_at = now
+        self._ping_soon(now)
+
+    def _ping_soon(self, now: float) -> None:
         self._pings += 1
         self._ping = (self._pings, now)
-        self._output.append(self.send(Ping(self._pings)))
+        self._ping_due = True
 
     def _receive_pong(self, number: int, now: float) -> None:
         if self._ping is None or self._ping[0] != number:

@@ -1,35 +1,20 @@
 """Whom to ask for what: at most one diff a plane is under way, and one that stalls is asked of somebody else.
 
 Asking two peers at once would bring everything twice; asking one and waiting for ever would make us hostage to it. So a
-want has a deadline, which every part of the answer renews. A peer that lets it pass is only asked again when nobody
-else has anything, and a peer that leaves frees its want at once.
+want has a deadline, which every part of the answer renews, and a peer that leaves frees its want at once. A peer that
+lets it pass is passed over while somebody else has something. It still owes the answer: perhaps it is slow, or its
+link is. So it is not asked twice, which would make it begin again; when nobody else is left, its want is open again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sync.limits import Settings
 from sync.messages import Want
-from sync.peerstate import Peer, PlaneView, covers
+from sync.peerstate import OpenWant, Peer, PlaneView, covers
 from sync.replica import Replica
-
-
-@dataclass(slots=True)
-class OpenWant:
-    """A diff that we asked for and that has not come whole. The digests are those of the moment of asking.
-
-    Once the diff is here, `holes` are the keys of the places that are hollow even so and still to be asked for.
-    """
-
-    peer: int
-    deadline: float
-    theirs: bytes
-    before: bytes
-    received_bytes: int = 0
-    holes: list[str] | None = None
 
 
 class Wants:
@@ -62,10 +47,15 @@ class Wants:
         view = peer.view(plane)
         if plane in self._open or not self._is_useful(view, plane):
             return
+        deadline = now + self._settings.want_timeout_s
+        if view.owed is not None:
+            view.owed.deadline = deadline
+            self._open[plane] = view.owed
+            return
         view.gap = False
         ours = self._replica.set_digest(plane)
-        theirs = view.told.set_digest if view.told is not None else b""
-        self._open[plane] = OpenWant(peer.number, now + self._settings.want_timeout_s, theirs, ours)
+        theirs, claimed = (view.told.set_digest, view.told.state_vector) if view.told is not None else (b"", {})
+        self._open[plane] = view.owed = OpenWant(peer.number, deadline, theirs, ours, claimed)
         peer.outbox.ask(Want(plane, dict(self._replica.state_vector(plane))))
 
     def seek(self, plane: str, now: float) -> None:
@@ -73,22 +63,19 @@ class Wants:
         for peer in sorted(self._peers.values(), key=lambda each: (each.view(plane).overdue, each.number)):
             self.consider(peer, plane, now)
 
-    def receive_part(self, plane: str, number: int, size: int, now: float) -> OpenWant | None:
+    def receive_part(self, peer: Peer, plane: str, size: int, now: float) -> OpenWant | None:
         """Something came from a peer; the want that it belongs to, if any, gets more time."""
-        want = self._open.get(plane)
-        if want is None or want.peer != number:
-            return None
-        want.deadline = now + self._settings.want_timeout_s
-        want.received_bytes += size
+        want = peer.view(plane).owed
+        if want is not None:
+            want.deadline = now + self._settings.want_timeout_s
+            want.received_bytes += size
         return want
 
-    def is_open(self, plane: str, want: OpenWant) -> bool:
-        """Whether it is still this want that is open."""
-        return self._open.get(plane) is want
-
-    def close(self, plane: str) -> None:
+    def close(self, peer: Peer, plane: str) -> None:
         """The answer is complete."""
-        del self._open[plane]
+        if self._open.get(plane) is peer.view(plane).owed:
+            del self._open[plane]
+        peer.view(plane).owed = None
 
     def leave(self, number: int, now: float) -> None:
         """A peer is gone (and no longer in the table): ask others for what it was asked for."""
@@ -108,7 +95,7 @@ class Wants:
         if view.gap:
             return True
         ours = self._replica.set_digest(plane)
-        if view.told is None or view.told.set_digest == ours or view.settled == (ours, view.told.set_digest):
+        if view.told is None or view.told.set_digest == ours or view.has_given_all(ours):
             return False
         mine, theirs = self._replica.state_vector(plane), view.told.state_vector
         # With more than the peer has, there is nothing to get, unless it can fill a hole of ours; with just as much,

@@ -207,13 +207,13 @@ def test_a_queue_beyond_its_bound() -> None:
 
 
 def test_a_wait_without_an_end() -> None:
-    want = OpenWant(peer=1, deadline=0.0, theirs=b"", before=b"")
+    want = OpenWant(peer=1, deadline=0.0, theirs=b"", before=b"", claimed={})
     wants = {LEDGER: want}
     node = cast(Node, SimpleNamespace(gossip=SimpleNamespace(wants=wants), settings=Settings(want_timeout_s=10)))
     seen = Seen()
     for now, is_paused in ((0, False), (13, False), (14, True), (27, False)):
         checkers.check_waits("a", node, seen, now, is_paused=is_paused)
-    want.received_bytes += 1
+    want.deadline += 1
     for now in (28, 41):
         checkers.check_waits("a", node, seen, now, is_paused=False)
     wants[LEDGER] = replace(want)

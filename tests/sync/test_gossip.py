@@ -451,6 +451,63 @@ def test_a_want_that_nobody_answers_goes_to_another_peer() -> None:
     assert world.nodes[2].peers[asked].views[PLANE].overdue == 1
 
 
+def test_a_slow_peer_is_not_asked_to_begin_again() -> None:
+    world = net("ab")
+    grow(world.graphs[0], 3)
+    world.connect(0, 1)
+    while not world.count(Want):
+        world.step()
+    for _ in range(500):
+        world.now += 1
+        world.nodes[1].tick(world.now)
+        assert world.nodes[1].deadline > world.now
+    world.rest()
+    assert world.count(Want) == 1
+    assert [message.last for _, _, message in world.sent if isinstance(message, Delta)] == [True]
+    world.check_equal()
+
+
+def test_every_part_of_an_answer_gives_it_more_time() -> None:
+    world = net("ab")
+    world.nodes[0] = Gossip(world.graphs[0], Settings(delta_bytes_max=100), random.Random(0), 0.0)
+    world.window = 1
+    grow(world.graphs[0], 8)
+    number = world.connect(0, 1)
+    node = world.nodes[1]
+    parts = 0
+    while world.step():
+        if world.count(Delta) > parts:
+            parts = world.count(Delta)
+            world.now += 6
+            node.tick(world.now)
+            assert node.peers[number].view(PLANE).overdue == 0
+    assert parts == 8
+    world.check_equal()
+
+
+def test_slow_peers_are_asked_once_each_and_settled_with_whoever_answers_first() -> None:
+    world = net("abc")
+    grow(world.graphs[0], 2)
+    for delta in world.graphs[0].deltas(PLANE, {}):
+        world.graphs[2].receive(PLANE, delta.update)
+    numbers = [world.connect(0, 1), world.connect(2, 1)]
+    node = world.nodes[1]
+    while any(peer.view(PLANE).told is None for peer in node.peers.values()):
+        assert world.step()
+    asked: set[int] = set()
+    for _ in range(100):
+        want = node.wants.get(PLANE)
+        assert want is not None
+        asked.add(want.peer)
+        world.now += 1
+        node.tick(world.now)
+    assert asked == set(numbers)
+    world.rest()
+    world.check_equal()
+    assert world.count(Want, by=1) == 2
+    assert not any(peer.view(PLANE).owed for peer in node.peers.values())
+
+
 def test_a_peer_lost_in_mid_exchange_frees_its_want() -> None:
     world = two_sources()
     asked = want_in_flight(world)
@@ -864,3 +921,26 @@ def test_ephemeral_messages_share_the_bounded_queue() -> None:
     assert isinstance(world.nodes[0].next_message(number), Summary)
     world.nodes[0].broadcast("t", b"x")
     assert world.nodes[0].next_message(number) == Ephemeral("t", b"x")
+
+
+def test_a_peer_that_claims_more_than_when_it_was_asked_is_asked_again() -> None:
+    # One that was cut off in a diff of a third has places without segments: its vector grows, and its digest does not.
+    a, b = replica("a"), replica("b")
+    grow(a, 2)
+    grow(b, 2)
+    world = Net(a, b)
+    number = world.connect(0, 1)
+    world.rest()
+    peer = world.nodes[1].peers[number]
+    view = peer.view(PLANE)
+    assert view.told is not None
+    told = replace(view.told, set_digest=bytes(32))
+    view.settled, view.answered = (b.set_digest(PLANE), told.set_digest), told.state_vector
+    more = replace(told, state_vector={**told.state_vector, 12345: 3})
+    world.nodes[1].receive(number, Summary((more,), ask=False), world.now)
+    assert not world.nodes[1].alarms.standing
+    assert isinstance(world.nodes[1].next_message(number), Want)
+    # Who was asked for all that it claims, and does not give it, is another matter.
+    view.answered = more.state_vector
+    world.nodes[1].receive(number, Summary((more,), ask=False), world.now)
+    assert world.nodes[1].alarms.standing

@@ -13,13 +13,13 @@ import pytest
 import trio
 import trio.testing
 
-from crdtgraph import Graph, LocalError, NotFoundError, StoreError, UnreachableError
+from crdtgraph import Durability, Graph, LocalError, NotFoundError, StoreError, UnreachableError
 from crdtgraph.ids import ReplicaId
 from sync import Node, Settings
 from sync.codec import encode_message
 from sync.connection import Direction, loser
 from sync.framing import encode_frame
-from sync.limits import PROTOCOL_VERSION
+from sync.limits import LINK_BYTES_PER_S_MIN, PROTOCOL_VERSION
 from sync.messages import Delta, Hello, Ping, Summary, Want
 from sync.node import Node as NodeClass
 from sync.transport import Address
@@ -491,6 +491,39 @@ async def test_a_peer_that_does_not_read_is_dropped_and_bounded(autojump_clock: 
         assert connection.closed.is_set()
         assert connection.ending is not None
         assert "did not read" in connection.ending.text
+
+
+@pytest.mark.parametrize("rate, is_kept", [(LINK_BYTES_PER_S_MIN + 50, True), (LINK_BYTES_PER_S_MIN - 50, False)])
+async def test_a_peer_that_reads_slowly_is_given_all_and_one_below_the_slowest_link_is_dropped(
+    rate: int, is_kept: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    size = 100_000
+    async with memory_nodes() as (network, start):
+        graph = replica("a")
+        graph.commit(changes={"blob": random.Random(1).randbytes(size)}, durability=Durability.CRITICAL)
+        node = await start(graph)
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        await network.listening[Address("a", 1)].send.send(theirs)
+        await settle(0.1)
+        (connection,) = node.connections.values()
+        got = 0
+
+        async def read() -> None:
+            nonlocal got
+            while data := await ours.receive_some(rate):
+                got += len(data)
+                await trio.sleep(1)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await ours.send_all(frame(HELLO) + frame(Want("ledger", {})))
+            with trio.move_on_after(size / rate + 60), suppress(trio.BrokenResourceError):
+                while not connection.closed.is_set():
+                    await trio.sleep(3)
+                    await ours.send_all(frame(Ping(1)))
+            nursery.cancel_scope.cancel()
+        assert connection.closed.is_set() is not is_kept
+        assert (got > size) is is_kept
 
 
 class BrokenStore(StoreError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import ReplicaId
 from sync.codec import RemoteMessageError, encode_message
 from sync.framing import RemoteFrameError, encode_frame
-from sync.limits import PROTOCOL_VERSION, Settings
+from sync.limits import LINK_BYTES_PER_S_MIN, PROTOCOL_VERSION, Settings
 from sync.messages import (
     Delta,
     Ephemeral,
@@ -212,8 +213,28 @@ def test_a_peer_that_drips_bytes_in_mid_frame_is_dropped() -> None:
         assert session.next_message(now) is None
         session.take_output()
         session.tick(now)
-    with pytest.raises(RemoteTimeoutError, match="a frame did not end within 60 s"):
-        session.tick(61)
+    # Each byte that came gave it what it takes at the rate of the slowest link.
+    session.tick(61)
+    with pytest.raises(RemoteTimeoutError, match="a frame did not end within 60 s; 60 bytes of it came"):
+        session.tick(61.25)
+
+
+@pytest.mark.parametrize("rate, ends_s", [(LINK_BYTES_PER_S_MIN - 56, 279), (LINK_BYTES_PER_S_MIN, None)])
+def test_a_frame_may_last_as_long_as_it_comes_at_the_rate_of_the_slowest_link(rate: int, ends_s: int | None) -> None:
+    session = opened()
+    data = frame(Delta("p", {}, random.Random(1).randbytes(200_000)))
+    ended_s = None
+    for now, start in enumerate(range(0, len(data), rate), 1):
+        session.receive_data(data[start : start + rate], now)
+        message = session.next_message(now)
+        session.take_output()
+        try:
+            session.tick(now)
+        except RemoteTimeoutError:
+            ended_s = now
+            break
+    assert ended_s == ends_s
+    assert isinstance(message, Delta) is (ends_s is None)
 
 
 def test_a_process_that_was_suspended_does_not_blame_its_peers() -> None:
@@ -241,6 +262,45 @@ def test_any_byte_shows_life_while_the_pong_is_behind_a_large_delta() -> None:
         session.next_message(now)
         now += 9
         session.tick(now)
+
+
+def test_a_sign_of_life_is_given_by_whoever_only_listens() -> None:
+    """The peer cannot ask for one: its question would be stuck behind the large message that it sends us."""
+    session = opened()
+    session.note_sent(0.5)
+    data = frame(Delta("p", {}, random.Random(1).randbytes(100_000)))
+    said_at = []
+    for now in range(1, 60):
+        session.receive_data(data[now * 1000 - 1000 : now * 1000], now)
+        session.next_message(now)
+        if now >= session.deadline:
+            session.tick(now)
+        if session.take_output():
+            session.note_sent(now)
+            said_at.append(now)
+    assert said_at == [1, 11, 21, 31, 41, 51]
+
+
+def test_one_pong_and_one_ping_are_all_that_waits_for_a_writer_that_is_stuck() -> None:
+    session = opened()
+    for number in range(1000):
+        session.receive_data(frame(Ping(number)), number)
+        session.next_message(number)
+        session.tick(number)
+    output = session.take_output()
+    assert output == frame(Pong(999)) + frame(Ping(1))
+    assert not session.has_output
+    assert session.take_output() == b""
+
+
+def test_a_peer_is_asked_also_while_an_earlier_ping_could_not_be_written() -> None:
+    session = opened()
+    session.receive_data(frame(Want("p", {}))[:-1], 1.0)
+    session.next_message(1.0)
+    session.tick(session.deadline)
+    assert session.deadline == 31.0
+    with pytest.raises(RemoteTimeoutError, match="silent for 30"):
+        session.tick(31.0)
 
 
 def test_a_stream_that_ends_in_mid_frame_and_between_frames() -> None:
