@@ -38,6 +38,10 @@ def draw(report: dict[str, dict[str, dict[str, Figure]]], picture: Path) -> None
         for line, (measured, title) in enumerate(MEASURED.items()):
             axis = axes[line][column]
             axis.loglog([row[varied] for row in rows], [row[measured] for row in rows], "o-", color=COLOURS[measured])
+            if measured == "agreed_after_s":
+                # It hardly grows: a logarithmic axis would make mountains of it.
+                axis.set_yscale("linear")
+                axis.set_ylim(bottom=0)
             exponent = report["results"][f"growth with {varied}"][measured]
             axis.set(xlabel=label, ylabel=title, title=f"grows with the power {exponent:g}")
             axis.grid(visible=True, which="major", alpha=0.3)
