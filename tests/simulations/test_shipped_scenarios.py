@@ -138,7 +138,7 @@ def test_it_does_so_with_other_dice(name: str, seed: int, spy: Spy) -> None:
 def test_without_its_faults_the_check_fails(name: str, spy: Spy) -> None:
     scenario = shipped()[name]
     deeds = tuple(event for event in scenario.timeline if isinstance(event, timeline.Do | timeline.ImportGit))
-    calm = live(replace(scenario, timeline=deeds, clocks=(), expect=Expectation()), scenario.seed, spy)
+    calm = live(replace(scenario, timeline=deeds, links=(), clocks=(), expect=Expectation()), scenario.seed, spy)
     with pytest.raises((AssertionError, ValueError, IndexError)):
         HAZARDS[name](calm)
 
@@ -227,6 +227,14 @@ def connections_break_in_the_middle_and_nothing_starts_over(run: Run) -> None:
     commits = [run.commits("n1", time_of(line)) for line in resets]
     assert commits == sorted(commits)
     assert run.outcome.bytes_sent < 10e6
+
+
+@hazard("slow-link")
+def large_commits_take_longer_than_anyone_waits(run: Run) -> None:
+    arrived = [sample.at_s for sample in run.seen.samples["n2"] if run.commits("n0", sample.at_s) > sample.commits]
+    assert max(arrived) > 5 + 2 * DEFAULTS.send_timeout_s
+    assert len(run.lines(" connects n2")) + len(run.lines(" n2 connects")) <= 2
+    assert run.commits("n2", 200) == 22
 
 
 @hazard("wide-area")
