@@ -181,12 +181,15 @@ def check_nothing_lost(name: str, held: Iterable[Said], journal: Journal) -> Non
 
 
 def check_own_durable(name: str, graph: Graph, journal: Journal) -> None:
-    """A machine that came back has every commit that it ever acknowledged, unless its disk was replaced."""
+    """A machine that came back has what it ever acknowledged or gave to others, unless its disk was replaced."""
     for writer in journal.writers.values():
         if writer.host == name and writer.is_at_home:
             for kind, subject, _ in writer.durable:
                 if kind == "commit" and subject not in graph:
                     raise ViolationError("nothing durable is lost", f"{name} lost its own {_hex(subject)}")
+            for commit in sorted(writer.promised):
+                if commit not in graph:
+                    raise ViolationError("nothing durable is lost", f"{name} gave {_hex(commit)} away and lost it")
 
 
 def check_document(name: str, vector: Mapping[int, int], held: Held) -> None:

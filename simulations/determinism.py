@@ -23,8 +23,10 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 _SCRIPT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
+from simulations.mutants import find, planted
 from simulations.runner import run
-outcome = run(int(sys.argv[2]), lines_kept=0)
+with planted(find(sys.argv[3])):
+    outcome = run(int(sys.argv[2]), lines_kept=0)
 print(json.dumps([outcome.trace_hash, outcome.rule, outcome.simulated_s]))
 """
 
@@ -60,20 +62,27 @@ def compare(
     """
     pool = ThreadPoolExecutor(jobs)
     try:
-        yield from pool.map(partial(_compare, environment=environment, hash_seeds=hash_seeds), seeds)
+        yield from pool.map(partial(compare_one, environment=environment, hash_seeds=hash_seeds), seeds)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _compare(seed: int, environment: Mapping[str, str], hash_seeds: Sequence[int]) -> Comparison:
-    runs = [_run(seed, {**environment, "PYTHONHASHSEED": str(each)}) for each in hash_seeds]
+def compare_one(
+    seed: int,
+    *,
+    environment: Mapping[str, str],
+    hash_seeds: Sequence[int] = HASH_SEEDS,
+    mutant: str = "unpatched",
+) -> Comparison:
+    """One seed as in `compare`, in code that has the bug of this name (see `simulations.mutants`)."""
+    runs = [_run(seed, mutant, {**environment, "PYTHONHASHSEED": str(each)}) for each in hash_seeds]
     hashes, rules, times = zip(*runs, strict=True)
     return Comparison(seed, hashes, rules[0], sum(times))
 
 
-def _run(seed: int, environment: Mapping[str, str]) -> tuple[str, str, float]:
+def _run(seed: int, mutant: str, environment: Mapping[str, str]) -> tuple[str, str, float]:
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, _ROOT, str(seed)],
+        [sys.executable, "-c", _SCRIPT, _ROOT, str(seed), mutant],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -31,6 +31,8 @@ class WriterJournal:
     made: list[Record] = field(default_factory=list)
     doubtful: list[Record] = field(default_factory=list)
     acknowledged: int = 0
+    promised: set[bytes] = field(default_factory=set)
+    """Commits in segments that were given to peers, as only what is durable may be."""
     is_at_home: bool = True
     """Whether the machine still has the disk that it wrote to."""
 
@@ -68,6 +70,10 @@ class Journal:
         journal.doubtful += journal.made[journal.acknowledged :]
         del journal.made[journal.acknowledged :]
         return journal
+
+    def promise(self, writer: int, given: Iterable[Said]) -> None:
+        """A graph gave these segments of its own to its peers."""
+        self.writers[writer].promised.update(commit for said in given for commit, _, _ in said.commits)
 
     def forgive(self, host: str, kept: Iterable[Said]) -> None:
         """A machine's disk was replaced by a backup: only what is in these segments can still be demanded."""

@@ -14,7 +14,7 @@ from typing import cast
 
 import trio
 
-from crdtgraph import LEDGER, LocalError
+from crdtgraph import LEDGER, Graph, LocalError
 from simulations import checkers
 from simulations.agenda import Agenda
 from simulations.checkers import ViolationError
@@ -310,9 +310,15 @@ class World:
             sync_s=self.scenario.sync_s,
             properties=self.scenario.workload,
             is_writing=lambda: self._is_writing,
-            on_start=lambda graph: checkers.check_own_durable(name, graph, self.journal),
+            on_start=lambda graph: self._watch(name, graph),
             on_alarm=lambda text, replica: checkers.check_alarm(name, f"{text} (about replica {replica})"),
         )
+
+    def _watch(self, name: str, graph: Graph) -> None:
+        """A process has opened its graph."""
+        checkers.check_own_durable(name, graph, self.journal)
+        reading = self._inspection.reading
+        graph.on_durable(lambda delta: self.journal.promise(graph.writer, reading.in_update(delta.update)))
 
 
 def settings_of(scenario: Scenario) -> Settings:

@@ -12,6 +12,7 @@ COMMANDS: Table = {
     "fuzz": ("fuzz", "Run the worlds of many seeds until one fails."),
     "replay": ("replay", "Run the world of one seed."),
     "shrink": ("shrink", "Make a failing world as small as it goes."),
+    "mutants": ("mutants", "Plant known bugs and see that each is caught."),
     "list": ("listing", "List the scenarios that come with the program."),
 }
 
