@@ -15,9 +15,9 @@ checked all along. The same scenario and seed are the same run, to the byte, in 
 | `clock` `disk` | wall time that jumps; a store that forgets what it may |
 | `process` `workload` `importing` `journal` | a machine that dies and returns; its program; what that was told |
 | `model` `reading` `checkers` | an independent opinion of what segments mean; the rules |
-| `nemesis` `world` | who does what the timeline says; one world |
+| `nemesis` `world` `promptness` | who does what the timeline says; one world; that news travels at once |
 | `fuzzing` `shrinking` | many seeds in many processes; the smallest world that fails in the same way |
-| `determinism` | one seed in several processes |
+| `determinism` `mutants/` | one seed in several processes; bugs that are planted, to see that they are caught |
 | `observer` `runner` | who only watches; the scheduler below, and trio's private names |
 | `page/` | a run as a page for a browser |
 """

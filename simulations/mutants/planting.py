@@ -80,18 +80,17 @@ def planted(mutant: Mutant) -> Iterator[None]:
     """Run the block with this bug in the code; SeamError if it cannot be planted, and then nothing has changed."""
     if _planted:
         raise SeamError(f"{_planted[0]!r} is planted already; {mutant.name!r} on top of it would show nothing")
+    originals = [change.find() for change in mutant.changes]
     with ExitStack() as undo:
         _planted.append(mutant.name)
         undo.callback(_planted.clear)
-        for change in mutant.changes:
-            undo.enter_context(_changed(change))
+        for change, original in zip(mutant.changes, originals, strict=True):
+            undo.enter_context(_changed(change, original))
         yield
 
 
 @contextmanager
-def _changed(change: Change) -> Iterator[None]:
-    original = change.find()
-
+def _changed(change: Change, original: FunctionType) -> Iterator[None]:
     @wraps(change.instead)
     def replacement(*arguments: object, **named: object) -> object:
         return change.instead(original, *arguments, **named)

@@ -181,6 +181,16 @@ def test_a_machine_that_forgot_what_it_acknowledged() -> None:
     checkers.check_own_durable("a", replica("b"), journal)
 
 
+def test_a_machine_that_forgot_what_it_gave_away() -> None:
+    graph, journal = busy()
+    journal.promise(graph.writer, Reading().held_by(graph))
+    checkers.check_own_durable("a", graph, journal)
+    for writer in journal.writers.values():
+        writer.acknowledged = 0
+    with fails("gave .* away and lost it"):
+        checkers.check_own_durable("a", replica("b"), journal)
+
+
 def test_a_key_with_two_segments() -> None:
     graph, clone = busy()[0], busy(seed=5)[0]
     assert graph.writer == clone.writer

@@ -253,7 +253,7 @@ class Heir(Code):
         (Change(Heir, "double", instead), "Heir.double is None"),
         (
             Change(Code, "double", lambda double, self, figure: 0),
-            r"takes \[.*'self', 'number'\], .* \['self', 'figure'\]",
+            r"takes \['self', 'number'\], .* \['self', 'figure'\]",
         ),
         (Change(crdtgraph.planes, "LEDGER", instead), "crdtgraph.planes.LEDGER is 'ledger'"),
     ],

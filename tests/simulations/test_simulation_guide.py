@@ -12,6 +12,7 @@ import pytest
 
 from simulations import timeline
 from simulations.files import parse, shipped
+from simulations.mutants import MUTANTS
 from simulations.scenario import Clock, Expectation, Link, Scenario, Topology, Workload
 from simulations.wire import WireProperties
 from simulations.workload import OPERATIONS
@@ -106,6 +107,10 @@ def test_every_topology_operation_setting_and_scenario_is_there() -> None:
     listed = [name for name in names(section("### `[settings]`")) if "." not in name]
     assert listed == [each.name for each in fields(Settings) if each.name != "seed"]
     assert sorted(name for cells in rows("about") for name in names(cells[1])) == sorted(shipped())
+
+
+def test_every_planted_bug_is_there() -> None:
+    assert rows("planted bug") == [[mutant.name, mutant.bug, mutant.why] for mutant in MUTANTS]
 
 
 def test_every_rule_is_there_by_the_name_that_reports_use() -> None:
