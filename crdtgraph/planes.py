@@ -245,6 +245,9 @@ class Plane:
             return False
         self._log.append_stray(segment.digest, data)
         self._add_stray(segment, data)
+        # Deletions that came before it had no reason yet and were left out; they may not come again.
+        if dead := sorted(key.seq for key in segment.supersedes if key in self.document):
+            self.receive_deletions(Update((), ranges(segment.key.writer, dead)))
         return True
 
     # Reading
@@ -255,8 +258,7 @@ class Plane:
 
     def set_digest(self) -> bytes:
         """32 bytes over the set of segments held, strays among them."""
-        total = int.from_bytes(self.document.digest(), "big") + self.beside.sum
-        return (total & _MASK).to_bytes(32, "big")
+        return (int.from_bytes(self.document.digest(), "big") + self.beside.sum & _MASK).to_bytes(32, "big")
 
     def verify(self, key: SegmentKey) -> Segment:
         """Read a segment of the document again with all checks; RemoteError says which rule it breaks."""
@@ -275,8 +277,7 @@ class Plane:
 
     def segment_bytes(self, key: SegmentKey) -> list[bytes]:
         """The bytes held under a key: one, or several after a forgery or a cloned process, or none."""
-        held = self.document.get(key)
-        return ([] if held is None else [held]) + self.beside.under(key)
+        return [data for data in (self.document.get(key),) if data is not None] + self.beside.under(key)
 
     def segment_digests(self) -> dict[str, bytes]:
         """Key text -> first 8 bytes of the SHA-256 of its bytes (XORed where a key has several), ascending."""
@@ -356,8 +357,7 @@ class Plane:
         self._written = not sync
 
     def _integrate(self, update: Update, segments: list[Segment]) -> None:
-        # Fold before the deletions are applied: what a compaction takes back is read from the segments it deletes,
-        # which may have come in the same snapshot.
+        # Fold before the deletions are applied: what a compaction takes back is read from the segments it deletes.
         here = {segment.key: segment for segment in segments}
 
         def load(key: SegmentKey) -> list[Segment]:

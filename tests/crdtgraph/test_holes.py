@@ -151,3 +151,17 @@ def test_filling_and_closing_in_any_order_ends_the_same(order: tuple[int, ...]) 
     assert graph.digest() == one.digest()
     assert graph.set_digest(PLANE) == one.set_digest(PLANE)
     assert graph.segment_keys(PLANE) == one.segment_keys(PLANE)
+
+
+def test_what_is_adopted_deletes_what_it_supersedes() -> None:
+    # The deletions came with the empty place of the segment that calls for them, and had no reason then.
+    writer, reader = open_replica(1), open_replica(2)
+    grow(writer, 3)
+    receive(reader, items_of(writer))
+    writer.compact()
+    joined = SegmentKey(writer.writer, max(writer.state_vector(PLANE).values()) - 1)
+    reader.receive(PLANE, Update((Item(joined, None),), ((writer.writer, 0, joined.seq),)).encode())
+    assert len(reader.segment_keys(PLANE)) == joined.seq
+    assert reader.adopt(PLANE, writer.segments_of(PLANE, joined.text)) == 1
+    assert reader.set_digest(PLANE) == writer.set_digest(PLANE)
+    assert reader.digest() == writer.digest()
