@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -54,18 +54,27 @@ class Access(Enum):
     WRITE = "write"
 
 
+class Output(StrEnum):
+    """How an answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
 @dataclass(slots=True)
 class Invocation:
     """The options that all commands share, as far as they were given on the command line."""
 
     store: str | None = None
     node: str | None = None
-    output: str = "text"
+    output: Output = Output.TEXT
 
     @property
     def json(self) -> bool:
-        """Whether the answer is wanted as JSON."""
-        return self.output == "json"
+        """Whether the answer is for a program."""
+        return self.output is not Output.TEXT
 
     def place(self) -> tuple[str | None, str | None]:
         """Store and node, exactly one of which is not None; the command line goes before the environment."""
@@ -139,9 +148,9 @@ def output_option(function: _Function) -> _Function:
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(["text", "json"]),
+        type=click.Choice([each.value for each in Output]),
         expose_value=False,
-        callback=_remember("output"),
+        callback=_remember_output,
         help="How to print the answer (default: text).",
     )(function)
 
@@ -152,6 +161,11 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, str | None
             setattr(ctx.find_root().obj, name, value)
 
     return callback
+
+
+def _remember_output(ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.find_root().obj.output = Output(value)
 
 
 def open_any(place: str) -> AbstractContextManager[Backend]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Coroutine, Generator, Iterator, Mapping
 
 from crdtgraph import Graph, LocalError, NotFoundError
+from crdtgraph.reader import Reader
 from sync.messages import Plain
 from sync.methods import METHODS, Parts, Target
 from sync.params import Params
@@ -23,11 +24,14 @@ def start(target: Target, method: str, params: Mapping[str, Plain]) -> Plain | P
 
 
 class LocalCaller:
-    """The table for a store that this process has opened; called like a client of a control socket."""
+    """The table for a store that this process has opened; called like a client of a control socket.
 
-    def __init__(self, graph: Graph) -> None:
+    With a `view`, such as the graph as of an earlier time, requests that read are answered from it.
+    """
+
+    def __init__(self, graph: Graph, view: Reader | None = None) -> None:
         self.graph = graph
-        self._target = Target(graph)
+        self._target = Target(graph, view=view)
 
     def call(self, method: str, **params: Plain) -> Plain:
         """The result of a method; of one that answers in parts, the list of them."""

@@ -1,0 +1,10 @@
+"""What can be asked of a graph and of a node, as one table: name -> handler.
+
+Parameters and answers are plain values (see `Plain`): ids and digests are byte strings, records are tables. A commit is
+named by its id or by a text to resolve. docs/protocol.md lists the methods.
+"""
+
+from sync.methods.table import METHODS
+from sync.methods.target import Handler, Parts, Target
+
+__all__ = ["METHODS", "Handler", "Parts", "Target"]

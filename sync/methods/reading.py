@@ -1,0 +1,196 @@
+"""Methods that read a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from crdtgraph import LEDGER, CommitId, LocalError, NotFoundError
+from sync.limits import CHUNK_ENTRIES
+from sync.messages import Plain
+from sync.methods.target import REVS_MAX, Handler, Parts, Target
+from sync.params import Params
+from sync.plain import commit_to_plain, table, value_to_plain
+
+PAIRS_MAX = 500
+"""Pairs in one `merge_base`: about 25 ms, during which nothing else is served."""
+ORIGINS_MAX = 100_000
+PART_BYTES = 1 << 20
+"""Of contents in one part of an answer; with one more value it stays well below a frame."""
+
+
+def _status(target: Target, params: Params) -> Plain:
+    params.done()
+    node = target.node
+    return {"graph": table(target.graph.status()), "node": None if node is None else table(node.status())}
+
+
+def _digest(target: Target, params: Params) -> Plain:
+    plane = params.text("plane", LEDGER)
+    params.done()
+    graph = target.graph
+    return {"plane": plane, "digest": graph.digest(plane=plane), "set_digest": graph.set_digest(plane)}
+
+
+def _refs(target: Target, params: Params) -> Plain:
+    params.done()
+    return [
+        {"name": name, "targets": list(ref.targets), "conflicted": ref.conflicted}
+        for name, ref in sorted(target.reader.refs.items())
+    ]
+
+
+def _resolve(target: Target, params: Params) -> Plain:
+    revs = params.revs("revs", REVS_MAX)
+    params.done()
+    return [target.commit_of(rev) for rev in revs]
+
+
+def _shorts(target: Target, params: Params) -> Plain:
+    commits = [CommitId(each) for each in params.blobs("commits", ORIGINS_MAX)]
+    params.done()
+    return list(target.reader.shorts(commits))
+
+
+def _show(target: Target, params: Params) -> Parts:
+    revs = params.revs("revs", REVS_MAX)
+    params.done()
+    yield from _commits(target, iter([target.commit_of(rev) for rev in revs]))
+    return None
+
+
+def _log(target: Target, params: Params) -> Parts:
+    revs = params.optional_revs("revs", REVS_MAX)
+    limit = params.optional_integer("limit", 0)
+    plane = params.text("plane", LEDGER)
+    params.done()
+    starts = None if revs is None else [target.commit_of(rev) for rev in revs]
+    commits = islice(target.reader.newest_first(starts, plane=plane), limit)
+    yield from _commits(target, commits, plane)
+    return None
+
+
+def _commits(target: Target, commits: Iterator[CommitId], plane: str = LEDGER) -> Iterator[Plain]:
+    """Commits as tables, in parts of at most `CHUNK_ENTRIES` and about `PART_BYTES`."""
+    while chunk := list(islice(commits, CHUNK_ENTRIES)):
+        part: list[Plain] = []
+        size = 0
+        for commit_id, commit in zip(chunk, target.reader.get_many(chunk, plane=plane), strict=True):
+            part.append(commit_to_plain(commit_id, commit))
+            size += len(commit.message) + sum(len(each) for _, each in commit.changes if isinstance(each, bytes))
+            if size >= PART_BYTES:
+                yield part
+                part, size = [], 0
+        if part:
+            yield part
+
+
+def _state(target: Target, params: Params) -> Parts:
+    rev, path = params.rev("rev"), params.optional_text("path")
+    params.done()
+    state = target.reader.state(target.commit_of(rev))
+    if path is not None and path not in state:
+        shown = rev if isinstance(rev, str) else rev.hex()[:12]
+        raise NotFoundError(f"there is no path {path!r} at {shown}", hint="leave the path out to list those there are")
+    part: list[Plain] = []
+    size = 0
+    for name in sorted(state) if path is None else [path]:
+        part.append([name, value_to_plain(state[name])])
+        value = state[name]
+        size += len(value) if isinstance(value, bytes) else 0
+        if len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+    return None
+
+
+def _merge_base(target: Target, params: Params) -> Plain:
+    pairs = params.pairs("pairs", PAIRS_MAX)
+    every, origins = params.flag("all"), params.flag("origins")
+    params.done()
+    graph = target.reader
+    answers: list[Plain] = []
+    for a, b in pairs:
+        bases = graph.merge_bases(target.commit_of(a), target.commit_of(b))
+        bases = bases if every else bases[:1]
+        answers.append([graph.get(base).origin for base in bases] if origins else list(bases))
+    return answers
+
+
+def _is_ancestor(target: Target, params: Params) -> Plain:
+    ancestor, descendant = params.rev("ancestor"), params.rev("descendant")
+    params.done()
+    return target.reader.is_ancestor(target.commit_of(ancestor), target.commit_of(descendant))
+
+
+def _meta_get(target: Target, params: Params) -> Plain:
+    rev = params.rev("commit") if params.has("commit") else None
+    params.done()
+    return dict(target.reader.meta(None if rev is None else target.commit_of(rev)))
+
+
+def _pending(target: Target, params: Params) -> Plain:
+    params.done()
+    return [
+        {"kind": each.kind, "subject": each.subject, "waits_for": each.waits_for} for each in target.reader.pending()
+    ]
+
+
+def _heads(target: Target, params: Params) -> Plain:
+    params.done()
+    return list(target.reader.heads())
+
+
+def _known_origins(target: Target, params: Params) -> Plain:
+    wanted = params.texts("origins", ORIGINS_MAX)
+    params.done()
+    known = target.reader.origins()
+    return {origin: known[origin] for origin in wanted if origin in known}
+
+
+def _origins_of(target: Target, params: Params) -> Plain:
+    commits = [CommitId(each) for each in params.blobs("commits", ORIGINS_MAX)]
+    params.done()
+    return [commit.origin for commit in target.reader.get_many(commits)]
+
+
+def _deltas(target: Target, params: Params) -> Parts:
+    plane = params.text("plane", LEDGER)
+    flat = params.integers("state_vector", 1 << 20) if params.has("state_vector") else []
+    params.done()
+    if len(flat) % 2:
+        raise LocalError("deltas: a state vector is a list [writer, clock, writer, clock, ...]")
+    for delta in target.graph.deltas(plane, dict(zip(flat[::2], flat[1::2], strict=True))):
+        base: list[Plain] = [number for writer in sorted(delta.base) for number in (writer, delta.base[writer])]
+        yield {"plane": delta.plane, "base": base, "update": delta.update, "last": delta.last}
+    return None
+
+
+def _fsck(target: Target, params: Params) -> Parts:
+    params.done()
+    for finding in target.graph.fsck():
+        yield table(finding)
+    return None
+
+
+TABLE: Mapping[str, Handler] = {
+    "deltas": _deltas,
+    "digest": _digest,
+    "fsck": _fsck,
+    "heads": _heads,
+    "is_ancestor": _is_ancestor,
+    "known_origins": _known_origins,
+    "log": _log,
+    "merge_base": _merge_base,
+    "meta_get": _meta_get,
+    "origins_of": _origins_of,
+    "pending": _pending,
+    "refs": _refs,
+    "resolve": _resolve,
+    "shorts": _shorts,
+    "show": _show,
+    "state": _state,
+    "status": _status,
+}

@@ -1,0 +1,52 @@
+"""What requests are about, and what kinds of handlers answer them.
+
+A handler is one of three kinds: a function that answers at once, a generator whose parts are sent as they come (with
+others served in between), or a coroutine that waits for something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from crdtgraph import CommitId, Graph, LocalError
+from crdtgraph.reader import Reader
+from sync.messages import Plain
+from sync.params import Params, Rev
+
+if TYPE_CHECKING:
+    from sync.node import Node
+
+REVS_MAX = 1_000
+"""Commits that one request may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A graph, the node that runs it (or None), how to stop that process, and a view of the graph to read instead."""
+
+    graph: Graph
+    node: Node | None = None
+    stop: Callable[[], None] | None = None
+    view: Reader | None = None
+
+    @property
+    def reader(self) -> Reader:
+        """Where reading requests read: the view, if there is one, else the graph itself."""
+        return self.graph if self.view is None else self.view
+
+    def running(self) -> Node:
+        """The node; LocalError when the store is at rest."""
+        if self.node is None:
+            raise LocalError("no node is running on this store", hint="ask a node: --node PATH of its control socket")
+        return self.node
+
+    def commit_of(self, rev: Rev) -> CommitId:
+        """The commit that a request names, by its id or by a text."""
+        return self.reader.resolve(rev) if isinstance(rev, str) else rev
+
+
+Parts: TypeAlias = Generator[Plain, None, Plain]
+"""Parts first, and the final result as the return value."""
+Handler: TypeAlias = Callable[[Target, Params], "Plain | Parts | Awaitable[Plain]"]
