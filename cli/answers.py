@@ -11,6 +11,7 @@ from crdtgraph.records import Commit, Value
 from sync.plain import value_from_plain
 
 if TYPE_CHECKING:
+    from crdtgraph.state import PathChange
     from sync.messages import Plain
 
 _Kind = TypeVar("_Kind", bool, int, float, str, bytes)
@@ -95,6 +96,15 @@ def changes_of(value: Plain) -> list[tuple[str, Value]]:
     """A list of [path, value]."""
     pairs = [list_of(each) for each in list_of(value)]
     return [(of(str, path), value_from_plain(each)) for path, each in pairs]
+
+
+def path_changes_of(value: Plain) -> list[PathChange]:
+    """A list of [path, value before, value after]."""
+    # The module that it is in brings the whole index along, which most answers have no use for.
+    from crdtgraph.state import PathChange
+
+    triples = [list_of(each) for each in list_of(value)]
+    return [PathChange(of(str, path), value_from_plain(old), value_from_plain(new)) for path, old, new in triples]
 
 
 def conflicts_of(value: Plain) -> list[Conflict]:

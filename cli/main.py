@@ -26,6 +26,7 @@ COMMANDS: Table = {
     "log": ("log", "List commits, newest first."),
     "refs": ("refs", "List refs and their conflicts."),
     "state": ("state", "List the paths at a commit, or print one."),
+    "diff": ("diff", "Show what changed between two states."),
     "merge-base": ("merge_base", "Find the best common ancestors of two commits."),
     "merge": ("merge", "Merge the targets of a conflicted ref."),
     "serve": ("serve", "Run a node in the foreground."),

@@ -14,7 +14,16 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)}
-_COLOURS = {"id": "33", "ref": "36", "conflict": "31", "added": "32", "faint": "2"}
+_COLOURS = {
+    "id": "33",
+    "ref": "36",
+    "conflict": "31",
+    "added": "32",
+    "removed": "31",
+    "hunk": "36",
+    "strong": "1",
+    "faint": "2",
+}
 
 
 def printable(text: str) -> str:

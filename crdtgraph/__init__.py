@@ -35,7 +35,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.reader import Waiting
     from crdtgraph.records import Commit, Reference, Value
     from crdtgraph.refs import Ref
-    from crdtgraph.state import MergeResult, PathConflict
+    from crdtgraph.state import MergeResult, PathChange, PathConflict
     from crdtgraph.status import Status
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "MergeResult",
     "NotAStoreError",
     "NotFoundError",
+    "PathChange",
     "PathConflict",
     "Received",
     "Ref",
@@ -96,6 +97,7 @@ _HOMES = {
     "MergeResult": "state",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
+    "PathChange": "state",
     "PathConflict": "state",
     "Received": "exchange",
     "Ref": "refs",

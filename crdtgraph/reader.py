@@ -15,7 +15,7 @@ from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.prefixes import ids_with_prefix, texts_with_prefix
 from crdtgraph.records import META_NAMESPACE, Assign, Commit
 from crdtgraph.refs import Ref, Refs
-from crdtgraph.state import State, replay
+from crdtgraph.state import PathChange, State, difference, replay
 
 PREFIX_DIGITS_MIN = 4
 CANDIDATES_SHOWN = 10
@@ -209,6 +209,15 @@ class Reader:
         """Path -> value at a commit. O(first-parent chain)."""
         home = self._plane(plane)
         return replay(home.projection, home.contents, self._node(home, commit))
+
+    def diff(self, before: CommitId | None, after: CommitId, *, plane: str = LEDGER) -> list[PathChange]:
+        """The paths whose values differ between the states at two commits, ordered; None stands for the empty state.
+
+        O(commits of the first-parent chains that the two do not share), and below as far as those paths were last set.
+        """
+        home = self._plane(plane)
+        start = None if before is None else self._node(home, before)
+        return difference(home.projection, home.contents, start, self._node(home, after))
 
     # Names
 

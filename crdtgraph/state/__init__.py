@@ -1,6 +1,7 @@
-"""The state at a commit, and merging two of them."""
+"""The state at a commit, what changed between two, and merging them."""
 
+from crdtgraph.state.difference import PathChange, difference
 from crdtgraph.state.merge import MergeResult, PathConflict, merge_heads, merge_states
 from crdtgraph.state.replay import State, replay
 
-__all__ = ["MergeResult", "PathConflict", "State", "merge_heads", "merge_states", "replay"]
+__all__ = ["MergeResult", "PathChange", "PathConflict", "State", "difference", "merge_heads", "merge_states", "replay"]

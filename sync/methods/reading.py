@@ -106,6 +106,26 @@ def _state(target: Target, params: Params) -> Parts:
     return None
 
 
+def _diff(target: Target, params: Params) -> Parts:
+    after = target.commit_of(params.rev("after"))
+    before = target.commit_of(params.rev("before")) if params.has("before") else None
+    params.done()
+    reader = target.reader
+    if before is None:
+        before = next(iter(reader.parents(after)), None)
+    part: list[Plain] = []
+    size = 0
+    for change in reader.diff(before, after):
+        part.append([change.path, value_to_plain(change.before), value_to_plain(change.after)])
+        size += sum(len(value) for value in (change.before, change.after) if isinstance(value, bytes))
+        if len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+    return None
+
+
 def _merge_base(target: Target, params: Params) -> Plain:
     pairs = params.pairs("pairs", PAIRS_MAX)
     every, origins = params.flag("all"), params.flag("origins")
@@ -177,6 +197,7 @@ def _fsck(target: Target, params: Params) -> Parts:
 
 TABLE: Mapping[str, Handler] = {
     "deltas": _deltas,
+    "diff": _diff,
     "digest": _digest,
     "fsck": _fsck,
     "heads": _heads,
