@@ -2,6 +2,7 @@
 # environment makes one in .venv, and makes it again when pyproject.toml changes.
 #
 #   make demo [REPO=/any/git/repository]   three nodes import a history, split, heal and agree
+#   make nodes [FOLDER=demo-nodes]         the three nodes of the demo, to cut and mend by hand
 #   make test [ARGS="-k gitbridge"]        the whole test suite
 #   make lint                              ruff and mypy
 #   make bench                             every benchmark, as tables
@@ -10,12 +11,13 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+FOLDER := demo-nodes
 STAMP := $(VENV)/.set-up-from-pyproject
 BENCHMARKS := commit sync catchup traverse reopen simulate growth
 PYTHON_CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
 RECENT_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help set-up demo test lint format bench clean
+.PHONY: help set-up demo nodes test lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +44,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)
 	@$(BIN)/python -m examples.demo $(if $(REPO),--repo "$(REPO)")
+
+nodes: $(STAMP)
+	@$(BIN)/python -m examples.demo --nodes "$(FOLDER)" $(if $(REPO),--repo "$(REPO)")
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest -q $(ARGS)

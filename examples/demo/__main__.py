@@ -1,4 +1,7 @@
-"""`python -m examples.demo [--repo PATH]`: run the demonstration; exit code 0 only if every claim was checked."""
+"""`python -m examples.demo [--repo PATH]`: run the demonstration; exit code 0 only if every claim was checked.
+
+With `--nodes FOLDER` it starts the demonstration's three nodes and leaves the story to you.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from rich.console import Console
 from crdtgraph import CrdtGraphError
 from examples.demo.claims import ClaimError, Claims
 from examples.demo.nodes import Cluster
+from examples.demo.playground import play
 from examples.demo.story import tell
 
 
@@ -20,8 +24,13 @@ def main() -> int:
     """Run it in a temporary folder that is gone at the end, whatever happens."""
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
     parser.add_argument("--repo", default=".", metavar="PATH", help="the git repository to import (default: this one)")
+    parser.add_argument(
+        "--nodes", metavar="FOLDER", help="only start the nodes, in this folder, and run them until Ctrl-C"
+    )
     options = parser.parse_args()
     console = Console(highlight=False)
+    if options.nodes is not None:
+        return play(console, Path(options.nodes), Path(options.repo))
     claims = Claims(console)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="crdtgraph-demo-") as folder:
