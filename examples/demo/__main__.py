@@ -23,20 +23,22 @@ from examples.demo.story import tell
 def main() -> int:
     """Run it in a temporary folder that is gone at the end, whatever happens."""
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
-    parser.add_argument("--repo", default=".", metavar="PATH", help="the git repository to import (default: this one)")
+    parser.add_argument("--repo", metavar="PATH", help="the git repository to import (default: this one)")
     parser.add_argument(
-        "--nodes", metavar="FOLDER", help="only start the nodes, in this folder, and run them until Ctrl-C"
+        "--nodes",
+        metavar="FOLDER",
+        help="only start the nodes, in this folder; nothing is imported unless --repo says so",
     )
     options = parser.parse_args()
     console = Console(highlight=False)
     if options.nodes is not None:
-        return play(console, Path(options.nodes), Path(options.repo))
+        return play(console, Path(options.nodes), options.repo)
     claims = Claims(console)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="crdtgraph-demo-") as folder:
         cluster = Cluster(Path(folder))
         try:
-            tell(cluster, claims, Path(options.repo))
+            tell(cluster, claims, Path(options.repo or "."))
         except (ClaimError, CrdtGraphError) as failure:
             console.print(f"[bold red]failed:[/] {failure}", markup=True)
             if hint := getattr(failure, "hint", ""):

@@ -16,8 +16,8 @@ from examples.demo.nodes import AGREE_TIMEOUT_S, Cluster, run_cli, wait_until
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def play(console: Console, folder: Path, repository: Path) -> int:
-    """Start three connected nodes in a folder, import a history into them, and run them until Ctrl-C or SIGTERM.
+def play(console: Console, folder: Path, repository: str | None) -> int:
+    """Start three connected nodes in a folder, import a history if one is named, and run until Ctrl-C or SIGTERM.
 
     The stores stay where they are, and a second start in the same folder goes on with them. Returns the exit code.
     """
@@ -30,7 +30,8 @@ def play(console: Console, folder: Path, repository: Path) -> int:
         for node in cluster.nodes:
             node.start()
         first = cluster.nodes[0]
-        run_cli("--node", first.control, "import", "git", repository)
+        if repository is not None:
+            run_cli("--node", first.control, "import", "git", repository)
         wait_until("all nodes agree", lambda: len({node.digest() for node in cluster.nodes}) == 1, AGREE_TIMEOUT_S)
         console.print(f"ready: three nodes with {first.commits()} commits each; Ctrl-C stops them", markup=False)
         for node in cluster.nodes:
