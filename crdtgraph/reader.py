@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
 
 from crdtgraph import ancestry
 from crdtgraph.dag import Dag
+from crdtgraph.dates import newest_first
 from crdtgraph.errors import AmbiguousError, LocalError, NotFoundError
 from crdtgraph.ids import COMMIT_ID_BYTES, CommitId, unique_prefix
 from crdtgraph.pending import PendingCommit, PendingCount, WaitingRecord
@@ -164,28 +164,10 @@ class Reader:
         By corrected date (see `crdtgraph.dates`), then generation, then id: equal on all replicas. Lazy: the first
         call after a commit was added dates the new ones, the first results cost O(starts).
         """
-        home = self._plane(plane)
-        projection = home.projection
-        if starts is None:
-            nodes: Iterable[int] = projection.dag.heads()
-        else:
-            nodes = {self._node(home, commit) for commit in starts}
-        dates = projection.dates.current()
-
-        def entry(node: int) -> tuple[int, int, bytes, int]:
-            inverted = bytes(255 - byte for byte in projection.ids[node])
-            return -dates[node], -projection.dag.generation(node), inverted, node
-
-        heap = [entry(node) for node in nodes]
-        heapify(heap)
-        seen = {first[-1] for first in heap}
-        while heap:
-            node = heappop(heap)[-1]
-            yield projection.ids[node]
-            for parent in projection.dag.parents(node):
-                if parent not in seen:
-                    seen.add(parent)
-                    heappush(heap, entry(parent))
+        projection = self._plane(plane).projection
+        nodes = projection.dag.heads() if starts is None else {self.node(commit, plane=plane) for commit in starts}
+        ids = projection.ids
+        return (ids[node] for node in newest_first(projection, nodes))
 
     # Refs, metadata, states
 
@@ -319,7 +301,7 @@ class Reader:
             return found[0]
         if not found:
             raise NotFoundError(f"{rev!r} names no commit", hint="`crdtgraph log` lists commits")
-        lines = [f"{commit.hex()[:16]} {_title(home.commit(commit))}" for commit in found[:CANDIDATES_SHOWN]]
+        lines = [f"{commit.hex()[:16]} {commit_title(home.commit(commit))}" for commit in found[:CANDIDATES_SHOWN]]
         more = len(found) - len(lines)
         raise AmbiguousError(
             f"{rev!r} is the beginning of {len(found)} commit ids",
@@ -337,7 +319,8 @@ def show_id(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else repr(value)
 
 
-def _title(commit: Commit) -> str:
+def commit_title(commit: Commit) -> str:
+    """The beginning of a message, for lists of candidates."""
     return commit.message.partition("\n")[0][:60]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sync.methods import reading, running, writing
+from sync.methods import reading, running, selecting, writing
 from sync.methods.target import Handler
 
 METHODS: Mapping[str, Handler] = {
     **reading.TABLE,
     **writing.TABLE,
     **running.TABLE,
+    **selecting.TABLE,
 }

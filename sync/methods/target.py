@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from crdtgraph import CommitId, Graph, LocalError
 from crdtgraph.reader import Reader
+from crdtgraph.revsets import resolve_one
 from sync.messages import Plain
 from sync.params import Params, Rev
 
@@ -43,8 +44,12 @@ class Target:
         return self.node
 
     def commit_of(self, rev: Rev) -> CommitId:
-        """The commit that a request names, by its id or by a text."""
-        return self.reader.resolve(rev) if isinstance(rev, str) else rev
+        """The commit that a request names, by its id or by a revset that selects one."""
+        return resolve_one(self.reader, rev, now_us=self.now_us()) if isinstance(rev, str) else rev
+
+    def now_us(self) -> int:
+        """The time that durations count back from."""
+        return self.graph.now_us()
 
 
 Parts: TypeAlias = Generator[Plain, None, Plain]
