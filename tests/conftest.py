@@ -4,8 +4,12 @@
 """
 
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from tests import recorded
 
 # Shells start background jobs with Ctrl-C ignored, and the commands under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -13,3 +17,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 settings.register_profile("search", max_examples=2000, deadline=None, print_blob=True)
 settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session")
+def recorded_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bare git repository of the recorded history, made once (some 5 s); only to be read."""
+    if not recorded.IS_THERE:
+        pytest.skip(recorded.WHY_NOT)
+    repository = tmp_path_factory.mktemp("recorded") / "repository"
+    recorded.rebuild(repository)
+    return repository
