@@ -82,11 +82,11 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: what it takes, what it is, and how its set is worked out, in bounded steps."""
+    """A function: what it takes, what it is, and how its set is worked out, at once or in bounded steps."""
 
     parameters: tuple[Parameter, ...]
     summary: str
-    work: Callable[[Arguments], Stepwise[NodeSet]]
+    work: Callable[[Arguments], NodeSet | Stepwise[NodeSet]]
 
     def signature(self, name: str) -> str:
         """How a call looks, with optional parameters in brackets."""

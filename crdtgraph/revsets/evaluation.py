@@ -48,7 +48,8 @@ class Evaluation:
             case Name():
                 return explicit([self.node(self.resolve(expression))])
             case Call():
-                return (yield from FUNCTIONS[expression.function].work(Arguments(self, expression)))
+                answer = FUNCTIONS[expression.function].work(Arguments(self, expression))
+                return answer if isinstance(answer, NodeSet) else (yield from answer)
             case Steps():
                 return (yield from self._steps(expression))
             case Range():

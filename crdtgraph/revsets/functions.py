@@ -33,13 +33,11 @@ _TIME = Parameter("time", Takes.MOMENT)
 # Ancestry
 
 
-def _all(_: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _all(_: Arguments) -> NodeSet:
     return EVERYTHING
 
 
-def _none(_: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _none(_: Arguments) -> NodeSet:
     return NOTHING
 
 
@@ -114,15 +112,13 @@ def _fork_point(arguments: Arguments) -> Stepwise[NodeSet]:
 # Names and contents
 
 
-def _conflicted(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _conflicted(arguments: Arguments) -> NodeSet:
     evaluation = arguments.evaluation
     refs = [ref for ref in evaluation.reader.refs.values() if ref.conflicted]
     return explicit(evaluation.node(target) for ref in refs for target in ref.targets)
 
 
-def _refs(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _refs(arguments: Arguments) -> NodeSet:
     evaluation = arguments.evaluation
     names = list(evaluation.reader.refs)
     if len(arguments):
@@ -131,8 +127,7 @@ def _refs(arguments: Arguments) -> Stepwise[NodeSet]:
     return explicit(evaluation.node(target) for name in names for target in evaluation.reader.refs.targets(name))
 
 
-def _author(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _author(arguments: Arguments) -> NodeSet:
     pattern, commit = arguments.pattern(0), arguments.evaluation.commit
     known: dict[str, bool] = {}
 
@@ -148,14 +143,12 @@ def _author(arguments: Arguments) -> Stepwise[NodeSet]:
     return EVERYTHING.narrowed(Test(passes, reads=True))
 
 
-def _message(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _message(arguments: Arguments) -> NodeSet:
     pattern, commit = arguments.pattern(0), arguments.evaluation.commit
     return EVERYTHING.narrowed(Test(lambda node: pattern.matches(commit(node).message.rstrip("\n")), reads=True))
 
 
-def _path(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _path(arguments: Arguments) -> NodeSet:
     pattern, commit = arguments.pattern(0, "below"), arguments.evaluation.commit
     exact, below = pattern.text.rstrip("/"), pattern.text.rstrip("/") + "/"
 
@@ -168,8 +161,7 @@ def _path(arguments: Arguments) -> Stepwise[NodeSet]:
     return EVERYTHING.narrowed(Test(passes, reads=True))
 
 
-def _origin(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _origin(arguments: Arguments) -> NodeSet:
     evaluation = arguments.evaluation
     contents, locations = evaluation.algebra.contents, evaluation.algebra.projection.locations
     pattern = arguments.pattern(0, "start") if len(arguments) else None
@@ -186,31 +178,26 @@ def _origin(arguments: Arguments) -> Stepwise[NodeSet]:
 # Times, kinds and places in the order
 
 
-def _since(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _since(arguments: Arguments) -> NodeSet:
     moment, times = arguments.moment(0), arguments.evaluation.algebra.projection.times
     return EVERYTHING.narrowed(Test(lambda node: times[node] >= moment, since_us=moment))
 
 
-def _until(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _until(arguments: Arguments) -> NodeSet:
     moment, times = arguments.moment(0), arguments.evaluation.algebra.projection.times
     return EVERYTHING.narrowed(Test(lambda node: times[node] <= moment))
 
 
-def _merges(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _merges(arguments: Arguments) -> NodeSet:
     starts = arguments.evaluation.algebra.dag.edge_starts
     return EVERYTHING.narrowed(Test(lambda node: starts[node + 1] - starts[node] > 1))
 
 
-def _discarded(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _discarded(arguments: Arguments) -> NodeSet:
     return EVERYTHING.narrowed(Test(arguments.evaluation.algebra.projection.discards.__contains__))
 
 
-def _live(arguments: Arguments) -> Stepwise[NodeSet]:
-    yield
+def _live(arguments: Arguments) -> NodeSet:
     return EVERYTHING.narrowed(Test(arguments.evaluation.algebra.projection.discards.__contains__).negated())
 
 

@@ -8,6 +8,7 @@ from itertools import islice
 from crdtgraph import LEDGER, CommitId, LocalError, NotFoundError
 from sync.limits import CHUNK_ENTRIES
 from sync.messages import Plain
+from sync.methods.selecting import batches, selection
 from sync.methods.target import REVS_MAX, Handler, Parts, Target
 from sync.params import Params
 from sync.plain import commit_to_plain, table, value_to_plain
@@ -64,9 +65,11 @@ def _log(target: Target, params: Params) -> Parts:
     limit = params.optional_integer("limit", 0)
     plane = params.text("plane", LEDGER)
     params.done()
-    starts = None if revs is None else [target.commit_of(rev) for rev in revs]
-    commits = islice(target.reader.newest_first(starts, plane=plane), limit)
-    yield from _commits(target, commits, plane)
+    selected = yield from selection(target, ["all()"] if revs is None else revs, plane)
+    for ids in batches(target, selected, limit, plane):
+        yield from _commits(target, iter(ids), plane)
+        if not ids:
+            yield []
     return None
 
 

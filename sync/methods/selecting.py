@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from typing import TypeVar
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
-from crdtgraph import LEDGER
-from crdtgraph.revsets import Stepwise, evaluate_steps
+from crdtgraph import LEDGER, CommitId
+from crdtgraph.revsets import Selection, Stepwise, evaluate_steps
 from sync.limits import CHUNK_ENTRIES
 from sync.messages import Plain
 from sync.methods.target import REVS_MAX, Handler, Parts, Target
-from sync.params import Params
+from sync.params import Params, Rev
 
 _Result = TypeVar("_Result")
+Selecting: TypeAlias = Generator[Plain, None, Selection]
+"""Empty parts, and in the end what was selected."""
 
 
 def in_parts(steps: Stepwise[_Result]) -> Generator[Plain, None, _Result]:
@@ -26,24 +28,35 @@ def in_parts(steps: Stepwise[_Result]) -> Generator[Plain, None, _Result]:
         yield []
 
 
+def selection(target: Target, revs: Sequence[Rev], plane: str, *, with_history: bool = True) -> Selecting:
+    """What revsets select together, worked out in parts; see `evaluate_steps` for `with_history`."""
+    texts = [rev if isinstance(rev, str) else rev.hex() for rev in revs]
+    steps = evaluate_steps(target.reader, texts, now_us=target.now_us(), plane=plane, with_history=with_history)
+    return in_parts(steps)
+
+
+def batches(target: Target, selected: Selection, limit: int | None, plane: str) -> Iterator[list[CommitId]]:
+    """The ids of the first `limit` selected commits in batches, some of them empty."""
+    left = limit
+    for batch in selected.batches():
+        ids = [target.reader.id_of(node, plane=plane) for node in batch[:left]]
+        yield ids
+        if left is not None:
+            left -= len(ids)
+            if not left:
+                return
+
+
 def _revset(target: Target, params: Params) -> Parts:
-    texts = params.texts("revsets", REVS_MAX)
+    revs = params.revs("revsets", REVS_MAX)
     limit = params.optional_integer("limit", 0)
     with_history = params.flag("with_history")
     plane = params.text("plane", LEDGER)
     params.done()
-    reader = target.reader
-    steps = evaluate_steps(reader, texts, now_us=target.now_us(), plane=plane, with_history=with_history)
-    selection = yield from in_parts(steps)
-    left = limit
-    for batch in selection.batches():
-        ids = [reader.id_of(node, plane=plane) for node in batch[:left]]
+    selected = yield from selection(target, revs, plane, with_history=with_history)
+    for ids in batches(target, selected, limit, plane):
         for start in range(0, max(len(ids), 1), CHUNK_ENTRIES):
             yield list(ids[start : start + CHUNK_ENTRIES])
-        if left is not None:
-            left -= len(ids)
-            if not left:
-                break
     return None
 
 

@@ -147,7 +147,8 @@ def test_log_is_cut_into_parts_newest_first(caller: LocalCaller, graph: Graph) -
     for number in range(CHUNK_ENTRIES + 5):
         parents = [graph.commit(parents=parents, message=str(number))]
     parts: list[Any] = list(caller.stream("log"))
-    assert [len(part) for part in parts] == [CHUNK_ENTRIES, 5]
+    # The first part is small, so that the first lines are there at once.
+    assert [len(part) for part in parts] == [64, 128, 256, 512, CHUNK_ENTRIES + 5 - 960]
     assert parts[0][0]["message"] == str(CHUNK_ENTRIES + 4)
     (few,) = call(caller, "log", limit=2, revs=[parents[0]])
     assert [each["message"] for each in few] == [str(CHUNK_ENTRIES + 4), str(CHUNK_ENTRIES + 3)]
@@ -263,7 +264,9 @@ async def test_streams_arrive_in_parts_and_others_are_served_meanwhile(graph: Gr
             assert isinstance(part, list)
             sizes.append(len(part))
             assert await other.call("heads") == parents
-        assert sizes == [CHUNK_ENTRIES] * 3
+        assert len(sizes) > 3
+        assert max(sizes) == CHUNK_ENTRIES
+        assert sum(sizes) == 3 * CHUNK_ENTRIES
 
 
 async def test_the_blocking_client_speaks_the_same(graph: Graph, path: Path) -> None:
