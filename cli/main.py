@@ -90,7 +90,8 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
 def program() -> None:
     """A replicated commit graph: many writers, no coordinator, divergence you can see.
 
-    REV, wherever it is asked for, is a ref, a unique prefix of a commit id, or git:OID for an imported commit.
+    REV, wherever it is asked for, is a ref, a unique prefix of a commit id, git:OID for an imported commit, or another
+    revset: main-, main..side, 'heads(::main & author("w3"))'. See docs/revsets.md.
     """
 
 
