@@ -20,7 +20,9 @@ from cli.tables import CommandTable, Table
 
 COMMANDS: Table = {
     "init": ("init", "Create an empty store."),
-    "import": ("import_git", "Import the history of another system."),
+    "import": ("importing", "Import a git repository, or what `export` wrote."),
+    "export": ("export", "Write the graph in a format of other programs."),
+    "verify": ("verify", "Compare a replica with an export of one."),
     "commit": ("commit", "Add a commit."),
     "show": ("show", "Show a commit."),
     "log": ("log", "List commits, newest first."),

@@ -17,9 +17,10 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import simulate
+from cli.commands import export, importing, simulate
 from cli.main import COMMANDS, program
 from cli.tables import Table
+from crdtgraph.interchange import export_lines
 
 from .conftest import ROOT, CommandLine, Starter
 from .test_processes import shell
@@ -70,7 +71,15 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         assert graph & names == (set() if path[0] == "simulate" else graph)
 
 
-@pytest.mark.parametrize("table, folder", [(COMMANDS, ""), (simulate.COMMANDS, "simulate")])
+@pytest.mark.parametrize(
+    "table, folder",
+    [
+        (COMMANDS, ""),
+        (simulate.COMMANDS, "simulate"),
+        (importing.COMMANDS, "importing"),
+        (export.COMMANDS, "export"),
+    ],
+)
 def test_the_table_names_every_command_file(table: Table, folder: str) -> None:
     files = [each for each in (ROOT / "cli" / "commands" / folder).iterdir() if not each.name.startswith("_")]
     assert {module for module, _ in table.values()} == {each.stem for each in files}
@@ -103,6 +112,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with library.open(str(folder / "search.db")) as graph, library.open(str(folder / "left.db")) as left:
         root = graph.commit(message="start", changes={"board": b"e2 e4"}, ref="main")
         graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
+        (folder / "graph.jsonl").write_text("".join(line + "\n" for line in export_lines(graph)))
         for delta in graph.deltas("ledger", {}):
             left.receive("ledger", delta.update)
         left.commit(message="left", ref="main")

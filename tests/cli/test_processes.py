@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import import_git
+from cli.commands.importing import git as import_git
 
 from .conftest import ROOT, CommandLine, Process, Starter
 

@@ -17,17 +17,12 @@ if TYPE_CHECKING:
     from crdtgraph.gitbridge import ImportReport, ImportTarget
 
 
-@click.group("import", epilog=examples("crdtgraph import git ."))
-def command() -> None:
-    """Import the history of another system."""
-
-
-@command.command("git", epilog=examples("crdtgraph import git .", "crdtgraph import git . --trees"))
+@click.command("git", epilog=examples("crdtgraph import git .", "crdtgraph import git . --trees"))
 @click.argument("repository", metavar="REPO")
 @click.option("--trees", is_flag=True, help="Record for each commit the paths it changed, with contents up to 64 KiB.")
 @graph_options
 @click.pass_obj
-def git(invocation: Invocation, repository: str, trees: bool) -> None:
+def command(invocation: Invocation, repository: str, trees: bool) -> None:
     """Import every commit that a ref or HEAD of the git repository REPO reaches, its branches and its tags.
 
     Branches keep their names, a tag v1 becomes the ref tags/v1, and a commit can be named git:OID. Run it again

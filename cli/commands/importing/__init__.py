@@ -1,0 +1,25 @@
+"""`crdtgraph import`: what other systems and other replicas wrote."""
+
+from __future__ import annotations
+
+import click
+
+from cli.context import examples
+from cli.tables import CommandTable, Table
+
+COMMANDS: Table = {
+    "git": ("git", "Import the history of a git repository."),
+    "jsonl": ("jsonl", "Import what `export jsonl` wrote."),
+}
+
+
+class Commands(CommandTable):
+    """The commands of `import`."""
+
+    package = __name__
+    table = COMMANDS
+
+
+@click.group("import", cls=Commands, epilog=examples("crdtgraph import git ."))
+def command() -> None:
+    """Import a git repository, or the export of a replica."""

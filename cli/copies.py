@@ -1,0 +1,25 @@
+"""A graph in this process, whatever a command was pointed at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.context import Backend, graph_of
+
+if TYPE_CHECKING:
+    from crdtgraph import Graph
+
+
+def graph_in_process(backend: Backend) -> Graph:
+    """The graph of a store that is open here; of a running node a copy of it, in memory."""
+    graph = graph_of(backend)
+    if graph is not None:
+        return graph
+    import crdtgraph
+    from cli.answers import of, table_of
+
+    status = table_of(table_of(backend.call("status"))["graph"])
+    copy = crdtgraph.open("memory:", cluster=of(str, status["cluster"]))
+    for delta in map(table_of, backend.stream("deltas")):
+        copy.receive(of(str, delta["plane"]), of(bytes, delta["update"]))
+    return copy
