@@ -52,3 +52,11 @@ def parse_moment(text: str, now_us: int) -> int:
         except (ValueError, OverflowError) as failure:
             raise LocalError(f"{text[:60]!r} is no time: {failure}", hint=FORMS) from None
     raise LocalError(f"{text[:60]!r} is no time", hint=FORMS)
+
+
+def moment_text(moment_us: int) -> str:
+    """A moment as ISO 8601 in UTC, which `parse_moment` reads again; what no calendar holds as microseconds."""
+    try:
+        return (_EPOCH + timedelta(microseconds=moment_us)).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        return f"@{moment_us}"

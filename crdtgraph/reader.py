@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from crdtgraph import ancestry
+from crdtgraph.contents import Contents
 from crdtgraph.dag import Dag
 from crdtgraph.dates import newest_first
 from crdtgraph.errors import AmbiguousError, LocalError, NotFoundError
 from crdtgraph.ids import COMMIT_ID_BYTES, CommitId, unique_prefix
 from crdtgraph.pending import PendingCommit, PendingCount, WaitingRecord
-from crdtgraph.planes import LEDGER, Plane
+from crdtgraph.planes import LEDGER
 from crdtgraph.prefixes import ids_with_prefix, texts_with_prefix
+from crdtgraph.projection import Projection
 from crdtgraph.records import META_NAMESPACE, Assign, Commit
 from crdtgraph.refs import Ref, Refs
 from crdtgraph.state import PathChange, State, difference, replay
@@ -35,11 +38,24 @@ class Waiting:
     waits_for: CommitId
 
 
+class Source(Protocol):
+    """What is read: the fold of one plane, and where the contents of its commits are."""
+
+    projection: Projection
+    contents: Contents
+
+    def commit(self, commit_id: CommitId) -> Commit:
+        """The content of a visible commit."""
+        ...
+
+
 class Reader:
     """Everything that can be asked of a graph. All of it is of one plane, the ledger unless another is named."""
 
-    def __init__(self) -> None:
-        self._planes: dict[str, Plane] = {}
+    _planes: Mapping[str, Source]
+
+    def __init__(self, planes: Mapping[str, Source]) -> None:
+        self._planes = planes
         self._origins: dict[str, dict[str, CommitId]] = {}
         self._origins_read: dict[str, int] = {}
         self._origins_sorted: dict[str, list[str]] = {}
@@ -253,16 +269,19 @@ class Reader:
 
     # Inside
 
-    def _plane(self, name: str) -> Plane:
+    def _plane(self, name: str) -> Source:
         try:
             return self._planes[name]
         except KeyError:
-            if not self._planes:
-                raise LocalError("the graph is closed") from None
-            raise NotFoundError(f"there is no plane {name!r}", hint=f"planes: {', '.join(self._planes)}") from None
+            raise self._no_plane(name) from None
+
+    def _no_plane(self, name: str) -> LocalError:
+        if not self._planes:
+            return LocalError("the graph is closed")
+        return NotFoundError(f"there is no plane {name!r}", hint=f"planes: {', '.join(self._planes)}")
 
     @staticmethod
-    def _node(home: Plane, commit: CommitId) -> int:
+    def _node(home: Source, commit: CommitId) -> int:
         given: object = commit
         node = home.projection.nodes.get(commit) if isinstance(given, bytes) else None
         if node is None:
@@ -273,11 +292,11 @@ class Reader:
         return node
 
     @staticmethod
-    def _ids(home: Plane, nodes: Iterable[int]) -> tuple[CommitId, ...]:
+    def _ids(home: Source, nodes: Iterable[int]) -> tuple[CommitId, ...]:
         ids = home.projection.ids
         return tuple([ids[node] for node in nodes])
 
-    def _topological(self, home: Plane, nodes: Iterable[int]) -> list[CommitId]:
+    def _topological(self, home: Source, nodes: Iterable[int]) -> list[CommitId]:
         projection = home.projection
         return list(self._ids(home, ancestry.topological(projection.dag, nodes, projection.ids.__getitem__)))
 
@@ -296,7 +315,7 @@ class Reader:
             found = self._origins_sorted[plane] = sorted(origins)
         return found
 
-    def _only_one(self, rev: str, found: list[CommitId], home: Plane) -> CommitId:
+    def _only_one(self, rev: str, found: list[CommitId], home: Source) -> CommitId:
         if len(found) == 1:
             return found[0]
         if not found:

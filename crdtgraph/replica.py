@@ -27,9 +27,10 @@ class Replica(Reader):
     replica_id: ReplicaId
     cluster: str
     _clock: HybridClock
+    _planes: dict[str, Plane]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__({})
         self._listeners: list[Callable[[Delta], None]] = []
         self._buffer_listeners: list[Callable[[], object]] = []
 
@@ -120,6 +121,12 @@ class Replica(Reader):
             if segment.plane != plane:
                 raise RemotePlaneError(f"a segment of plane {segment.plane!r} was offered for {plane!r}")
         return sum(home.adopt(segment, data) for segment, data in unpacked)
+
+    def _plane(self, name: str) -> Plane:
+        try:
+            return self._planes[name]
+        except KeyError:
+            raise self._no_plane(name) from None
 
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:

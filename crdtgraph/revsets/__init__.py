@@ -8,9 +8,9 @@ In the manner of jj's (https://jj-vcs.github.io/jj/latest/revsets/) and Mercuria
 from crdtgraph.revsets.errors import RevsetError
 from crdtgraph.revsets.parser import NESTING_MAX, parse
 from crdtgraph.revsets.selection import Selection, evaluate, evaluate_steps, is_name, resolve_one
-from crdtgraph.revsets.sets import Stepwise, run
 from crdtgraph.revsets.syntax import Expression
 from crdtgraph.revsets.tokens import TEXT_CHARACTERS_MAX
+from crdtgraph.steps import Stepwise, run
 
 __all__ = [
     "NESTING_MAX",

@@ -15,8 +15,9 @@ from crdtgraph.errors import LocalError
 from crdtgraph.moments import parse_moment
 from crdtgraph.revsets.errors import revset_error
 from crdtgraph.revsets.patterns import Pattern, parse_pattern
-from crdtgraph.revsets.sets import NodeSet, Stepwise
+from crdtgraph.revsets.sets import NodeSet
 from crdtgraph.revsets.syntax import Call, Expression, Name, children_of, place_of
+from crdtgraph.steps import Stepwise
 
 if TYPE_CHECKING:
     from crdtgraph.revsets.evaluation import Evaluation

@@ -13,7 +13,7 @@ from crdtgraph.records import Commit
 from crdtgraph.revsets.calls import Arguments
 from crdtgraph.revsets.errors import lookup_error
 from crdtgraph.revsets.functions import FUNCTIONS, explicit, reach
-from crdtgraph.revsets.sets import EVERYTHING, Algebra, NodeSet, Stepwise
+from crdtgraph.revsets.sets import EVERYTHING, Algebra, NodeSet
 from crdtgraph.revsets.syntax import (
     Against,
     Call,
@@ -26,6 +26,7 @@ from crdtgraph.revsets.syntax import (
     Steps,
     Union,
 )
+from crdtgraph.steps import Stepwise
 
 COMPARED_MAX = 1_000
 """Refs whose names are compared with one that is not there, to find what was meant."""

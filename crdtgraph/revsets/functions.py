@@ -12,7 +12,8 @@ from itertools import islice
 from crdtgraph import ancestry
 from crdtgraph.errors import NotFoundError
 from crdtgraph.revsets.calls import Arguments, Function, Parameter, Takes
-from crdtgraph.revsets.sets import EVERYTHING, NOTHING, Algebra, Members, NodeSet, Reach, Stepwise, Test, Whole
+from crdtgraph.revsets.sets import EVERYTHING, NOTHING, Algebra, Members, NodeSet, Reach, Test, Whole
+from crdtgraph.steps import Stepwise
 
 INDEPENDENT_MAX = 1_000
 """Heads of so many commits are found in one go (some milliseconds), of more of them in bounded steps."""

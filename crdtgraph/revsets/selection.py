@@ -14,9 +14,10 @@ from crdtgraph.revsets.errors import RevsetError
 from crdtgraph.revsets.evaluation import Evaluation
 from crdtgraph.revsets.functions import FUNCTIONS
 from crdtgraph.revsets.parser import parse
-from crdtgraph.revsets.sets import EVERYTHING, Algebra, NodeSet, Stepwise, run
+from crdtgraph.revsets.sets import EVERYTHING, Algebra, NodeSet
 from crdtgraph.revsets.syntax import Expression, Name, Range, RangeKind
 from crdtgraph.revsets.tokens import is_bare
+from crdtgraph.steps import Stepwise, run
 
 
 class Selection:

@@ -6,22 +6,22 @@ than these, and what is asked of ancestry goes to `crdtgraph.ancestry`, which st
 helps are members collected.
 
 Nodes are the numbers of a replica's index. Whatever looks at many of them is a generator that yields after a bounded
-step of about a millisecond, in which a node serves others (`run` is for programs that have nobody else to serve). The
+step of about a millisecond, and then a node serves others. The
 graph may grow between two steps; a set then may or may not have the new commits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
 
 from crdtgraph import ancestry
 from crdtgraph.canonical import INT64_MIN
 from crdtgraph.contents import Contents
 from crdtgraph.dates import newest_first, newest_first_key
 from crdtgraph.projection import Projection
+from crdtgraph.steps import Stepwise
 
 STEP_NODES = 8_192
 """Nodes looked at in one step of a walk."""
@@ -29,20 +29,6 @@ STEP_READS = 256
 """Contents read in one step: few segments, each about 4 us a commit to unpack."""
 BATCH_NODES_MIN = 64
 """The first batch of a listing is small, so that its first lines come at once; each is twice the one before."""
-
-_Result = TypeVar("_Result")
-Stepwise = Generator[None, None, _Result]
-"""A computation in bounded steps."""
-
-
-def run(steps: Stepwise[_Result]) -> _Result:
-    """All steps at once."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: _Result = done.value
-            return result
 
 
 @dataclass(frozen=True, slots=True)
