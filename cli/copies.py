@@ -8,6 +8,7 @@ from cli.context import Backend, graph_of
 
 if TYPE_CHECKING:
     from crdtgraph import Graph
+    from crdtgraph.reader import Reader
 
 
 def graph_in_process(backend: Backend) -> Graph:
@@ -23,3 +24,8 @@ def graph_in_process(backend: Backend) -> Graph:
     for delta in map(table_of, backend.stream("deltas")):
         copy.receive(of(str, delta["plane"]), of(bytes, delta["update"]))
     return copy
+
+
+def reader_in_process(backend: Backend) -> Reader:
+    """Where to read from: the graph of a store that is open here, or a copy of a node's."""
+    return graph_in_process(backend)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import crdtgraph as library
 from crdtgraph.store import Batch, Keyspace, open_store
 from crdtgraph.store.base import FORMAT_KEY
 
@@ -163,6 +164,23 @@ def test_an_import_through_a_node_is_refused(crdtgraph: CommandLine, exported: s
     done = crdtgraph("import", "jsonl", exported)
     assert done.code in (2, 5)
     assert done.err
+
+
+# dot and graphml
+
+
+@pytest.mark.parametrize("kind", ["dot", "graphml"])
+def test_a_drawing_has_every_commit(crdtgraph: CommandLine, store: str, kind: str) -> None:
+    with library.open(store, read_only=True) as graph:
+        ids = [commit.hex() for commit in graph.topological()]
+    shown = crdtgraph("export", kind)
+    assert shown.code == 0
+    done = crdtgraph("export", kind, "graph", "-o", "json")
+    assert done.json == {"file": "graph", "format": kind, "commits": 3, "digest": digest_of(crdtgraph, store)}
+    assert Path("graph").read_bytes() == shown.stdout
+    assert all(name in shown.out for name in ids)
+    assert crdtgraph("export", kind, "graph").code == 2
+    assert crdtgraph("export", kind, "-o", "json").code == 2
 
 
 # verify

@@ -9,6 +9,8 @@ from cli.tables import CommandTable, Table
 
 COMMANDS: Table = {
     "jsonl": ("jsonl", "A whole replica as JSON lines, without loss."),
+    "dot": ("dot", "The graph for Graphviz."),
+    "graphml": ("graphml", "The graph for Gephi, networkx and others."),
 }
 
 
