@@ -120,10 +120,10 @@ def as_of_digest(graph: Graph, digits: str) -> AsOf:
     """The version whose digest begins with these hex digits, if the graph had it after one of its records."""
     if graph.digest().hex().startswith(digits):
         return as_of_time(graph, INT64_MAX)
-    if Projection().digest().hex().startswith(digits):
-        raise NotFoundError(f"{digits} is the digest of a graph without records", hint="the first version has one")
     plane = graph._plane(LEDGER)
     past = _by_stamps(plane, digits) or _by_arrival(plane, digits)
+    if past is None and Projection().digest().hex().startswith(digits):
+        raise NotFoundError(f"{digits} is the digest of a graph without records", hint="the first version has one")
     if past is None:
         raise NotFoundError(
             f"no version of the graph has a digest that begins with {digits}",

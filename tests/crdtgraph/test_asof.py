@@ -366,6 +366,16 @@ def test_a_version_that_there_was_twice_is_found(graph: Graph) -> None:
     assert as_of(graph, once.hex()[:12]).digest() == once
 
 
+def test_a_version_in_which_all_was_thrown_away_has_the_digest_of_an_empty_graph_and_is_found(graph: Graph) -> None:
+    empty = graph.digest()
+    root = graph.commit()
+    graph.discard(root)
+    assert graph.digest() == empty
+    graph.commit(message="new")
+    view = as_of(graph, empty.hex())
+    assert view.topological() == [root]
+
+
 def test_the_records_of_every_kind_are_what_they_say(graph: Graph) -> None:
     root = graph.commit(ref="main")
     graph.count(root, [1])
