@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, examples, reading_options
 from cli.export import file_argument
 
 
@@ -16,7 +16,7 @@ from cli.export import file_argument
     ),
 )
 @file_argument
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation, file: str, force: bool) -> None:
     """Write the graph in Graphviz's language to FILE, or to standard output.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, examples, reading_options
 from cli.export import file_argument
 
 
@@ -16,13 +16,13 @@ from cli.export import file_argument
     ),
 )
 @file_argument
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation, file: str, force: bool) -> None:
     """Write the graph as GraphML to FILE, or to standard output.
 
     Gephi, yEd, Cytoscape, igraph and networkx read it. Nodes are named by id and have short, author, time, time_us,
-    subject, refs, live, and where something was counted visits, value and counters; edges say which parent they lead to.
+    subject, refs, live, and where something was counted visits, value and counters; an edge says which parent it is.
     """
     from cli.copies import reader_in_process
     from cli.export import require_text, summarise
