@@ -70,6 +70,8 @@ class Invocation:
     store: str | None = None
     node: str | None = None
     output: Output = Output.TEXT
+    at: str | None = None
+    """A time or a digest: the graph as of then is meant."""
 
     @property
     def json(self) -> bool:
@@ -117,6 +119,10 @@ class Invocation:
     def open(self, access: Access) -> AbstractContextManager[Backend]:
         """The graph of this command line; closed, and durable, when the block ends."""
         store, node = self.place()
+        if self.at is not None and access is Access.READ:
+            from cli.past import open_as_of
+
+            return open_as_of(store, node, self.at)
         return open_node(node) if node is not None else open_store(store or "", access)
 
     def open_required_node(self) -> AbstractContextManager[Backend]:
@@ -141,6 +147,18 @@ def graph_options(function: _Function) -> _Function:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def reading_options(function: _Function) -> _Function:
+    """`graph_options`, and --at for commands that only ask the backend of `Invocation.open`."""
+    option = click.option(
+        "--at",
+        metavar="TIME|DIGEST",
+        expose_value=False,
+        callback=_remember("at"),
+        help="The graph as of 2h ago, 2026-11-01, 2026-11-01T10:00Z, @MICROSECONDS, or a digest.",
+    )
+    return graph_options(option(function))
 
 
 def output_option(function: _Function) -> _Function:

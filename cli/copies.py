@@ -27,5 +27,9 @@ def graph_in_process(backend: Backend) -> Graph:
 
 
 def reader_in_process(backend: Backend) -> Reader:
-    """Where to read from: the graph of a store that is open here, or a copy of a node's."""
+    """Where to read from: the graph of a store that is open here (with --at as of then), or a copy of a node's."""
+    from sync.requests import LocalCaller
+
+    if isinstance(backend, LocalCaller) and backend.view is not None:
+        return backend.view
     return graph_in_process(backend)

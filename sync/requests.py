@@ -7,12 +7,15 @@ The very same table answers requests on a node's control socket and calls of a p
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Generator, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from crdtgraph import Graph, LocalError, NotFoundError
-from crdtgraph.reader import Reader
 from sync.messages import Plain
 from sync.methods import METHODS, Parts, Target
 from sync.params import Params
+
+if TYPE_CHECKING:
+    from crdtgraph.asof import AsOf
 
 
 def start(target: Target, method: str, params: Mapping[str, Plain]) -> Plain | Parts | Awaitable[Plain]:
@@ -26,11 +29,12 @@ def start(target: Target, method: str, params: Mapping[str, Plain]) -> Plain | P
 class LocalCaller:
     """The table for a store that this process has opened; called like a client of a control socket.
 
-    With a `view`, such as the graph as of an earlier time, requests that read are answered from it.
+    With a `view`, the graph as of an earlier time, requests that read are answered from it.
     """
 
-    def __init__(self, graph: Graph, view: Reader | None = None) -> None:
+    def __init__(self, graph: Graph, view: AsOf | None = None) -> None:
         self.graph = graph
+        self.view = view
         self._target = Target(graph, view=view)
 
     def call(self, method: str, **params: Plain) -> Plain:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Invocation, Output, examples, graph_options
+from cli.context import Access, Invocation, Output, examples, reading_options
 
 if TYPE_CHECKING:
     from crdtgraph.state import PathChange
@@ -39,7 +39,7 @@ BAR_WIDTH = 40
     metavar="N",
     help="Lines of context around each change (default: 3).",
 )
-@graph_options
+@reading_options
 @click.pass_context
 def command(
     ctx: click.Context, a: str, b: str | None, paths: tuple[str, ...], stat: bool, name_only: bool, context: int

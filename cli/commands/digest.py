@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, examples, reading_options
 
 
 @click.command("digest", epilog=examples("crdtgraph digest", "crdtgraph digest -o json"))
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation) -> None:
     """Print the digest of the graph. Two replicas with the same digest hold the same graph.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, examples, reading_options
 
 
 @click.command(
@@ -13,7 +13,7 @@ from cli.context import Access, Invocation, examples, graph_options
 )
 @click.argument("revs", metavar="[REV]...", nargs=-1)
 @click.option("-n", "--max-count", "limit", type=click.IntRange(min=0), metavar="N", help="At most N commits.")
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation, revs: tuple[str, ...], limit: int | None) -> None:
     """List the commits that the REVs reach (default: all), children before parents.

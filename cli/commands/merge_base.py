@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Backend, Invocation, examples, graph_options
+from cli.context import Access, Backend, Invocation, examples, reading_options
 
 if TYPE_CHECKING:
     from sync.messages import Plain
@@ -34,7 +34,7 @@ PAIRS_PER_CALL = 500
     help="Read two REVs a line; print all their best common ancestors, one line a pair.",
 )
 @click.option("--origin", "origins", is_flag=True, help="Print the ancestors' origins instead of their ids.")
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation, revs: tuple[str, ...], every: bool, from_stdin: bool, origins: bool) -> None:
     """Print the best common ancestors of two commits, as `git merge-base` does.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, examples, reading_options
 
 
 @click.command("refs", epilog=examples("crdtgraph refs", "crdtgraph refs -o json"))
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation) -> None:
     """List refs by name. A ref in conflict has several targets; the first one is what readers get."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, examples, reading_options
 
 
 @click.command("show", epilog=examples("crdtgraph show main", "crdtgraph show main -o json"))
 @click.argument("rev", metavar="REV")
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation, rev: str) -> None:
     """Show a commit: parents, author, message, changed paths, the refs that point at it."""

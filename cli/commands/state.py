@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, examples, reading_options
 
 
 @click.command(
     "state",
-    epilog=examples("crdtgraph state main", "crdtgraph state main board", "crdtgraph state main board -o json"),
+    epilog=examples("crdtgraph state main", "crdtgraph state main board", "crdtgraph state main --at 2h"),
 )
 @click.argument("rev", metavar="REV")
 @click.argument("path", metavar="[PATH]", required=False)
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation, rev: str, path: str | None) -> None:
     """List the paths at a commit with their sizes, or write one path's contents to standard output."""

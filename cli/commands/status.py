@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, examples, reading_options
 
 if TYPE_CHECKING:
     from sync.messages import Plain
 
 
 @click.command("status", epilog=examples("crdtgraph status", "crdtgraph status -o json"))
-@graph_options
+@reading_options
 @click.pass_obj
 def command(invocation: Invocation) -> None:
     """Show what is in the graph, what waits for commits that are missing, and, of a node, its peers and alarms."""

@@ -17,6 +17,7 @@ from sync.messages import Plain
 from sync.params import Params, Rev
 
 if TYPE_CHECKING:
+    from crdtgraph.asof import AsOf
     from sync.node import Node
 
 REVS_MAX = 1_000
@@ -25,12 +26,12 @@ REVS_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A graph, the node that runs it (or None), how to stop that process, and a view of the graph to read instead."""
+    """A graph, the node that runs it (or None), how to stop that process, and the graph as of then to read instead."""
 
     graph: Graph
     node: Node | None = None
     stop: Callable[[], None] | None = None
-    view: Reader | None = None
+    view: AsOf | None = None
 
     @property
     def reader(self) -> Reader:
@@ -48,8 +49,8 @@ class Target:
         return resolve_one(self.reader, rev, now_us=self.now_us()) if isinstance(rev, str) else rev
 
     def now_us(self) -> int:
-        """The time that durations count back from."""
-        return self.graph.now_us()
+        """The time that durations count back from: now, or that of the view."""
+        return self.graph.now_us() if self.view is None else self.view.now_us()
 
 
 Parts: TypeAlias = Generator[Plain, None, Plain]

@@ -109,7 +109,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git = "git init -q . && git config user.name A && git config user.email a@b && git commit -q --allow-empty -m x"
     subprocess.run(["sh", "-ec", git], cwd=folder, check=True, env={"PATH": "/usr/bin:/bin", "HOME": str(folder)})
     (folder / "README.md").write_text("read me")
-    with library.open(str(folder / "search.db")) as graph, library.open(str(folder / "left.db")) as left:
+    yesterday = library.Host(lambda: library.SYSTEM.now_us() - 86_400_000_000, library.SYSTEM.random_bytes)
+    with (
+        library.open(str(folder / "search.db"), host=yesterday) as graph,
+        library.open(str(folder / "left.db")) as left,
+    ):
         root = graph.commit(message="start", changes={"board": b"e2 e4"}, ref="main")
         graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
         (folder / "graph.jsonl").write_text("".join(line + "\n" for line in export_lines(graph)))

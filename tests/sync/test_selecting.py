@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import trio
 
+import crdtgraph
 from crdtgraph import AmbiguousError, CommitId, Graph, LocalError, NotFoundError
+from crdtgraph.asof import as_of
 from crdtgraph.revsets import sets
 from sync import Node, Settings
 from sync.client import BlockingControlClient
@@ -143,3 +145,18 @@ async def test_an_error_keeps_its_hint_with_the_caret_across_the_socket(graph: G
     assert found == ["merge", "left"]
     assert error.message == "revset, column 8: there is no function 'hed'"
     assert error.hint.endswith("\n  main | hed()\n         ^")
+
+
+def test_durations_count_back_from_the_time_of_a_view(graph: Graph) -> None:
+    now = 1_700_000_000_000_000
+    clock = crdtgraph.Host(lambda: now, crdtgraph.SYSTEM.random_bytes)
+    with crdtgraph.open("memory:", host=clock) as opened:
+        opened.commit(message="first")
+        now += 3_600_000_000
+        opened.commit(message="second")
+        now += 3_600_000_000
+        view = as_of(opened, "30m ago")
+        asked = LocalCaller(opened, view)
+        assert messages(opened, asked.stream("revset", revsets=["since(45m)"])) == ["second"]
+        assert messages(opened, LocalCaller(opened).stream("revset", revsets=["since(45m)"])) == []
+        assert asked.call("digest") == {"plane": "ledger", "digest": view.digest(), "set_digest": None}
