@@ -11,8 +11,9 @@ import re
 from crdtgraph.errors import LocalError
 from crdtgraph.store.base import FORMAT, FORMAT_KEY, Batch, Keyspace, Store
 from crdtgraph.store.memory import MemoryStore
+from crdtgraph.store.size import disk_bytes
 
-__all__ = ["FORMAT", "FORMAT_KEY", "Batch", "Keyspace", "Store", "open_store"]
+__all__ = ["FORMAT", "FORMAT_KEY", "Batch", "Keyspace", "Store", "disk_bytes", "open_store"]
 
 # Two letters at least, so that no single-letter folder with a colon is taken for a scheme.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL)
