@@ -20,14 +20,25 @@ from crdtgraph.canonical import INT64_MAX
 from crdtgraph.contents import Contents
 from crdtgraph.errors import AmbiguousError, NotFoundError
 from crdtgraph.graph import Graph
-from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.ids import CommitId, ReplicaId, SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.moments import FORMS, moment_text, parse_moment
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.projection import Projection
 from crdtgraph.reader import CANDIDATES_SHOWN, Reader
 from crdtgraph.records import Commit
-from crdtgraph.scanning import Batch, RecordKind, Said, batches, by_stamp, spans, unpacked, unwritten
+from crdtgraph.scanning import (
+    Batch,
+    Handle,
+    PlaneScan,
+    RecordKind,
+    Said,
+    Scan,
+    oldest_first,
+    spans,
+    unpacked,
+    unwritten,
+)
 from crdtgraph.segment import Segment
 from crdtgraph.status import Status
 from crdtgraph.steps import run
@@ -52,12 +63,16 @@ class AsOf(Reader):
         self.replica_id = graph.replica_id
         self.at_us = at_us
         self.records = past.records
-        self._segments = past.segments
+        self._past = past
         self._status = graph.status()
 
     def now_us(self) -> int:
         """The time that it is in this view: `at_us`."""
         return self.at_us
+
+    def scan(self) -> Scan:
+        """All records that are in it."""
+        return self._past
 
     def status(self) -> Status:
         """The status of the graph as of then; what was buffered then nobody knows. O(heads + refs)."""
@@ -70,7 +85,7 @@ class AsOf(Reader):
             heads=len(projection.dag.heads()),
             refs=len(projection.refs),
             conflicted_refs=sum(ref.conflicted for ref in projection.refs.values()),
-            segments=self._segments,
+            segments=len(self._past.handles()),
             holes=0,
             buffered=0,
             digest=projection.digest().hex(),
@@ -94,10 +109,11 @@ def as_of(graph: Graph, at: str) -> AsOf:
 
 def as_of_time(graph: Graph, at_us: int) -> AsOf:
     """The fold of all records that were stamped until that time; NotFoundError when there are none."""
-    plane = graph._plane(LEDGER)
+    scan = PlaneScan(graph._plane(LEDGER))
     past = _Past()
     first = None
-    for batch in batches(plane):
+    for handle in scan.handles():
+        batch = scan.load(handle)
         stamps = batch.all_stamps()
         first = min(stamps) if first is None else min(first, *stamps)
         if max(stamps) <= at_us:
@@ -135,10 +151,11 @@ def as_of_digest(graph: Graph, digits: str) -> AsOf:
 
 def _by_stamps(plane: Plane, digits: str) -> _Past | None:
     """The version after some record in the order of stamps."""
-    of = run(spans(plane))
+    scan = PlaneScan(plane)
+    of = run(spans(scan))
     past = _Past()
     found: dict[bytes, tuple[int, int]] = {}
-    for said in by_stamp(plane, of):
+    for said in oldest_first(scan, of):
         past.add(said)
         digest = past.projection.digest()
         if digest.hex().startswith(digits):
@@ -155,7 +172,7 @@ def _by_stamps(plane: Plane, digits: str) -> _Past | None:
         return None
     [(records, _)] = found.values()
     past = _Past()
-    for said in islice(by_stamp(plane, of), records):
+    for said in islice(oldest_first(scan, of), records):
         past.add(said)
     return past
 
@@ -196,7 +213,7 @@ def _arrivals(plane: Plane) -> Iterator[Batch]:
 
 
 class _Past:
-    """A projection in the making, with the segments that the contents of its commits lie in."""
+    """A projection in the making, with the segments (or the first records of them) that it is made of."""
 
     name = LEDGER
 
@@ -206,11 +223,21 @@ class _Past:
         self.records = 0
         self.latest = 0
         self._starts: dict[bytes, int] = {}
+        self._handles: dict[bytes, Handle] = {}
+        self._counts: dict[bytes, int] = {}
 
-    @property
-    def segments(self) -> int:
-        """In how many segments the commits lie."""
-        return len(self._starts)
+    def handles(self) -> list[Handle]:
+        """Every segment that counts."""
+        return [handle for handle in self._handles.values() if handle.key not in self.projection.superseded]
+
+    def load(self, handle: Handle) -> Batch:
+        """Those of its records that are in this projection."""
+        batch = handle.held if isinstance(handle.held, Batch) else unpacked(handle.held or b"")
+        return batch.first(self._counts[batch.name])
+
+    def replica(self, handle: Handle) -> ReplicaId:
+        """Who wrote it."""
+        return self.load(handle).replica
 
     def commit(self, commit_id: CommitId) -> Commit:
         """The content of a visible commit."""
@@ -223,15 +250,17 @@ class _Past:
                 self.add(said)
             return
         self.projection.fold(batch.segment, self._start(batch), load or self._not_folded)
+        self._counts[batch.name] = len(batch)
         self.records += len(batch)
         self.latest = max(self.latest, *batch.all_stamps())
 
     def add(self, said: Said) -> None:
         """Fold one record."""
         batch, position, projection = said.batch, said.position, self.projection
+        start = self._start(batch)
         match said.kind:
             case RecordKind.COMMIT:
-                location = self._start(batch) + position
+                location = start + position
                 projection.add_commit(batch.ids[position], batch.parents[position], batch.times[position], location)
             case RecordKind.ASSIGN:
                 projection.add_assign(batch.assigns[position])
@@ -239,6 +268,7 @@ class _Past:
                 projection.add_count(batch.counts[position], batch.key)
             case RecordKind.DISCARD:
                 projection.add_discard(batch.discards[position])
+        self._counts[batch.name] += 1
         self.records += 1
         self.latest = max(self.latest, said.stamp)
 
@@ -249,6 +279,8 @@ class _Past:
             waiting = batch.waiting
             start = self.contents.register(batch.data) if waiting is None else self.contents.start(waiting)
             self._starts[batch.name] = start
+            self._counts[batch.name] = 0
+            self._handles[batch.name] = Handle(batch.key, batch if waiting is not None else batch.data, is_beside=True)
         return start
 
     @staticmethod

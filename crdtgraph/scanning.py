@@ -4,23 +4,29 @@ Readers of a projection see what came of the records; this is for those who ask 
 graph as of an earlier time, the history of a ref, the log of operations. Every record counts once: a segment that a
 compaction superseded is left out, because its records are in the one that took its place.
 
-A segment is unpacked when its turn comes (about 4 us a record) and then dropped again. Between two steps of a scan the
-graph may grow, which a scan does not notice, and small segments may be joined, so those are kept as bytes meanwhile.
+A segment is unpacked when its turn comes (about 4 us a record) and then dropped again. In between the graph may grow,
+which a scan does not notice. It may also join segments whose turn has not come; then a scan stops with `MovedError`,
+and whoever scans begins again or goes on where it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from enum import IntEnum
-from heapq import heappop, heappush
-from typing import NamedTuple
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple, Protocol
 
+from crdtgraph.canonical import decode
+from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId, ReplicaId, SegmentKey, replica_id
 from crdtgraph.planes import Plane
 from crdtgraph.records import Assign, Commit, Count, Discard
-from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORDS_MAX, Records, Segment, unpack
+from crdtgraph.segment import Records, Segment, read_header, unpack
 from crdtgraph.steps import Stepwise
+
+
+class MovedError(LocalError):
+    """A segment was joined with others while a scan was on its way to it."""
 
 
 class RecordKind(IntEnum):
@@ -33,10 +39,14 @@ class RecordKind(IntEnum):
 
 
 class Batch:
-    """The records of one segment, or those that wait to be written into one (then `segment` is None)."""
+    """The records of one segment, or of a part of one, or those that wait to be written into one.
+
+    `segment` is the whole segment or None, `data` its bytes or empty. `lowest_seq` is the place in the writer's log
+    where its earliest records were first written: its own, but for what a compaction joined.
+    """
 
     __slots__ = (
-        "assigns", "counts", "data", "discards", "ids", "key", "parents", "replica", "segment", "stamps",
+        "assigns", "counts", "data", "discards", "ids", "key", "lowest_seq", "parents", "replica", "segment", "stamps",
         "times", "waiting",
     )  # fmt: skip
 
@@ -46,8 +56,10 @@ class Batch:
         self.data = data
         self.segment = records if isinstance(records, Segment) else None
         self.waiting = records if isinstance(records, Records) else None
+        self.lowest_seq = key.seq
         self.ids: list[CommitId] = records.ids
         if isinstance(records, Segment):
+            self.lowest_seq = min([key.seq, *(superseded.seq for superseded in records.supersedes)])
             self.parents, self.times = records.parents, records.times
         else:
             self.parents = [commit.parents for commit in records.commits]
@@ -85,6 +97,27 @@ class Batch:
             for position, stamp in enumerate(stamps)
         )
 
+    def first(self, count: int) -> Batch:
+        """The batch itself, or if it has more records, a batch of the first `count` by stamp."""
+        if count >= len(self):
+            return self
+        part = Records()
+        for said in self.records()[:count]:
+            match said.kind:
+                case RecordKind.COMMIT:
+                    part.ids.append(self.ids[said.position])
+                    part.commits.append(self.commit(said.position))
+                    part.stamps.append(said.stamp)
+                case RecordKind.ASSIGN:
+                    part.assigns.append(self.assigns[said.position])
+                case RecordKind.COUNT:
+                    part.counts.append(self.counts[said.position])
+                case RecordKind.DISCARD:
+                    part.discards.append(self.discards[said.position])
+        batch = Batch(self.key, self.replica, part)
+        batch.lowest_seq = self.lowest_seq
+        return batch
+
 
 class Said(NamedTuple):
     """One record: where it stands in the order of stamps, and where it is found."""
@@ -97,30 +130,62 @@ class Said(NamedTuple):
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The earliest and the latest stamp of a segment, and what it is loaded from when its turn comes."""
+class Handle(NamedTuple):
+    """What a batch is loaded from: its bytes, or nothing if the document has them under the key. A batch is one itself.
 
-    earliest: int
-    latest: int
-    held: SegmentKey | bytes | Batch
+    `is_beside` says that its key may be that of another segment, too.
+    """
+
+    key: SegmentKey
+    held: bytes | Batch | None
+    is_beside: bool = False
 
 
-def batches(plane: Plane) -> Iterator[Batch]:
-    """Every segment that counts, by key, and what is not written yet. Each is unpacked at its step."""
-    superseded = plane.projection.superseded
-    for key in plane.document.segment_keys():
-        data = None if key in superseded else plane.document.get(key)
-        if data is not None:
-            yield unpacked(data)
-    # Written, but not fsynced and so not in the document yet.
-    for key, (_, data) in list(plane._unsynced.items()):
-        if key not in superseded and key not in plane.document:
-            yield unpacked(data)
-    for segment_key, _, data in list(plane.beside.strays()):
-        if segment_key not in superseded:
-            yield unpacked(data)
-    yield from unwritten(plane)
+class Scan(Protocol):
+    """The records of one plane, from where they are kept."""
+
+    def handles(self) -> list[Handle]:
+        """Every segment that counts, and what is not written yet. O(segments)."""
+        ...
+
+    def load(self, handle: Handle) -> Batch:
+        """The records of one; MovedError if it is not there any more."""
+        ...
+
+    def replica(self, handle: Handle) -> ReplicaId:
+        """Who wrote it, from its header alone; MovedError."""
+        ...
+
+
+class PlaneScan:
+    """The records of a plane as it is."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+
+    def handles(self) -> list[Handle]:
+        """Every segment that counts, and what is not written yet. O(segments)."""
+        plane, superseded = self._plane, self._plane.projection.superseded
+        found = [Handle(key, None) for key in plane.document.segment_keys() if key not in superseded]
+        # Written, but not fsynced and so not in the document yet.
+        waiting = [(key, data) for key, (_, data) in plane._unsynced.items() if key not in plane.document]
+        found += [Handle(key, data) for key, data in waiting if key not in superseded]
+        found += [Handle(key, data, True) for key, _, data in plane.beside.strays() if key not in superseded]
+        return found + [Handle(batch.key, batch) for batch in unwritten(plane)]
+
+    def load(self, handle: Handle) -> Batch:
+        """The records of one; MovedError if it is not there any more."""
+        return handle.held if isinstance(handle.held, Batch) else unpacked(self._bytes(handle))
+
+    def replica(self, handle: Handle) -> ReplicaId:
+        """Who wrote it, from its header alone; MovedError."""
+        return handle.held.replica if isinstance(handle.held, Batch) else _replica(self._bytes(handle))
+
+    def _bytes(self, handle: Handle) -> bytes:
+        data = handle.held if isinstance(handle.held, bytes) else self._plane.document.get(handle.key)
+        if data is None:
+            raise MovedError(f"segment {handle.key.text} was joined with others meanwhile", hint="begin again")
+        return data
 
 
 def unwritten(plane: Plane) -> Iterator[Batch]:
@@ -137,55 +202,110 @@ def unpacked(data: bytes) -> Batch:
     return Batch(segment.key, replica_id(segment.public_key), segment, data)
 
 
-def spans(plane: Plane) -> Stepwise[list[Span]]:
-    """When the records of each segment were made, one segment a step."""
+def _replica(data: bytes) -> ReplicaId:
+    parts = decode(data)
+    assert type(parts) is list
+    return replica_id(read_header(parts[0]).public_key)
+
+
+# In the order of stamps
+
+
+class Span(NamedTuple):
+    """The earliest and the latest stamp of a batch, and what it is loaded from."""
+
+    earliest: int
+    latest: int
+    handle: Handle
+
+
+def spans(scan: Scan) -> Stepwise[list[Span]]:
+    """When the records of each batch were made, one batch a step."""
     found = []
-    for batch in batches(plane):
-        if stamps := batch.all_stamps():
-            found.append(Span(min(stamps), max(stamps), _lasting(plane, batch)))
+    for handle in scan.handles():
+        if stamps := scan.load(handle).all_stamps():
+            found.append(Span(min(stamps), max(stamps), handle))
         yield
     return found
 
 
-def by_stamp(plane: Plane, of: Iterable[Span], *, newest_first: bool = False) -> Iterator[Said]:
-    """The records of these segments in the order of their stamps, then writers.
+def oldest_first(scan: Scan, of: list[Span]) -> Iterator[Said]:
+    """The records of these batches in the order of their stamps, then writers.
 
-    As many segments are unpacked at a time as overlap, which are about as many as there were writers at work at once.
+    As many batches are unpacked at a time as overlap, which are about as many as there were writers at work at once.
     """
-    sign = -1 if newest_first else 1
-    waiting = sorted(
-        ((sign * (each.latest if newest_first else each.earliest), number, each) for number, each in enumerate(of)),
-        key=lambda entry: entry[:2],
-        reverse=True,
-    )
-    open_now: list[tuple[tuple[int, ...], Said, Iterator[Said]]] = []
+    waiting = sorted(((span.earliest, number, span) for number, span in enumerate(of)), reverse=True)
+    open_now: list[tuple[Said, Iterator[Said]]] = []
+    while waiting or open_now:
+        while waiting and (not open_now or waiting[-1][0] <= open_now[0][0].stamp):
+            _, number, span = waiting.pop()
+            _push(open_now, iter(scan.load(span.handle).records(number)))
+        said, left = heappop(open_now)
+        yield said
+        _push(open_now, left)
 
-    def advance(records: Iterator[Said]) -> None:
+
+def _push(heap: list[tuple[Said, Iterator[Said]]], records: Iterator[Said]) -> None:
+    said = next(records, None)
+    if said is not None:
+        heappush(heap, (said, records))
+
+
+def newest_first(scan: Scan, wanted: Callable[[Handle], bool] | None = None) -> Iterator[Said | None]:
+    """All records (of the handles that are wanted), the latest stamps first; None after each step without a result.
+
+    Reads little more than it gives: of each writer the last segment, and then one after the other as they are needed.
+    """
+    before: Said | None = None
+    while True:
+        try:
+            for said in _newest_first(scan, wanted, before):
+                before = said or before
+                yield said
+            return
+        except MovedError:
+            # Every record is still there, in other segments: on behind the last one given.
+            yield None
+
+
+def _newest_first(scan: Scan, wanted: Callable[[Handle], bool] | None, before: Said | None) -> Iterator[Said | None]:
+    by_writer: dict[tuple[int, bytes], list[Handle]] = {}
+    for handle in scan.handles():
+        if wanted is None or wanted(handle):
+            alone = handle.held if handle.is_beside and isinstance(handle.held, bytes) else b""
+            by_writer.setdefault((handle.key.writer, alone), []).append(handle)
+    heap: list[tuple[tuple[int, int], int, Said, Iterator[Said]]] = []
+
+    def advance(number: int, records: Iterator[Said]) -> None:
         said = next(records, None)
         if said is not None:
-            heappush(open_now, (tuple(sign * place for place in said[:5]), said, records))
+            heappush(heap, ((-said.stamp, -said.writer), number, said, records))
 
-    while waiting or open_now:
-        while waiting and (not open_now or waiting[-1][0] <= open_now[0][0][0]):
-            _, number, span = waiting.pop()
-            records = _load(plane, span).records(number)
-            advance(iter(reversed(records) if newest_first else records))
-        _, said, records_left = heappop(open_now)
-        yield said
-        advance(records_left)
-
-
-def _load(plane: Plane, span: Span) -> Batch:
-    if isinstance(span.held, Batch):
-        return span.held
-    return unpacked(span.held if isinstance(span.held, bytes) else plane.segment_bytes(span.held)[0])
+    for number, of in enumerate(by_writer.values()):
+        advance(number, _of_writer(scan, sorted(of, key=lambda handle: handle.key)))
+        yield None
+    while heap:
+        _, number, said, records = heappop(heap)
+        if before is None or (said.stamp, said.writer) < (before.stamp, before.writer):
+            yield said
+        advance(number, records)
 
 
-def _lasting(plane: Plane, batch: Batch) -> SegmentKey | bytes | Batch:
-    """What gives these very records later, too."""
-    if batch.waiting is not None:
-        return batch
-    # A compaction joins small segments only; any other one keeps its place.
-    is_small = len(batch) * 2 <= RECORDS_MAX and len(batch.data) * 2 <= PAYLOAD_BYTES_MAX
-    is_alone = batch.key in plane.document and not plane.beside.under(batch.key)
-    return batch.key if is_alone and not is_small else batch.data
+def _of_writer(scan: Scan, handles: list[Handle]) -> Iterator[Said]:
+    """The records of one writer's segments, given by key, the latest first.
+
+    A writer's stamps rise from one place of its log to the next. So all records of the segments that are left are
+    earlier than those of one whose records were all written at later places.
+    """
+    heap: list[tuple[int, int, Said]] = []
+    bound: int | None = None
+    while handles or heap:
+        while handles and (not heap or bound is None or -heap[0][0] < bound):
+            number = len(handles)
+            batch = scan.load(handles.pop())
+            heap += [(-said.stamp, -said.kind, said) for said in batch.records(number)]
+            heapify(heap)
+            if len(batch) and (not handles or batch.lowest_seq > handles[-1].key.seq):
+                bound = min(batch.all_stamps())
+        if heap:
+            yield heappop(heap)[2]

@@ -32,7 +32,9 @@ from crdtgraph.segment.format import (
     SEGMENT_VERSION,
     SUPERSEDES_MAX,
     ZSTD_LEVEL,
+    Header,
     RemoteSegmentError,
+    read_header,
     signed_message,
 )
 from crdtgraph.segment.packing import Records, pack
@@ -47,10 +49,12 @@ __all__ = [
     "SEGMENT_VERSION",
     "SUPERSEDES_MAX",
     "ZSTD_LEVEL",
+    "Header",
     "Records",
     "RemoteSegmentError",
     "Segment",
     "pack",
+    "read_header",
     "signed_message",
     "unpack",
 ]

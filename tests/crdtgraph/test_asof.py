@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from crdtgraph import LEDGER, AmbiguousError, Commit, Graph, Host, LocalError, N
 from crdtgraph.asof import AsOf, as_of, as_of_digest, as_of_time
 from crdtgraph.projection import Projection
 from crdtgraph.revsets import evaluate
-from crdtgraph.scanning import RecordKind, batches, by_stamp, spans
+from crdtgraph.scanning import Batch, Handle, MovedError, PlaneScan, RecordKind, newest_first, oldest_first, spans
 from crdtgraph.segment import RECORDS_MAX
 from crdtgraph.steps import run
 
@@ -199,18 +200,76 @@ def test_a_time_is_the_fold_of_exactly_the_records_until_then(
 
 
 @given(clusters())
-@settings(max_examples=30)
+@settings(max_examples=60)
 def test_records_come_in_the_order_of_their_stamps_each_once(cluster: tuple[Clock, list[Graph]]) -> None:
     for graph in cluster[1]:
-        of = run(spans(graph._plane(LEDGER)))
-        said = list(by_stamp(graph._plane(LEDGER), of))
+        scan = PlaneScan(graph._plane(LEDGER))
+        said = list(oldest_first(scan, run(spans(scan))))
         assert [each.stamp for each in said] == sorted(each.stamp for each in said)
-        backwards = list(by_stamp(graph._plane(LEDGER), of, newest_first=True))
-        assert [each[:5] for each in backwards] == [each[:5] for each in said[::-1]]
-        assert sum(len(batch) for batch in batches(graph._plane(LEDGER))) == len(said)
-        assert len({each[:5] for each in said}) == len(said)
+        assert len({each[:5] for each in said}) == len(said) == sum(len(scan.load(each)) for each in scan.handles())
         commits = {each.batch.ids[each.position] for each in said if each.kind is RecordKind.COMMIT}
         assert set(graph.topological()) <= commits
+        names = [(each.stamp, each.writer, each.kind) for each in said]
+        backwards = [(each.stamp, each.writer, each.kind) for each in newest_first(scan) if each is not None]
+        assert backwards == names[::-1]
+        if said:
+            view = as_of_time(graph, said[len(said) // 2].stamp)
+            then = [(each.stamp, each.writer, each.kind) for each in newest_first(view.scan()) if each is not None]
+            assert then == [name for name in names if name[0] <= said[len(said) // 2].stamp][::-1]
+
+
+def test_the_latest_records_are_found_without_reading_the_whole_store(graph: Graph, clock: Clock) -> None:
+    graph.commit_many(Commit((), "a", number, "") for number in range(10 * RECORDS_MAX))
+    for number in range(200):
+        clock.now += SECOND
+        graph.commit(message=f"small {number}", ref="main")
+        graph.compact()
+    scan = PlaneScan(graph._plane(LEDGER))
+    loads = []
+
+    class Counting:
+        handles, replica = scan.handles, scan.replica
+
+        def load(self, handle: Handle) -> Batch:
+            loads.append(handle)
+            return scan.load(handle)
+
+    found = [said for said in islice(newest_first(Counting()), 30) if said is not None]
+    assert [said.stamp for said in found] == sorted((said.stamp for said in found), reverse=True)
+    assert found[0].stamp == graph._clock.last
+    assert len(loads) < 4 < len(scan.handles())
+
+
+def test_a_joined_segment_may_hold_earlier_records_than_one_that_was_written_before_it(graph: Graph) -> None:
+    first = graph.commit(message="small", ref="main")
+    graph.commit_many(Commit((), "a", number, "") for number in range(RECORDS_MAX))
+    graph.commit(message="small again", ref="main")
+    assert graph.compact()
+    scan = PlaneScan(graph._plane(LEDGER))
+    said = [each for each in newest_first(scan) if each is not None]
+    assert [each.stamp for each in said] == sorted((each.stamp for each in said), reverse=True)
+    assert said[-2].batch.ids[said[-2].position] == first or said[-1].batch.ids[said[-1].position] == first
+
+
+def test_segments_that_are_joined_in_the_middle_of_a_scan_lose_and_repeat_nothing(graph: Graph, clock: Clock) -> None:
+    for number in range(150):
+        clock.now += SECOND
+        graph.commit(message=f"{number}", ref="main")
+    scan = PlaneScan(graph._plane(LEDGER))
+    expected = [said.stamp for said in newest_first(scan) if said is not None]
+    records, found = newest_first(scan), []
+    for said in records:
+        if said is not None:
+            found.append(said.stamp)
+        if len(found) in (10, 60):
+            graph.compact()
+    assert found == expected
+    handles = scan.handles()
+    graph.commit(message="more", ref="main")
+    graph.commit(message="more", ref="main")
+    graph.compact()
+    with pytest.raises(MovedError):
+        [scan.load(handle) for handle in handles]
 
 
 def test_what_one_side_of_a_partition_had_is_found_by_its_digest_although_the_stamps_interleave(clock: Clock) -> None:
@@ -281,7 +340,8 @@ def test_full_segments_are_folded_whole_and_cut_where_the_time_falls_into_one(gr
     cut = START + RECORDS_MAX + 500
     view = as_of_time(graph, cut)
     assert 0 < len(view) - RECORDS_MAX < RECORDS_MAX
-    assert len(view) == sum(said.stamp <= cut for batch in batches(graph._plane(LEDGER)) for said in batch.records())
+    scan = PlaneScan(graph._plane(LEDGER))
+    assert len(view) == sum(said.stamp <= cut for handle in scan.handles() for said in scan.load(handle).records())
     assert view.get(ids[RECORDS_MAX + 1]).time == RECORDS_MAX + 1
 
 
@@ -380,5 +440,6 @@ def test_the_records_of_every_kind_are_what_they_say(graph: Graph) -> None:
     root = graph.commit(ref="main")
     graph.count(root, [1])
     graph.discard(root)
-    kinds = [said.kind for said in by_stamp(graph._plane(LEDGER), run(spans(graph._plane(LEDGER))))]
+    scan = PlaneScan(graph._plane(LEDGER))
+    kinds = [said.kind for said in oldest_first(scan, run(spans(scan)))]
     assert kinds == [RecordKind.COMMIT, RecordKind.ASSIGN, RecordKind.COUNT, RecordKind.DISCARD]
