@@ -66,6 +66,7 @@ class _LineReader:
         self._wanted_cluster = cluster
         self._number = 0
         self._planes: object = None
+        self._with_records = True
         self._expected: Iterator[Row] = iter(())
         self._segment_line = 0
         self._counts = {"segments": 0, "records": 0, "compacted": 0}
@@ -127,6 +128,7 @@ class _LineReader:
                 f"the file is of cluster {cluster!r}, the store of {self._wanted_cluster!r}",
                 hint=f"import it into a store of its own: crdtgraph init --cluster {cluster} --store PATH",
             )
+        self._with_records = self._field(row, "with_records", bool)
         self._planes = row.get("planes")
         try:
             self.graph = open_graph("memory:", cluster=cluster)
@@ -153,7 +155,7 @@ class _LineReader:
         self._compare(row, segment_row(plane, segment, data, beside=is_beside))
         self._counts["segments"] += 1
         self._segment_line = self._number
-        self._expected = record_rows(segment)
+        self._expected = record_rows(segment) if self._with_records else iter(())
 
     def _read_compacted(self, graph: Graph, row: Row) -> None:
         plane, writer = self._field(row, "plane", str), self._field(row, "writer", str)

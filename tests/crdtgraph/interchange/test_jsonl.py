@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 import crdtgraph
 from crdtgraph import Graph, LocalError
 from crdtgraph.interchange import LINE_BYTES_MAX, RemoteLinesError, export_lines, read_lines
+from crdtgraph.interchange.rows import text_of
+from crdtgraph.interchange.writing import export_rows
 from crdtgraph.union import unite
 
 from .replicas import PLANE, everything, give, grow, open_replica
@@ -364,3 +366,11 @@ def test_a_union_that_was_stopped_between_two_deltas_is_finished_by_the_next(tmp
         assert 0 < len(store) < 4
         unite(source, store)
         assert store.digest() == source.digest()
+
+
+def test_segments_alone_are_read_as_well() -> None:
+    graph = everything()
+    lines = [text_of(row).encode() + b"\n" for row in export_rows(graph, with_records=False)]
+    assert not any(b'"type": "commit"' in line for line in lines)
+    with read_lines(lines) as copy:
+        assert_same(graph, copy)
