@@ -131,8 +131,7 @@ class Gossip:
         self.wants.tick(now)
         if now >= self._announce_at:
             self._schedule_announcement(now)
-            for peer in self.peers.values():
-                peer.outbox.summarize(Due.ASK)
+            self.compare_with_all()
 
     # --- messages
 
@@ -209,6 +208,11 @@ class Gossip:
         """Tell every peer something that is not stored, at most `EPHEMERAL_BYTES_MAX` bytes of it."""
         for peer in self.peers.values():
             peer.push(Ephemeral(topic, payload))
+
+    def compare_with_all(self) -> None:
+        """Send every peer a summary and ask for its own."""
+        for peer in self.peers.values():
+            peer.outbox.summarize(Due.ASK)
 
     # --- summaries
 
@@ -378,8 +382,7 @@ class Gossip:
             adopted += self._replica.adopt(message.plane, [segment])
             yield
         if adopted:
-            for each in self.peers.values():
-                each.outbox.summarize(Due.ASK)
+            self.compare_with_all()
         view.unanswered -= message.last
         if want is not None and want.holes is not None and not view.unanswered:
             self._fill_holes(peer, message.plane, want, now)

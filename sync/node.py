@@ -14,7 +14,7 @@ simulation.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from itertools import count
 from types import TracebackType
@@ -224,6 +224,16 @@ class Node:
             return True
         return False
 
+    async def apply(self, steps: Iterator[None]) -> None:
+        """Run steps that bring the graph something from outside, to their end, and no others of that kind between."""
+        async with self._applying:
+            try:
+                for _ in steps:
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+            finally:
+                self._announce_change()
+                self._reset_timer()
+
     def status(self) -> NodeStatus:
         """How it is doing; O(connections)."""
         return node_status(self, trio.current_time())
@@ -348,18 +358,13 @@ class Node:
         if isinstance(message, Summary | Want):
             self.gossip.receive(connection.number, message, now)
         else:
-            # What changes the graph does so one message at a time and runs to its end, in steps between which
-            # others work.
-            async with self._applying:
-                try:
-                    for _ in self.gossip.receive_steps(connection.number, message, now):
-                        await trio.lowlevel.cancel_shielded_checkpoint()
-                except StoreCorruptError:
-                    raise
-                except StoreError as error:
-                    self._note_store_failure(error)
-                    connection.end("our store refuses to write", Error(ErrorCode.BUSY, "the store refuses to write"))
-            self._announce_change()
+            try:
+                await self.apply(self.gossip.receive_steps(connection.number, message, now))
+            except StoreCorruptError:
+                raise
+            except StoreError as error:
+                self._note_store_failure(error)
+                connection.end("our store refuses to write", Error(ErrorCode.BUSY, "the store refuses to write"))
         self._reset_timer()
 
     def _receive_durable(self, delta: Delta) -> None:

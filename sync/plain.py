@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from crdtgraph import Commit, CommitId, CrdtGraphError, LocalError, Reference, errors
@@ -56,6 +57,20 @@ def value_from_plain(value: Plain) -> Value:
         case [str() as scheme, bytes() as digest, int() as size]:
             return Reference(scheme, digest, size)
     raise LocalError(f"{value!r:.60} is no value of a path", hint="bytes, nothing, or [scheme, digest, size]")
+
+
+def vector_to_plain(vector: Mapping[int, int]) -> list[Plain]:
+    """A state vector as [writer, clock, writer, clock, ...], writers ascending."""
+    return [number for writer in sorted(vector) for number in (writer, vector[writer])]
+
+
+def vector_from_plain(value: Plain) -> dict[int, int]:
+    """The inverse of `vector_to_plain`; raises LocalError."""
+    if isinstance(value, list) and len(value) % 2 == 0:
+        numbers = [each for each in value if isinstance(each, int) and not isinstance(each, bool)]
+        if len(numbers) == len(value):
+            return dict(zip(numbers[::2], numbers[1::2], strict=True))
+    raise LocalError(f"{value!r:.60} is no state vector", hint="a list [writer, clock, writer, clock, ...]")
 
 
 def table(value: object) -> dict[str, Plain]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from crdtgraph import LEDGER, CommitId, LocalError, NotFoundError
+from crdtgraph import LEDGER, CommitId, NotFoundError
 from sync.limits import CHUNK_ENTRIES
 from sync.messages import Plain
 from sync.methods.selecting import batches, selection
@@ -181,18 +181,6 @@ def _origins_of(target: Target, params: Params) -> Plain:
     return [commit.origin for commit in target.reader.get_many(commits)]
 
 
-def _deltas(target: Target, params: Params) -> Parts:
-    plane = params.text("plane", LEDGER)
-    flat = params.integers("state_vector", 1 << 20) if params.has("state_vector") else []
-    params.done()
-    if len(flat) % 2:
-        raise LocalError("deltas: a state vector is a list [writer, clock, writer, clock, ...]")
-    for delta in target.graph.deltas(plane, dict(zip(flat[::2], flat[1::2], strict=True))):
-        base: list[Plain] = [number for writer in sorted(delta.base) for number in (writer, delta.base[writer])]
-        yield {"plane": delta.plane, "base": base, "update": delta.update, "last": delta.last}
-    return None
-
-
 def _fsck(target: Target, params: Params) -> Parts:
     params.done()
     for finding in target.graph.fsck():
@@ -201,7 +189,6 @@ def _fsck(target: Target, params: Params) -> Parts:
 
 
 TABLE: Mapping[str, Handler] = {
-    "deltas": _deltas,
     "diff": _diff,
     "digest": _digest,
     "fsck": _fsck,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sync.methods import reading, running, selecting, writing
+from sync.methods import exchanging, reading, running, selecting, writing
 from sync.methods.target import Handler
 
 METHODS: Mapping[str, Handler] = {
@@ -12,4 +12,5 @@ METHODS: Mapping[str, Handler] = {
     **writing.TABLE,
     **running.TABLE,
     **selecting.TABLE,
+    **exchanging.TABLE,
 }
