@@ -37,6 +37,11 @@ class Dot(NamedTuple):
     writer: int
     counter: int
 
+    @property
+    def text(self) -> str:
+        """The dot for people: `writer.counter` in short lower-case hex."""
+        return f"{self.writer:x}.{self.counter:x}"
+
 
 class SegmentKey(NamedTuple):
     """The name of one segment: its writer and its place in the writer's log, from 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sync.methods import exchanging, reading, running, selecting, writing
+from sync.methods import exchanging, forensics, reading, running, selecting, writing
 from sync.methods.target import Handler
 
 METHODS: Mapping[str, Handler] = {
@@ -13,4 +13,5 @@ METHODS: Mapping[str, Handler] = {
     **running.TABLE,
     **selecting.TABLE,
     **exchanging.TABLE,
+    **forensics.TABLE,
 }

@@ -1,0 +1,142 @@
+"""Methods for those who ask what was said, when and by whom: the history of a register, and the log of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from crdtgraph import CommitId, LocalError
+from crdtgraph.history import Assignment, history
+from crdtgraph.operations import Operation, operations
+from crdtgraph.reader import Reader, meta_namespace
+from crdtgraph.records import REF_NAMESPACE, Assign, Commit, Count
+from crdtgraph.scanning import RecordKind
+from sync.limits import CHUNK_ENTRIES
+from sync.messages import Plain
+from sync.methods.selecting import in_parts
+from sync.methods.target import Handler, Parts, Target
+from sync.params import Params
+
+KINDS: Mapping[str, RecordKind] = {kind.name.lower(): kind for kind in RecordKind}
+"""How parameters and answers call the four records."""
+PART_BYTES = 1 << 20
+"""Of values in one part of an answer."""
+
+
+def _history(target: Target, params: Params) -> Parts:
+    name, meta = params.text("name"), params.flag("meta")
+    rev = params.rev("commit") if params.has("commit") else None
+    limit = params.optional_integer("limit", 0)
+    params.done()
+    if rev is not None and not meta:
+        raise LocalError("history: refs are no metadata of a commit", hint="say meta, too")
+    commit = None if rev is None else target.commit_of(rev)
+    namespace = meta_namespace(commit) if meta else REF_NAMESPACE
+    found = yield from in_parts(history(target.reader, namespace, name))
+    part: list[Plain] = []
+    size = 0
+    for assignment in found[:limit]:
+        part.append(_assignment(target.reader, assignment))
+        size += len(assignment.assign.value or b"")
+        if len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+    return None
+
+
+def _assignment(reader: Reader, found: Assignment) -> dict[str, Plain]:
+    assign = found.assign
+    return {
+        "stamp_us": assign.stamp,
+        "writer": f"{assign.dot.writer:x}",
+        "replica": found.replica,
+        "segment": found.segment.text,
+        "dot": assign.dot.text,
+        "value": assign.value,
+        "subject": _subject(reader, assign),
+        "state": found.standing.value,
+        "supersedes": [dot.text for dot in assign.supersedes],
+        "superseded_by": [dot.text for dot in found.superseded_by],
+        "concurrent": found.concurrent,
+        "concurrent_with": [dot.text for dot in found.concurrent_with],
+        "conflict": found.in_conflict,
+    }
+
+
+def _subject(reader: Reader, assign: Assign) -> str | None:
+    """The first line of the commit that a ref was set to, if it is here."""
+    if assign.namespace != REF_NAMESPACE or assign.value is None or CommitId(assign.value) not in reader:
+        return None
+    return reader.get(CommitId(assign.value)).message.partition("\n")[0]
+
+
+def _ops(target: Target, params: Params) -> Parts:
+    writer, name = params.optional_text("writer"), params.optional_text("kind")
+    limit = params.optional_integer("limit", 0)
+    params.done()
+    if name is not None and name not in KINDS:
+        raise LocalError(f"ops: {name[:40]!r} is no kind of record", hint=f"kinds: {', '.join(KINDS)}")
+    said = operations(target.reader, writer=writer, kind=None if name is None else KINDS[name])
+    yield from _limited(said, limit)
+    return None
+
+
+def _limited(said: Iterator[Operation | None], limit: int | None) -> Iterator[Plain]:
+    """Parts of at most `limit` operations in all; after each step what was found in it, which may be nothing."""
+    part: list[Plain] = []
+    size = given = 0
+    while limit is None or given < limit:
+        operation = next(said, _END)
+        if operation is _END:
+            break
+        if isinstance(operation, Operation):
+            part.append(_operation(operation))
+            given += 1
+            size += _size(operation)
+        if operation is None or len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+_END = object()
+
+
+def _size(operation: Operation) -> int:
+    return len(operation.record.value or b"") if isinstance(operation.record, Assign) else 100
+
+
+def _operation(said: Operation) -> dict[str, Plain]:
+    record = said.record
+    row: dict[str, Plain] = {
+        "stamp_us": said.stamp,
+        "writer": f"{said.writer:x}",
+        "replica": said.replica,
+        "segment": said.segment.text,
+        "kind": said.kind.name.lower(),
+        "commit": said.commit,
+        "author": None,
+        "subject": None,
+        "changes": None,
+        "namespace": None,
+        "key": None,
+        "value": None,
+        "dot": None,
+        "supersedes": None,
+        "vector": None,
+    }
+    if isinstance(record, Commit):
+        subject = record.message.partition("\n")[0]
+        return row | {"author": record.author, "subject": subject, "changes": len(record.changes)}
+    if isinstance(record, Assign):
+        dots: list[Plain] = [dot.text for dot in record.supersedes]
+        told: dict[str, Plain] = {"namespace": record.namespace, "key": record.key, "value": record.value}
+        return row | told | {"dot": record.dot.text, "supersedes": dots}
+    if isinstance(record, Count):
+        return row | {"commit": record.commit, "vector": list(record.vector)}
+    return row | {"commit": record.commit}
+
+
+TABLE: Mapping[str, Handler] = {"history": _history, "ops": _ops}
