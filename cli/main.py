@@ -30,6 +30,8 @@ COMMANDS: Table = {
     "state": ("state", "List the paths at a commit, or print one."),
     "diff": ("diff", "Show what changed between two states."),
     "merge-base": ("merge_base", "Find the best common ancestors of two commits."),
+    "history": ("history", "Show every value that a ref or a metadata key ever had."),
+    "ops": ("ops", "List what every writer said, newest first."),
     "merge": ("merge", "Merge the targets of a conflicted ref."),
     "serve": ("serve", "Run a node in the foreground."),
     "status": ("status", "Show how a store or a running node is doing."),
