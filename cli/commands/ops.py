@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "stamp_us", "writer", "replica", "segment", "kind", "commit", "author", "subject", "changes", "namespace", "key",
-    "value", "dot", "supersedes", "vector",
+    "target", "value", "dot", "supersedes", "vector",
 )  # fmt: skip
 KINDS = ("commit", "assign", "count", "discard")
 
@@ -58,10 +58,13 @@ def _documents(rows: Iterable[dict[str, Plain]]) -> Iterator[dict[str, object]]:
     from cli.views import value_document
 
     for row in rows:
-        document: dict[str, object] = {column: row[column] for column in COLUMNS}
-        if row["value"] is not None and row["namespace"] != "ref":
-            document["value"] = value_document(of(bytes, row["value"]))
-        yield document
+        value = None if row["value"] is None else of(bytes, row["value"])
+        is_ref = row["namespace"] == "ref"
+        shown: dict[str, object] = {
+            "target": value if is_ref else None,
+            "value": value_document(value) if value is not None and not is_ref else None,
+        }
+        yield {column: shown[column] if column in shown else row[column] for column in COLUMNS}
 
 
 def _line(row: dict[str, Plain]) -> str:
