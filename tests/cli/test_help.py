@@ -115,6 +115,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         library.open(str(folder / "left.db")) as left,
     ):
         root = graph.commit(message="start", changes={"board": b"e2 e4"}, ref="main")
+        graph.set_meta("owner", b"ann")
+        graph.set_meta("note", b"a good start", commit=root)
         graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
         (folder / "graph.jsonl").write_text("".join(line + "\n" for line in export_lines(graph)))
         for delta in graph.deltas("ledger", {}):
