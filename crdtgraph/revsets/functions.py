@@ -12,7 +12,7 @@ from itertools import islice
 from crdtgraph import ancestry
 from crdtgraph.errors import NotFoundError
 from crdtgraph.revsets.calls import Arguments, Function, Parameter, Takes
-from crdtgraph.revsets.sets import EVERYTHING, NOTHING, Algebra, Members, NodeSet, Reach, Test, Whole
+from crdtgraph.revsets.sets import EVERYTHING, NOTHING, STEP_NODES, Algebra, Members, NodeSet, Reach, Test, Whole
 from crdtgraph.steps import Stepwise
 
 INDEPENDENT_MAX = 1_000
@@ -219,7 +219,14 @@ def _latest(arguments: Arguments) -> Stepwise[NodeSet]:
     members = yield from arguments.members(0)
     number = arguments.number(1) if len(arguments) > 1 else 1
     ids, times, generations = projection.ids, projection.times, projection.dag.generations
-    return explicit(heapq.nlargest(number, members, key=lambda node: (times[node], generations[node], ids[node])))
+    if number >= len(members):
+        return explicit(members)
+    found: list[int] = []
+    waiting = iter(members)
+    while some := list(islice(waiting, max(STEP_NODES, number))):
+        found = heapq.nlargest(number, found + some, key=lambda node: (times[node], generations[node], ids[node]))
+        yield
+    return explicit(found)
 
 
 def _present(arguments: Arguments) -> Stepwise[NodeSet]:
