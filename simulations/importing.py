@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import pygit2
 import trio
 
 from crdtgraph.errors import StoreError
 from crdtgraph.gitbridge import GraphTarget, RefMove, import_git
+from crdtgraph.gitbridge.packs import ObjectsInMemory
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Commit
 from simulations.workload import Workload
@@ -91,9 +93,8 @@ def make_repository(folder: str, commits: int, rng: random.Random) -> None:
 
     The objects are made in memory and written as one pack: a file for each would take 2 ms a commit.
     """
-    objects = _Objects()
-    memory = pygit2.Repository()
-    memory.set_odb(objects.database)
+    objects = ObjectsInMemory()
+    memory = objects.repository()
     tree = memory.TreeBuilder().write()
     tips: list[pygit2.Oid] = []
     for number in range(commits):
@@ -108,36 +109,7 @@ def make_repository(folder: str, commits: int, rng: random.Random) -> None:
         else:
             tips.append(commit)
     repository = pygit2.init_repository(folder, bare=True)
-    pack = pygit2.PackBuilder(memory)
-    for name in objects.contents:
-        pack.add(name)
-    pack.write(f"{folder}/objects/pack")
+    objects.write_pack(Path(folder) / "objects")
     for number, tip in enumerate(tips):
         repository.references.create(f"refs/heads/{'main' if not number else f'imported-{number}'}", tip)
     repository.references.create("refs/tags/v1", tips[0])
-
-
-class _Objects(pygit2.OdbBackend):
-    """Git objects in memory; the methods are what libgit2 calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.contents: dict[pygit2.Oid, tuple[int, bytes]] = {}
-        self.database = pygit2.Odb()
-        self.database.add_backend(self, 1)
-
-    def write_cb(self, oid: pygit2.Oid, data: bytes, kind: int) -> None:
-        self.contents[oid] = (kind, data)
-
-    def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
-        return self.contents[oid]
-
-    def read_header_cb(self, oid: pygit2.Oid) -> tuple[int, int]:
-        kind, data = self.contents[oid]
-        return kind, len(data)
-
-    def exists_cb(self, oid: pygit2.Oid) -> bool:
-        return oid in self.contents
-
-    def refresh_cb(self) -> None:
-        pass

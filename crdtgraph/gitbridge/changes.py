@@ -41,9 +41,9 @@ BLOB_SCHEME = "git-blob"
 SUBMODULE_SCHEME = "git-commit"
 TREE_SCHEME = "git-tree"
 
-_EXECUTABLE = 0o100755
-_SYMBOLIC_LINK = 0o120000
-_SUBMODULE = 0o160000
+EXECUTABLE = 0o100755
+SYMBOLIC_LINK = 0o120000
+SUBMODULE = 0o160000
 _DELETED = "D"
 
 assert CHANGES_BYTES_MAX + MESSAGE_BYTES_MAX <= RECORD_BYTES_MAX * 7 // 8
@@ -89,9 +89,9 @@ def _record(
         values[MODES_PREFIX + path] = new_mode
     if delta.status_char() == _DELETED:
         values[path] = None
-    elif new.mode == _SUBMODULE:
+    elif new.mode == SUBMODULE:
         values[path] = Reference(SUBMODULE_SCHEME, new.id.raw, 0)
-    elif old.id != new.id or old.mode == _SUBMODULE:
+    elif old.id != new.id or old.mode == SUBMODULE:
         oid = new.id.raw
         size = history.file_size(oid)
         blobs[path] = (oid, size)
@@ -100,7 +100,7 @@ def _record(
 
 
 def _special_mode(mode: int) -> bytes | None:
-    return f"{mode:o}".encode() if mode in (_EXECUTABLE, _SYMBOLIC_LINK) else None
+    return f"{mode:o}".encode() if mode in (EXECUTABLE, SYMBOLIC_LINK) else None
 
 
 def _within_limit(changes: Changes, blobs: dict[str, tuple[GitOid, int]], tree: GitOid) -> Changes:

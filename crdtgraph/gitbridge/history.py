@@ -30,6 +30,9 @@ GitOid = bytes
 OBJECT_ERRORS = (pygit2.GitError, KeyError, ValueError)
 """What libgit2 raises for an object that is missing, damaged or not of the expected type."""
 
+LEDGER_REF = "refs/crdtgraph/ledger"
+"""Leads to no commit but to what else an export wrote."""
+
 _BRANCHES = b"refs/heads/"
 _TAGS = b"refs/tags/"
 _READABLE_EXTENSIONS = ("partialclone",)
@@ -111,6 +114,7 @@ class GitHistory:
         named: dict[str, GitOid] = {}
         tips: dict[GitOid, None] = {}
         skipped: list[str] = []
+        has_ledger = False
         head = self._head()
         if head is not None:
             tips[head] = None
@@ -120,7 +124,10 @@ class GitHistory:
             raise _unreadable(self.path, failure) from None
         for reference in references:
             full_name = bytes(reference.raw_name)
-            oid = self._peeled(reference)
+            if full_name == LEDGER_REF.encode():
+                has_ledger = True
+                continue
+            oid = self.peeled(reference)
             if oid is not None:
                 tips[oid] = None
             name = _name_in_graph(full_name)
@@ -131,7 +138,7 @@ class GitHistory:
                 if name in named:
                     skipped.append(f"refs/heads/{name}")
                 named[name] = oid
-        if not tips:
+        if not tips and not has_ledger:
             raise GitHistoryError(
                 f"{self.path} has no commits: no ref and no HEAD leads to one",
                 hint="make a first commit, or check that this is the repository you mean",
@@ -209,7 +216,7 @@ class GitHistory:
                 hint=f"see what is wrong: git -C {self.path} fsck",
             ) from None
 
-    def _peeled(self, reference: pygit2.Reference) -> GitOid | None:
+    def peeled(self, reference: pygit2.Reference) -> GitOid | None:
         """The commit behind a ref; None for a dangling symbolic ref and for a tag of a tree or a file."""
         try:
             direct = reference.resolve()

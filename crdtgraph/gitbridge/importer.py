@@ -15,14 +15,16 @@ can merge it. A branch that git deleted stays: absence is no statement.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Protocol
 
 from crdtgraph.errors import LocalError
 from crdtgraph.gitbridge.changes import changes_of
 from crdtgraph.gitbridge.history import GitHistory, GitHistoryError, GitOid, GitRef, GitRefs
+from crdtgraph.gitbridge.restoring import ExportedHistory, LedgerReport, LedgerTarget
 from crdtgraph.ids import CommitId
 from crdtgraph.records import PARENTS_MAX, Commit
 
@@ -50,8 +52,12 @@ class RefMove:
     keep_others: bool
 
 
-class ImportTarget(Protocol):
+class ImportTarget(LedgerTarget, Protocol):
     """What an import needs of a graph, be it in this process or behind a node's control socket."""
+
+    def known_commits(self, commits: Sequence[CommitId]) -> Collection[CommitId]:
+        """Those of `commits` that are visible."""
+        ...
 
     def known_origins(self, origins: Sequence[str]) -> Mapping[str, CommitId]:
         """Those of `origins` that a visible commit has, each with that commit (of several, the smallest)."""
@@ -107,11 +113,17 @@ class RefOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did: commits made, every ref's outcome by name, and git refs that lead to no commit."""
+    """What an import did: commits made, every ref's outcome by name, and git refs that lead to no commit.
+
+    Of a repository that `export_git` made also what became of its `ledger`, and the git commits that were `altered`
+    since.
+    """
 
     commits_added: int
     refs: tuple[RefOutcome, ...]
     skipped: tuple[str, ...]
+    ledger: LedgerReport | None = None
+    altered: tuple[GitOid, ...] = ()
 
 
 def import_git(
@@ -129,23 +141,26 @@ def import_git(
         trees: record for each commit the paths it changed (see changes.py); by default only the history.
         progress: called between batches with commits made and commits to make.
 
-    Returns what was done. Commits carry the origin "git:<40 hex digits>".
+    Returns what was done. Commits carry the origin "git:<40 hex digits>"; those of a repository that `export_git` made
+    are the ones that were exported, and its ledger is received first.
 
     Raises NotFoundError if there is no repository, GitHistoryError or GitObjectError (both LocalError) if it
     is shallow, grafted, empty, damaged or incomplete, and LocalError if the graph holds commits of this
     repository that were imported with another setting of `trees`. What was imported until then stays and is
-    durable.
+    durable. RemoteError if the repository is an export that was tampered with.
 
     Cost: O(new commits), about 20 us each without trees.
     """
     history = GitHistory.open(repository)
     refs = history.refs()
-    walk = _Walk.of_new_commits(history, refs, target)
-    _check_known_alike(history, walk, target, trees=trees)
+    exported = ExportedHistory(history)
+    ledger = exported.receive_ledger(target)
+    walk = _Walk.of_new_commits(history, exported, refs, target)
+    _check_known_alike(history, exported, walk, target, trees=trees)
     ids = dict(walk.known)
     total = len(walk.parents_of)
     done = 0
-    for batch in _batches(history, walk, refs, ids, trees=trees):
+    for batch in _batches(history, exported, walk, refs, ids, trees=trees):
         if progress is not None:
             progress(done, total)
         target.commit_many(batch)
@@ -153,9 +168,9 @@ def import_git(
         done += len(batch)
     if progress is not None:
         progress(done, total)
-    outcomes = _set_refs(target, refs.named, ids)
+    outcomes = _set_refs(target, exported.refs(refs.named, ids), ids)
     target.flush()
-    return ImportReport(commits_added=done, refs=outcomes, skipped=refs.skipped)
+    return ImportReport(done, outcomes, refs.skipped, ledger, tuple(exported.altered))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +181,9 @@ class _Walk:
     known: dict[GitOid, CommitId]
 
     @classmethod
-    def of_new_commits(cls, history: GitHistory, refs: GitRefs, target: ImportTarget) -> _Walk:
+    def of_new_commits(
+        cls, history: GitHistory, exported: ExportedHistory, refs: GitRefs, target: ImportTarget
+    ) -> _Walk:
         walk = cls({}, {})
         # The tips are asked for by themselves: mostly nothing is new, and then that is all there is to do.
         frontier = list(refs.tips)
@@ -174,7 +191,7 @@ class _Walk:
         window_commits = 0
         while frontier:
             parents_of = _look_ahead(history, frontier, seen, window_commits)
-            walk.known.update(_known(target, list(parents_of)))
+            walk.known.update(_known(exported, target, list(parents_of)))
             frontier = []
             for oid, parents in parents_of.items():
                 if oid not in walk.known:
@@ -232,24 +249,32 @@ def _checked_parents(history: GitHistory, oid: GitOid) -> tuple[GitOid, ...]:
     return parents
 
 
-def _known(target: ImportTarget, oids: Sequence[GitOid]) -> dict[GitOid, CommitId]:
+def _known(exported: ExportedHistory, target: ImportTarget, oids: Sequence[GitOid]) -> dict[GitOid, CommitId]:
     known: dict[GitOid, CommitId] = {}
     for start in range(0, len(oids), WINDOW_COMMITS):
         asked = oids[start : start + WINDOW_COMMITS]
-        answer = target.known_origins([ORIGIN_PREFIX + oid.hex() for oid in asked])
-        known.update((oid, answer[origin]) for oid in asked if (origin := ORIGIN_PREFIX + oid.hex()) in answer)
+        ours = {oid: found.id for oid in asked if (found := exported.commit(oid)) is not None}
+        if ours:
+            visible = target.known_commits(list(ours.values()))
+            known.update((oid, commit) for oid, commit in ours.items() if commit in visible)
+        origins = {oid: ORIGIN_PREFIX + oid.hex() for oid in asked if oid not in ours}
+        if origins:
+            answer = target.known_origins(list(origins.values()))
+            known.update((oid, answer[origin]) for oid, origin in origins.items() if origin in answer)
     return known
 
 
-def _check_known_alike(history: GitHistory, walk: _Walk, target: ImportTarget, *, trees: bool) -> None:
+def _check_known_alike(
+    history: GitHistory, exported: ExportedHistory, walk: _Walk, target: ImportTarget, *, trees: bool
+) -> None:
     """Refuse to build on commits that were imported with the other setting of `trees`.
 
     The id of a commit covers its changes, so a history with them and one without never meet: going on would
     silently leave the older half as it is. The newest known commits are rebuilt and compared.
     """
-    checked = list(walk.known)[:CHECKED_COMMITS]
+    checked = [oid for oid in islice(walk.known, CHECKED_COMMITS) if exported.commit(oid) is None]
     parents = list(dict.fromkeys(parent for oid in checked for parent in history.parents(oid)))
-    ids = {**_known(target, [each for each in parents if each not in walk.known]), **walk.known}
+    ids = {**_known(exported, target, [each for each in parents if each not in walk.known]), **walk.known}
     for oid in checked:
         draft = _draft(history, oid, history.parents(oid), ids, trees=trees)
         if draft.id != walk.known[oid]:
@@ -261,13 +286,19 @@ def _check_known_alike(history: GitHistory, walk: _Walk, target: ImportTarget, *
 
 
 def _batches(
-    history: GitHistory, walk: _Walk, refs: GitRefs, ids: dict[GitOid, CommitId], *, trees: bool
+    history: GitHistory,
+    exported: ExportedHistory,
+    walk: _Walk,
+    refs: GitRefs,
+    ids: dict[GitOid, CommitId],
+    *,
+    trees: bool,
 ) -> Iterator[list[Commit]]:
     """The new commits in batches, parents first; adds the id of each to `ids`."""
     batch: list[Commit] = []
     content_bytes = 0
     for oid in walk.parents_first(refs.tips):
-        draft = _draft(history, oid, walk.parents_of[oid], ids, trees=trees)
+        draft = exported.draft(oid, ids) or _draft(history, oid, walk.parents_of[oid], ids, trees=trees)
         ids[oid] = draft.id
         batch.append(draft)
         content_bytes += sum(len(value) for _, value in draft.changes if isinstance(value, bytes))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crdtgraph.gitbridge.importer import RefMove
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Commit
+from crdtgraph.union import unite
 
 if TYPE_CHECKING:
     from crdtgraph.graph import Graph
@@ -18,6 +19,18 @@ class GraphTarget:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+
+    def cluster(self) -> str:
+        """See `LedgerTarget`."""
+        return self.graph.cluster
+
+    def unite(self, source: Graph) -> int:
+        """See `LedgerTarget`."""
+        return unite(source, self.graph)
+
+    def known_commits(self, commits: Sequence[CommitId]) -> Collection[CommitId]:
+        """See `ImportTarget`."""
+        return {commit for commit in commits if commit in self.graph}
 
     def known_origins(self, origins: Sequence[str]) -> Mapping[str, CommitId]:
         """See `ImportTarget`. The first call reads the contents of all commits, later ones only new ones."""

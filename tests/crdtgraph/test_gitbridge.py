@@ -103,6 +103,15 @@ class DictionaryGraph:
         self.batches: list[int] = []
         self.durable: set[CommitId] = set()
 
+    def cluster(self) -> str:
+        return "default"
+
+    def unite(self, source: crdtgraph.Graph) -> int:
+        raise AssertionError("no repository here has a ledger")
+
+    def known_commits(self, commits: Sequence[CommitId]) -> set[CommitId]:
+        return self.commits.keys() & set(commits)
+
     def known_origins(self, origins: Sequence[str]) -> Mapping[str, CommitId]:
         self.asked += origins
         self.questions += 1

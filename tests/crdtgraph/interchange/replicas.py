@@ -35,6 +35,28 @@ def give(source: Graph, target: Graph) -> None:
     unite(source, target)
 
 
+def act(rng: random.Random, graph: Graph, other: Graph) -> None:
+    """One step of a made-up history: something that `graph` does, or gives to `other`."""
+    commits = graph.topological()
+    match rng.randrange(8):
+        case 0 | 1 | 2:
+            parents = sorted(set(rng.choices(commits, k=rng.randrange(3)))) if commits else []
+            changes = {rng.choice("abc"): rng.randbytes(3)}
+            graph.commit(parents=parents, message=str(rng.random()), changes=changes)
+        case 3 if commits:
+            graph.set_ref(rng.choice("xy"), rng.choice(commits), force=True)
+        case 4 if commits:
+            graph.count(rng.choice(commits), [rng.randrange(-9, 9)])
+        case 5:
+            graph.compact()
+        case 6 if commits and rng.random() < 0.2:
+            graph.discard(rng.choice(commits))
+        case _:
+            graph.flush()
+            if graph is not other:
+                give(graph, other)
+
+
 def everything() -> Graph:
     """A replica with odd texts, a conflicted ref, metadata, counters, discards, records that wait, deleted places,
     holes, and a segment kept beside the document."""

@@ -19,7 +19,7 @@ from crdtgraph.interchange.rows import text_of
 from crdtgraph.interchange.writing import export_rows
 from crdtgraph.union import unite
 
-from .replicas import PLANE, everything, give, grow, open_replica
+from .replicas import PLANE, act, everything, give, grow, open_replica
 
 
 def exported(graph: Graph) -> list[bytes]:
@@ -129,27 +129,6 @@ def test_any_history_of_several_writers_survives(seed: int, steps: int) -> None:
         empty = open_replica(seed + 7)
         unite(copy, empty)
         assert_same(replicas[0], empty)
-
-
-def act(rng: random.Random, graph: Graph, other: Graph) -> None:
-    commits = graph.topological()
-    match rng.randrange(8):
-        case 0 | 1 | 2:
-            parents = sorted(set(rng.choices(commits, k=rng.randrange(3)))) if commits else []
-            changes = {rng.choice("abc"): rng.randbytes(3)}
-            graph.commit(parents=parents, message=str(rng.random()), changes=changes)
-        case 3 if commits:
-            graph.set_ref(rng.choice("xy"), rng.choice(commits), force=True)
-        case 4 if commits:
-            graph.count(rng.choice(commits), [rng.randrange(-9, 9)])
-        case 5:
-            graph.compact()
-        case 6 if commits and rng.random() < 0.2:
-            graph.discard(rng.choice(commits))
-        case _:
-            graph.flush()
-            if graph is not other:
-                give(graph, other)
 
 
 def test_an_empty_replica_is_a_header_and_a_footer() -> None:
