@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from crdtgraph import CommitId, LocalError
-from crdtgraph.history import Assignment, history
-from crdtgraph.operations import Operation, operations
 from crdtgraph.reader import Reader, meta_namespace
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, Count
-from crdtgraph.scanning import RecordKind
 from sync.limits import CHUNK_ENTRIES
 from sync.messages import Plain
 from sync.methods.selecting import in_parts
 from sync.methods.target import Handler, Parts, Target
 from sync.params import Params
 
-KINDS: Mapping[str, RecordKind] = {kind.name.lower(): kind for kind in RecordKind}
+if TYPE_CHECKING:
+    from crdtgraph.history import Assignment
+    from crdtgraph.operations import Operation
+
+KINDS = ("commit", "assign", "count", "discard")
 """How parameters and answers call the four records."""
 PART_BYTES = 1 << 20
 """Of values in one part of an answer."""
 
 
 def _history(target: Target, params: Params) -> Parts:
+    from crdtgraph.history import history
+
     name, meta = params.text("name"), params.flag("meta")
     rev = params.rev("commit") if params.has("commit") else None
     limit = params.optional_integer("limit", 0)
@@ -72,12 +76,15 @@ def _subject(reader: Reader, assign: Assign) -> str | None:
 
 
 def _ops(target: Target, params: Params) -> Parts:
+    from crdtgraph.operations import operations
+    from crdtgraph.scanning import RecordKind
+
     writer, name = params.optional_text("writer"), params.optional_text("kind")
     limit = params.optional_integer("limit", 0)
     params.done()
     if name is not None and name not in KINDS:
         raise LocalError(f"ops: {name[:40]!r} is no kind of record", hint=f"kinds: {', '.join(KINDS)}")
-    said = operations(target.reader, writer=writer, kind=None if name is None else KINDS[name])
+    said = operations(target.reader, writer=writer, kind=None if name is None else RecordKind[name.upper()])
     yield from _limited(said, limit)
     return None
 
@@ -86,22 +93,18 @@ def _limited(said: Iterator[Operation | None], limit: int | None) -> Iterator[Pl
     """Parts of at most `limit` operations in all; after each step what was found in it, which may be nothing."""
     part: list[Plain] = []
     size = given = 0
-    while limit is None or given < limit:
-        operation = next(said, _END)
-        if operation is _END:
-            break
-        if isinstance(operation, Operation):
+    for operation in said if limit != 0 else ():
+        if operation is not None:
             part.append(_operation(operation))
             given += 1
             size += _size(operation)
         if operation is None or len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
             yield part
             part, size = [], 0
+        if given == limit:
+            break
     if part:
         yield part
-
-
-_END = object()
 
 
 def _size(operation: Operation) -> int:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from crdtgraph import LEDGER, CommitId
-from crdtgraph.revsets import Selection, Stepwise, evaluate_steps
+from crdtgraph.steps import Stepwise
 from sync.limits import CHUNK_ENTRIES
 from sync.messages import Plain
 from sync.methods.target import REVS_MAX, Handler, Parts, Target
 from sync.params import Params, Rev
 
+if TYPE_CHECKING:
+    from crdtgraph.revsets import Selection
+
 _Result = TypeVar("_Result")
-Selecting: TypeAlias = Generator[Plain, None, Selection]
+Selecting: TypeAlias = "Generator[Plain, None, Selection]"
 """Empty parts, and in the end what was selected."""
 
 
@@ -30,6 +33,8 @@ def in_parts(steps: Stepwise[_Result]) -> Generator[Plain, None, _Result]:
 
 def selection(target: Target, revs: Sequence[Rev], plane: str, *, with_history: bool = True) -> Selecting:
     """What revsets select together, worked out in parts; see `evaluate_steps` for `with_history`."""
+    from crdtgraph.revsets import evaluate_steps
+
     texts = [rev if isinstance(rev, str) else rev.hex() for rev in revs]
     steps = evaluate_steps(target.reader, texts, now_us=target.now_us(), plane=plane, with_history=with_history)
     return in_parts(steps)

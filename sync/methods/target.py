@@ -7,12 +7,12 @@ others served in between), or a coroutine that waits for something.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from crdtgraph import CommitId, Graph, LocalError
+from crdtgraph import AmbiguousError, CommitId, Graph, LocalError, NotFoundError
 from crdtgraph.reader import Reader
-from crdtgraph.revsets import resolve_one
 from sync.messages import Plain
 from sync.params import Params, Rev
 
@@ -46,7 +46,16 @@ class Target:
 
     def commit_of(self, rev: Rev) -> CommitId:
         """The commit that a request names, by its id or by a revset that selects one."""
-        return resolve_one(self.reader, rev, now_us=self.now_us()) if isinstance(rev, str) else rev
+        if not isinstance(rev, str):
+            return rev
+        if rev.isalnum():
+            # A plain ref or an id, as nearly always. The language is not even imported for it, until an error has to
+            # say what was meant.
+            with suppress(NotFoundError, AmbiguousError):
+                return self.reader.resolve(rev)
+        from crdtgraph.revsets import resolve_one
+
+        return resolve_one(self.reader, rev, now_us=self.now_us())
 
     def now_us(self) -> int:
         """The time that durations count back from: now, or that of the view."""
