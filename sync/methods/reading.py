@@ -175,6 +175,12 @@ def _known_origins(target: Target, params: Params) -> Plain:
     return {origin: known[origin] for origin in wanted if origin in known}
 
 
+def _known_commits(target: Target, params: Params) -> Plain:
+    commits = [CommitId(each) for each in params.blobs("commits", ORIGINS_MAX)]
+    params.done()
+    return [commit for commit in commits if commit in target.reader]
+
+
 def _origins_of(target: Target, params: Params) -> Plain:
     commits = [CommitId(each) for each in params.blobs("commits", ORIGINS_MAX)]
     params.done()
@@ -194,6 +200,7 @@ TABLE: Mapping[str, Handler] = {
     "fsck": _fsck,
     "heads": _heads,
     "is_ancestor": _is_ancestor,
+    "known_commits": _known_commits,
     "known_origins": _known_origins,
     "log": _log,
     "merge_base": _merge_base,
