@@ -15,6 +15,7 @@ from crdtgraph.ids import ReplicaId, SegmentKey
 from crdtgraph.planes import Durable, Plane
 from crdtgraph.reader import Reader
 from crdtgraph.segment import unpack
+from crdtgraph.status import PlaneStatus, summarise_plane
 
 
 class RemotePlaneError(RemoteError):
@@ -37,6 +38,10 @@ class Replica(Reader):
     def planes(self) -> list[str]:
         """The names of the planes, sorted."""
         return sorted(self._planes)
+
+    def plane_status(self, plane: str) -> PlaneStatus:
+        """How a plane is doing. O(heads)."""
+        return summarise_plane(self._shared(plane))
 
     def state_vector(self, plane: str) -> Mapping[int, int]:
         """Writer -> next segment, for every writer that this replica holds durable segments of."""

@@ -30,6 +30,37 @@ class Status:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlaneStatus:
+    """How one plane of a replica is doing."""
+
+    name: str
+    digest: bytes
+    set_digest: bytes
+    commits: int
+    live: int
+    pending: int
+    heads: int
+    segments: int
+    holes: int
+
+
+def summarise_plane(plane: Plane) -> PlaneStatus:
+    """The status of one plane. O(heads)."""
+    projection = plane.projection
+    return PlaneStatus(
+        name=plane.name,
+        digest=projection.digest(),
+        set_digest=plane.set_digest(),
+        commits=len(projection),
+        live=projection.live_count(),
+        pending=len(projection.pending),
+        heads=len(projection.dag.heads()),
+        segments=len(plane.document),
+        holes=len(plane.beside.holes),
+    )
+
+
 def summarise(plane: Plane, cluster: str) -> Status:
     """The status of a replica by its ledger. O(heads + refs)."""
     projection, identity = plane.projection, plane.identity

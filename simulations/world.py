@@ -32,7 +32,7 @@ from simulations.seeds import child
 from simulations.timeline import ImportGit
 from simulations.trace import Trace
 from sync import Settings
-from sync.limits import JITTER
+from sync.limits import CARD_IDLE_ROUNDS, JITTER
 
 LOOK_EVERY_S = 1.0
 """Between two cheap checks; a deep one is every tenth."""
@@ -40,7 +40,7 @@ DEEP_CHECK_LOOKS = 10
 COMMITS_PER_LOOK = 500
 """A deep check reads every commit of every machine: with so many more it comes one look later."""
 CONVERGENCE_POLL_S = 0.25
-SUMMARY_BYTES, ENTRY_BYTES, PING_BYTES = 170, 12, 20
+SUMMARY_BYTES, ENTRY_BYTES, PING_BYTES, CARD_BYTES, LINK_BYTES = 170, 12, 20, 300, 60
 """A frame with a summary, each entry of its state vector, a frame with a ping or pong, at most."""
 
 
@@ -226,6 +226,10 @@ class World:
         pings = 1 + quiet_s / settings.ping_after_s
         # Each end announces a summary, and answers the other's.
         bound = ends * (2 * summaries * (SUMMARY_BYTES + ENTRY_BYTES * writers) + 2 * pings * PING_BYTES)
+        # Everyone's card comes along every end, now and then.
+        cards = 1 + quiet_s / (CARD_IDLE_ROUNDS * settings.anti_entropy_s * (1 - JITTER))
+        card_bytes = CARD_BYTES + LINK_BYTES * len(nodes) + ENTRY_BYTES * writers
+        bound += ends * len(nodes) * cards * card_bytes
         checkers.check_quiet(sent, bound)
 
     def _check_expectations(self) -> None:

@@ -19,6 +19,7 @@ import msgpack
 from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import REPLICA_ID_BYTES
 from sync.limits import (
+    CARDS_PER_MESSAGE,
     CONTROL_DEPTH_MAX,
     EPHEMERAL_BYTES_MAX,
     FRAME_BYTES_MAX,
@@ -33,9 +34,12 @@ from sync.limits import (
 from sync.messages import (
     DIGEST_BYTES,
     NONCE_BYTES,
+    Cards,
+    Census,
     Delta,
     Ephemeral,
     Error,
+    Forget,
     Goodbye,
     Hello,
     Keys,
@@ -50,13 +54,12 @@ from sync.messages import (
     ReplyKind,
     Request,
     Segments,
-    StateVector,
     Summary,
     Want,
     WantSegments,
 )
 
-from . import fields
+from . import cardfields, fields
 
 HELLO = 1
 NUMBER_MAX = 1 << 63
@@ -143,17 +146,13 @@ def _pack_plain(row: list[Plain]) -> bytes:
         raise LocalError(f"a control message cannot be encoded: {error}") from error
 
 
-def _flat(vector: StateVector) -> list[int]:
-    return [number for writer in sorted(vector) for number in (writer, vector[writer])]
-
-
 def _encode_hello(hello: Hello) -> list[object]:
     return [HELLO, hello.protocol, hello.cluster, hello.replica, hello.nonce, hello.addresses, hello.name]
 
 
 def _encode_summary(summary: Summary) -> list[object]:
     planes = [
-        [each.plane, each.projection_digest, each.set_digest, _flat(each.state_vector), each.settled_with]
+        [each.plane, each.projection_digest, each.set_digest, fields.flat(each.state_vector), each.settled_with]
         for each in summary.planes
     ]
     return [2, planes, summary.ask]
@@ -166,8 +165,8 @@ def _encode_peers(peers: Peers) -> list[object]:
 _ENCODERS: dict[type, Callable[..., list[object]]] = {
     Hello: _encode_hello,
     Summary: _encode_summary,
-    Want: lambda want: [3, want.plane, _flat(want.state_vector)],
-    Delta: lambda delta: [4, delta.plane, _flat(delta.base), delta.update, delta.last],
+    Want: lambda want: [3, want.plane, fields.flat(want.state_vector)],
+    Delta: lambda delta: [4, delta.plane, fields.flat(delta.base), delta.update, delta.last],
     Keys: lambda keys: [5, keys.plane, {key: keys.hashes[key] for key in sorted(keys.hashes)}],
     WantSegments: lambda want: [6, want.plane, want.keys],
     Segments: lambda segments: [7, segments.plane, segments.segments, segments.last],
@@ -177,6 +176,9 @@ _ENCODERS: dict[type, Callable[..., list[object]]] = {
     Pong: lambda pong: [11, pong.number],
     Error: lambda error: [12, error.code, error.text],
     Goodbye: lambda goodbye: [13, goodbye.reason],
+    Cards: lambda cards: [14, [cardfields.row_of(each) for each in cards.cards]],
+    Census: lambda census: [15, census.nonce, census.number],
+    Forget: lambda forget: [16, forget.replica, forget.number],
 }
 
 # --- decoding -----------------------------------------------------------------------------------------------
@@ -315,6 +317,13 @@ _DECODERS: dict[int, tuple[str, int, Callable[[list[object]], Message]]] = {
     11: ("pong", 1, lambda row: Pong(fields.number(row[0], NUMBER_MAX))),
     12: ("error", 2, lambda row: Error(fields.text(row[0]), fields.text(row[1]))),
     13: ("goodbye", 1, lambda row: Goodbye(fields.text(row[0]))),
+    14: ("cards", 1, lambda row: Cards(tuple(map(cardfields.held_card, fields.list_of(row[0], CARDS_PER_MESSAGE))))),
+    15: (
+        "census",
+        2,
+        lambda row: Census(fields.exactly(row[0], (NONCE_BYTES,)), fields.number(row[1], NUMBER_MAX)),
+    ),
+    16: ("forget", 2, lambda row: Forget(fields.replica_of(row[0]), fields.number(row[1], NUMBER_MAX))),
 }
 
 _REPLY_KINDS = frozenset(kind.value for kind in ReplyKind)

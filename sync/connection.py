@@ -19,8 +19,10 @@ import trio
 
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import ReplicaId
+from sync.codec import encode_message
+from sync.framing import encode_frame
 from sync.limits import LINK_BYTES_PER_S_MIN, READ_BYTES, WRITE_BYTES, Settings
-from sync.messages import Error, Goodbye, GossipMessage, Hello
+from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage
 from sync.session import RemoteClosedError, Session
 from sync.state import State
 from sync.transport import Address
@@ -56,6 +58,7 @@ class Connection:
         greet: called with the peer's hello; a Goodbye in return ends the connection, a RemoteError too.
         handle: called with every further message.
         pull: gives the next message to send, or None.
+        pull_last: the same, for what may have one message at the end of each write: others never have to wait for more.
         leave: called once, as soon as the connection takes no further part; last words may still follow.
     """
 
@@ -69,8 +72,9 @@ class Connection:
         hello: Hello,
         settings: Settings,
         greet: Callable[[Connection, Hello], Goodbye | None],
-        handle: Callable[[Connection, GossipMessage], Awaitable[None]],
+        handle: Callable[[Connection, GossipMessage | MemberMessage], Awaitable[None]],
         pull: Callable[[int], GossipMessage | None],
+        pull_last: Callable[[int], MemberMessage | None],
         leave: Callable[[Connection], None],
     ) -> None:
         self.number = number
@@ -88,6 +92,7 @@ class Connection:
         self._greet = greet
         self._handle = handle
         self._pull = pull
+        self._pull_last = pull_last
         self._leave = leave
         self._news = trio.Event()
         self._idle = trio.Event()
@@ -236,7 +241,18 @@ class Connection:
             frame = session.send(message)
             frames.append(frame)
             size += len(frame)
+        if self.is_open and (last := self._pull_last(self.number)) is not None:
+            frames.append(session.send(last))
         return b"".join(frames)
+
+
+async def refuse(stream: trio.abc.Stream, settings: Settings) -> None:
+    """Tell a peer that there are too many, and close the stream."""
+    words = Error(ErrorCode.BUSY, "too many connections are open or half open; try later")
+    with trio.move_on_after(settings.goodbye_timeout_s):
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(encode_frame(encode_message(words)))
+    await trio.aclose_forcefully(stream)
 
 
 def loser(old: Connection, new: Connection, ours: ReplicaId, settings: Settings) -> Connection:

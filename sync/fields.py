@@ -6,6 +6,7 @@ bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from crdtgraph.ids import REPLICA_ID_BYTES, WRITER_BITS, ReplicaId
@@ -102,6 +103,11 @@ def state_vector(value: object) -> dict[int, int]:
         vector[writer] = number(entries[place + 1], CLOCK_MAX)
         before = writer
     return vector
+
+
+def flat(vector: Mapping[int, int]) -> list[int]:
+    """The flat form of a state vector."""
+    return [entry for writer in sorted(vector) for entry in (writer, vector[writer])]
 
 
 def hashes(value: object) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from crdtgraph.exchange import DELTA_BYTES_MAX
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Both ends must speak the same one; it grows when an older node could misread a newer one."""
 
 # --- frames -------------------------------------------------------------------------------------------------
@@ -71,6 +71,32 @@ CONNECTIONS_MAX = 256
 closed."""
 ALARMS_MAX = 64
 """Alarms kept for `status`; all are counted and logged."""
+
+# --- members ------------------------------------------------------------------------------------------------
+
+MEMBERS_MAX = 256
+"""Members of a cluster that a node knows, as many as it can have connections. Further ones are counted, not listed."""
+MEMBER_FORGET_S = 86_400.0
+"""A member that nobody has heard of for a day is forgotten."""
+CARD_PLANES_MAX = 32
+"""Of one card, the ledger first; a card goes to everyone, so all of it is short."""
+CARD_LINKS_MAX = 64
+CARD_WRITERS_MAX = 256
+"""Entries of all state vectors in one card, 12 bytes each. A longer vector is left out, and then the lag behind others
+is known only by the number of segments."""
+CARD_BLOCKED_MAX = 32
+CARD_ALARMS_MAX = 16
+CARD_TIMINGS_MAX = 16
+CARD_TEXT_BYTES_MAX = 256
+"""Of any text in a card."""
+CARDS_PER_MESSAGE = 64
+CARDS_BYTES = 2 << 10
+"""Cards are gathered up to about this in one message, and one such message goes at the end of a write: on a slow link
+news must not have to wait for them."""
+CARD_SPACING_S = 0.25
+"""Between two cards of one node at least, whatever asks for them."""
+CARD_IDLE_ROUNDS = 6
+"""A node of which there is nothing new to say issues a card in every so many rounds of anti-entropy."""
 
 # --- control socket -----------------------------------------------------------------------------------------
 

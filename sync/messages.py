@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from crdtgraph.ids import ReplicaId
+from sync.cards import Card
 
 StateVector: TypeAlias = Mapping[int, int]
 """writer -> the first clock that is not there yet."""
@@ -151,6 +152,37 @@ class Peers:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldCard:
+    """A member's card as the sender holds it, and how long ago its owner gave it out."""
+
+    card: Card
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Cards that the receiver may lack."""
+
+    cards: tuple[HeldCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Asks every member for a new card. `nonce` is the asking node's, `number` grows from one census to the next."""
+
+    nonce: bytes
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The operator is done with this member: cards of it up to this number count no longer."""
+
+    replica: ReplicaId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Are you there? The answer repeats the number."""
 
@@ -179,11 +211,12 @@ class Goodbye:
     reason: str
 
 
-Message: TypeAlias = (
-    Hello | Summary | Want | Delta | Keys | WantSegments | Segments | Ephemeral | Peers | Ping | Pong | Error | Goodbye
-)
 GossipMessage: TypeAlias = Summary | Want | Delta | Keys | WantSegments | Segments | Ephemeral | Peers
-"""Those that a session passes through; the others concern the connection itself."""
+"""Those about the graph."""
+MemberMessage: TypeAlias = Cards | Census | Forget
+"""Those about the members of the cluster."""
+Message: TypeAlias = Hello | GossipMessage | MemberMessage | Ping | Pong | Error | Goodbye
+"""A session passes those about graph and members through; the others concern the connection itself."""
 
 Plain: TypeAlias = "bool | int | float | str | bytes | list[Plain] | dict[str, Plain] | None"
 """What a request to a control socket and its answer consist of."""

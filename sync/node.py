@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from itertools import count
 from types import TracebackType
 
@@ -27,18 +27,18 @@ from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
 from sync.alarms import Alarm, Alarms
 from sync.blocklist import Blocklist
-from sync.codec import encode_message
-from sync.connection import Connection, Direction, loser
+from sync.connection import Connection, Direction, loser, refuse
 from sync.dialer import Backoff, Dialer
 from sync.durability import RunSync, run_in_thread, write_behind
-from sync.framing import encode_frame
 from sync.gossip import Gossip
 from sync.limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
 from sync.log import Log, default_log
-from sync.messages import NONCE_BYTES, Error, ErrorCode, Goodbye, GossipMessage, Hello, Summary, Want
+from sync.members import Members
+from sync.messages import NONCE_BYTES, Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage, Summary, Want
 from sync.replica import LocalReplica
 from sync.session import RemoteProtocolError
 from sync.status import NodeStatus, node_status
+from sync.timekeeping import Timekeeper
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
 
 ACCEPT_RETRY_S = 0.1
@@ -98,9 +98,8 @@ class Node:
         self._stack = AsyncExitStack()
         self._applying = trio.Lock()
         self._changed = trio.Event()
-        self._timer_moved = trio.Event()
-        self._timer_at = 0.0
         self.gossip: Gossip
+        self.members: Members
 
     @property
     def replica_id(self) -> ReplicaId:
@@ -135,6 +134,8 @@ class Node:
                 alarms=Alarms(self._report_alarm),
                 on_ephemeral=self._on_ephemeral,
             )
+            self.members = Members(self, self._nonce, self._rng, lambda: self._time.look())
+            self._time = Timekeeper([self.gossip, self.members.table])
             self.dialers = [self._dialer(address) for address in self._peers]
             stack.callback(self.graph.on_durable(self._receive_durable))
             nursery = await stack.enter_async_context(trio.open_nursery())
@@ -142,7 +143,7 @@ class Node:
                 nursery.start_soon(self._accept, each, nursery)
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
-            nursery.start_soon(self._keep_time)
+            nursery.start_soon(self._time.run)
             nursery.start_soon(write_behind, self.graph, self.settings, self._run_sync, self._note_store_failure)
             self._nursery = nursery
             self._stack = stack.pop_all()
@@ -170,6 +171,7 @@ class Node:
                 raise
 
     async def _say_goodbye(self) -> None:
+        self.members.table.farewell(trio.current_time())
         with trio.move_on_after(self.settings.goodbye_timeout_s):
             # What was written last is on disk now; whoever reads gets it before we go.
             for connection in [*self.connections.values()]:
@@ -199,12 +201,14 @@ class Node:
                 if connection.peer is not None:
                     closed.append(connection.peer.replica.hex())
         self._log.info("blocked", peer=peer, closed=closed)
+        self.members.refresh()
         return closed
 
     def unblock(self, peer: str) -> None:
         """Take a `block` back, in the words it was given, and dial; NotFoundError if it is not blocked."""
         self.blocklist.remove(peer)
         self._log.info("unblocked", peer=peer)
+        self.members.refresh()
         for dialer in self.dialers:
             dialer.hurry()
 
@@ -232,7 +236,7 @@ class Node:
                     await trio.lowlevel.cancel_shielded_checkpoint()
             finally:
                 self._announce_change()
-                self._reset_timer()
+                self._time.look()
 
     def status(self) -> NodeStatus:
         """How it is doing; O(connections)."""
@@ -250,16 +254,9 @@ class Node:
                 continue
             greeting = sum(not each.is_open for each in self.connections.values())
             if len(self.connections) >= CONNECTIONS_MAX or greeting >= CONNECTIONS_MAX // 2:
-                await self._refuse(stream)
+                await refuse(stream, self.settings)
             else:
                 nursery.start_soon(self._serve, self._connect(stream, Direction.ACCEPTED, None))
-
-    async def _refuse(self, stream: trio.abc.Stream) -> None:
-        words = Error(ErrorCode.BUSY, "too many connections are open or half open; try later")
-        with trio.move_on_after(self.settings.goodbye_timeout_s):
-            with suppress(trio.BrokenResourceError):
-                await stream.send_all(encode_frame(encode_message(words)))
-        await trio.aclose_forcefully(stream)
 
     def _dialer(self, address: Address) -> Dialer:
         async def serve(stream: trio.abc.Stream) -> Connection:
@@ -289,6 +286,7 @@ class Node:
             greet=self._greet,
             handle=self._handle,
             pull=self.gossip.next_message,
+            pull_last=self.members.next_message,
             leave=self._leave,
         )
         self.connections[connection.number] = connection
@@ -314,6 +312,8 @@ class Node:
             other.end("duplicate connection", Goodbye("duplicate connection"))
         self._by_replica[hello.replica] = connection
         self.gossip.join(connection.number, hello, connection.wake)
+        self.members.join(connection, hello.replica)
+        self._time.look()
         self._log.info(
             "peer connected",
             replica=hello.replica.hex(),
@@ -326,7 +326,8 @@ class Node:
     def _leave(self, connection: Connection) -> None:
         """It takes no further part in the exchange."""
         self.gossip.leave(connection.number, trio.current_time())
-        self._reset_timer()
+        self.members.leave(connection)
+        self._time.look()
         hello = connection.peer
         if hello is not None and self._by_replica.get(hello.replica) is connection:
             del self._by_replica[hello.replica]
@@ -353,9 +354,11 @@ class Node:
 
     # --- messages
 
-    async def _handle(self, connection: Connection, message: GossipMessage) -> None:
+    async def _handle(self, connection: Connection, message: GossipMessage | MemberMessage) -> None:
         now = trio.current_time()
-        if isinstance(message, Summary | Want):
+        if isinstance(message, MemberMessage):
+            self.members.table.receive(connection.number, message, now)
+        elif isinstance(message, Summary | Want):
             self.gossip.receive(connection.number, message, now)
         else:
             try:
@@ -365,7 +368,7 @@ class Node:
             except StoreError as error:
                 self._note_store_failure(error)
                 connection.end("our store refuses to write", Error(ErrorCode.BUSY, "the store refuses to write"))
-        self._reset_timer()
+        self._time.look()
 
     def _receive_durable(self, delta: Delta) -> None:
         self.gossip.push(delta)
@@ -378,20 +381,6 @@ class Node:
     def _report_alarm(self, alarm: Alarm, standing: bool) -> None:
         event = "replicas disagree" if standing else "replicas agree again"
         self._log.warning(event, kind=alarm.kind.value, plane=alarm.plane, replica=alarm.replica.hex(), text=alarm.text)
-
-    # --- time
-
-    def _reset_timer(self) -> None:
-        if self.gossip.deadline < self._timer_at:
-            self._timer_moved.set()
-
-    async def _keep_time(self) -> None:
-        while True:
-            self._timer_at = self.gossip.deadline
-            self._timer_moved = trio.Event()
-            with trio.move_on_at(self._timer_at):
-                await self._timer_moved.wait()
-            self.gossip.tick(trio.current_time())
 
     def _note_store_failure(self, error: StoreError) -> None:
         self.store_failures += 1

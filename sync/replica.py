@@ -11,6 +11,7 @@ from typing import Protocol
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.status import PlaneStatus, Status
 
 
 class DeltaLike(Protocol):
@@ -115,6 +116,12 @@ class LocalReplica(Replica, Protocol):
     @property
     def store(self) -> Syncable:
         """The store below."""
+
+    def status(self) -> Status:
+        """How it is doing."""
+
+    def plane_status(self, plane: str) -> PlaneStatus:
+        """How one plane is doing."""
 
     def flush(self) -> None:
         """Everything buffered is durable on return."""

@@ -3,7 +3,7 @@
     session = Session(my_hello, settings, now)
     send(session.start())
     session.receive_data(data, now)
-    while (message := session.next_message(now)) is not None: ...    # hello first, then what gossip is about
+    while (message := session.next_message(now)) is not None: ...    # hello first, then about graph and members
     send(session.take_output())                                      # pongs
     session.tick(now)                                                # when session.deadline has come
 
@@ -23,7 +23,7 @@ from crdtgraph.errors import LocalError, RemoteError
 from sync.codec import RemoteMessageError, compressible, decode_message, encode_message
 from sync.framing import FrameParser, RemoteFrameError, encode_frame
 from sync.limits import LINK_BYTES_PER_S_MIN, TEXT_BYTES_MAX, Settings
-from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, Message, Ping, Pong
+from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage, Message, Ping, Pong
 from sync.state import ON_RECEIVE, ON_SEND, State
 
 
@@ -130,7 +130,7 @@ class Session:
         self._heard_at = now
         self._parser.feed(data)
 
-    def next_message(self, now: float) -> Hello | GossipMessage | None:
+    def next_message(self, now: float) -> Hello | GossipMessage | MemberMessage | None:
         """The next message for the layer above, or None when more bytes are needed.
 
         The first is the peer's hello. Pings and pongs are dealt with here.

@@ -18,9 +18,12 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from sync.messages import (
+    Cards,
+    Census,
     Delta,
     Ephemeral,
     Error,
+    Forget,
     Goodbye,
     Hello,
     Keys,
@@ -46,7 +49,8 @@ class State(Enum):
 _Row = Mapping[type, State]
 
 _WORK: dict[type, State] = dict.fromkeys(
-    (Summary, Want, Delta, Keys, WantSegments, Segments, Ephemeral, Peers, Ping, Pong), State.OPEN
+    (Summary, Want, Delta, Keys, WantSegments, Segments, Ephemeral, Peers, Cards, Census, Forget, Ping, Pong),
+    State.OPEN,
 )
 _LAST_WORDS: dict[type, State] = {Error: State.CLOSED, Goodbye: State.CLOSED}
 

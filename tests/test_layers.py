@@ -44,8 +44,8 @@ ONLY_IMPORTED_BY = {
 }
 
 SANS_IO = (
-    "alarms", "codec", "comparison", "fields", "framing", "gossip", "limits", "membership", "messages", "outbox",
-    "peerstate", "replica", "session", "state", "wants",
+    "alarms", "cardfields", "cards", "codec", "comparison", "fields", "framing", "gossip", "lag", "limits",
+    "membership", "messages", "outbox", "peerstate", "replica", "session", "state", "wants",
 )  # fmt: skip
 NETWORK = {"trio", "socket", "ssl", "asyncio", "select", "selectors", "threading", "subprocess", "signal"}
 

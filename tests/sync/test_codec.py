@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import ReplicaId
+from sync.cards import AlarmCard, Card, LinkCard, PlaneCard, TimingCard
 from sync.codec import (
     RemoteMessageError,
     compressible,
@@ -24,12 +26,16 @@ from sync.codec import (
     encode_request,
 )
 from sync.framing import FrameParser, encode_frame
-from sync.limits import STRUCTURE_BYTES_MAX
+from sync.limits import CARD_PLANES_MAX, CARD_WRITERS_MAX, STRUCTURE_BYTES_MAX
 from sync.messages import (
+    Cards,
+    Census,
     Delta,
     Ephemeral,
     Error,
+    Forget,
     Goodbye,
+    HeldCard,
     Hello,
     Keys,
     Message,
@@ -51,8 +57,36 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "sync_frames.json"
 REPLICA = ReplicaId(bytes(range(16)))
 VECTOR = {7: 3, 1 << 52: 1 << 20}
 
+PLANE_CARD = PlaneCard("ledger", b"\x01" * 32, b"\x02" * 32, 5, 4, 1, 2, 3, 0, (1 << 20) + 3, VECTOR)
+CARD = Card(
+    replica=REPLICA,
+    nonce=bytes(range(16, 32)),
+    number=1_700_000_000_000_000,
+    name="node-a",
+    version="0.1.0",
+    protocol=2,
+    addresses=("127.0.0.1:7000",),
+    started_us=1_700_000_000_000_000,
+    issued_us=1_700_000_001_000_000,
+    leaving=False,
+    store_bytes=1 << 20,
+    refs=3,
+    conflicted_refs=1,
+    buffered=2,
+    alarms_total=1,
+    planes=(PLANE_CARD,),
+    links=(
+        LinkCard(bytes(range(1, 17)), "127.0.0.1:7001", "open", True, 1, 200, 0, 350, 1_500),
+        LinkCard(b"", "127.0.0.1:7002", "waiting", False, 0, 0, 0, failure="connection refused"),
+    ),
+    blocked=("127.0.0.1:7003",),
+    alarms=(AlarmCard("diverged", "ledger", REPLICA),),
+    timings=(TimingCard("commit", 100, 150, 900, 1_200),),
+)
+BARE_CARD = replace(CARD, store_bytes=None, planes=(), links=(), blocked=(), alarms=(), timings=(), leaving=True)
+
 EXAMPLES: dict[str, Message] = {
-    "hello": Hello(1, "default", REPLICA, bytes(range(16, 32)), ("127.0.0.1:7000",), "node-a"),
+    "hello": Hello(2, "default", REPLICA, bytes(range(16, 32)), ("127.0.0.1:7000",), "node-a"),
     "summary": Summary((PlaneSummary("ledger", b"\x01" * 32, b"\x02" * 32, VECTOR, b"\x03" * 32),), ask=True),
     "summary of nothing": Summary((PlaneSummary("ledger", b"", bytes(32), {}),)),
     "want": Want("ledger", VECTOR),
@@ -66,6 +100,9 @@ EXAMPLES: dict[str, Message] = {
     "pong": Pong(1),
     "error": Error("cluster", "cluster 'a' is not 'b'"),
     "goodbye": Goodbye("stopping"),
+    "cards": Cards((HeldCard(CARD, 0), HeldCard(BARE_CARD, 86_400_000))),
+    "census": Census(bytes(range(16)), 7),
+    "forget": Forget(REPLICA, 1_700_000_000_000_000),
 }
 every_example = pytest.mark.parametrize("message", EXAMPLES.values(), ids=EXAMPLES.keys())
 
@@ -139,7 +176,7 @@ def test_a_field_of_the_wrong_kind(message: Message, wrong: object) -> None:
         5,
         None,
         [0],
-        [14, 1],
+        [17, 1],
         [True, 1],
         ["hello"],
         [-1],
@@ -155,14 +192,53 @@ def test_a_field_of_the_wrong_kind(message: Message, wrong: object) -> None:
         [5, "p", {"k" * 65: bytes(8)}],
         [10, True],
         [12, "code", "t" * 1025],
-        [1, 1, "c", bytes(15), bytes(16), [], ""],
-        [1, 1, "c", bytes(16), bytes(16), ["a"] * 17, ""],
+        [1, 2, "c", bytes(15), bytes(16), [], ""],
+        [1, 2, "c", bytes(16), bytes(16), ["a"] * 17, ""],
         [8, "t", bytes((64 << 10) + 1)],
+        [14, [[]]],
+        [14, [msgpack.unpackb(encode_message(EXAMPLES["cards"]))[1][0]] * 65],
+        [15, bytes(15), 1],
+        [16, bytes(17), 1],
     ],
 )
 def test_out_of_bounds(fields: object) -> None:
     with pytest.raises(RemoteMessageError):
         decode_message(msgpack.packb(fields))
+
+
+CARD_FIELDS = msgpack.unpackb(encode_message(Cards((HeldCard(CARD, 0),))))[1][0]
+
+
+@pytest.mark.parametrize("wrong", [None, True, -1, 1 << 63, 1.5, "x" * 257, b"?", [[]], [1], {"a": 1}])
+def test_a_field_of_the_wrong_kind_within_a_card(wrong: object) -> None:
+    for place, right in enumerate(CARD_FIELDS):
+        fields = [*CARD_FIELDS[:place], wrong, *CARD_FIELDS[place + 1 :]]
+        payload = msgpack.packb([14, [fields]])
+        if type(wrong) is type(right) is bool or (wrong is None and isinstance(right, int) and right == 1 << 20):
+            assert encode_message(decode_message(payload)) == payload
+        else:
+            with pytest.raises(RemoteMessageError):
+                decode_message(payload)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        replace(CARD, planes=(PLANE_CARD, PLANE_CARD)),
+        replace(CARD, planes=tuple(replace(PLANE_CARD, plane=f"p{n}") for n in range(CARD_PLANES_MAX + 1))),
+        replace(CARD, planes=(replace(PLANE_CARD, vector=dict.fromkeys(range(CARD_WRITERS_MAX + 1), 1)),)),
+        replace(CARD, planes=(replace(PLANE_CARD, digest=b""),)),
+        replace(CARD, links=CARD.links * 33),
+        replace(CARD, links=(replace(CARD.links[0], replica=b"short"),)),
+        replace(CARD, blocked=("127.0.0.1:1",) * 33),
+        replace(CARD, alarms=CARD.alarms * 17),
+        replace(CARD, timings=CARD.timings * 17),
+        replace(CARD, name="n" * 257),
+    ],
+)
+def test_a_card_that_is_too_large_or_contradicts_itself(card: Card) -> None:
+    with pytest.raises(RemoteMessageError, match="a cards is malformed"):
+        decode_message(encode_message(Cards((HeldCard(card, 0),))))
 
 
 def test_text_that_is_not_utf8_extension_types_and_map_keys() -> None:
@@ -200,9 +276,9 @@ def test_bulk_does_not_count_as_structure() -> None:
 
 
 def test_the_hello_of_another_protocol_version_is_understood_as_that() -> None:
-    hello = decode_message(msgpack.packb([1, 2, {"all": "different"}]))
+    hello = decode_message(msgpack.packb([1, 3, {"all": "different"}]))
     assert isinstance(hello, Hello)
-    assert hello.protocol == 2
+    assert hello.protocol == 3
 
 
 @settings(max_examples=300)
@@ -221,7 +297,7 @@ values = st.recursive(
 
 
 @settings(max_examples=300)
-@given(st.integers(0, 14), st.lists(values, max_size=6))
+@given(st.integers(0, 17), st.lists(values, max_size=6))
 def test_random_msgpack_raises_nothing_but_remote_errors(kind: int, fields: list[object]) -> None:
     for payload in (msgpack.packb([kind, *fields]), msgpack.packb([kind, "m", dict.fromkeys("ab", fields)])):
         for decode in (decode_message, decode_request, decode_reply):

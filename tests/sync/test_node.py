@@ -200,7 +200,7 @@ async def test_bad_input_closes_only_that_connection(data: bytes, reason: bytes)
     "hello, reason",
     [
         (replace(HELLO, cluster="other"), b"cluster 'other' is not 'test'"),
-        (replace(HELLO, protocol=9), b"protocol version 9 is not 1"),
+        (replace(HELLO, protocol=9), b"protocol version 9 is not 2"),
     ],
 )
 async def test_a_peer_of_another_cluster_or_protocol_version_is_told_so(hello: Hello, reason: bytes) -> None:
@@ -682,4 +682,4 @@ async def test_a_want_that_a_lost_peer_leaves_has_a_deadline_again(autojump_cloc
         nodes[2].block(nodes[0].replica_id.hex())
         await settle()
         assert nodes[2].graph.digest(plane="ledger") == nodes[0].graph.digest(plane="ledger")
-        assert nodes[2]._timer_at <= nodes[2].gossip.deadline
+        assert nodes[2]._time.waits_until <= nodes[2].gossip.deadline

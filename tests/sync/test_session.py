@@ -145,7 +145,7 @@ def test_a_second_hello() -> None:
 @pytest.mark.parametrize(
     "hello, code, text",
     [
-        (replace(B, protocol=2), ErrorCode.PROTOCOL_VERSION, "protocol version 2 is not 1"),
+        (replace(B, protocol=1), ErrorCode.PROTOCOL_VERSION, "protocol version 1 is not 2"),
         (replace(B, cluster="other"), ErrorCode.CLUSTER, "cluster 'other' is not 'test'"),
         (replace(B, nonce=A.nonce), ErrorCode.SELF, "connected to itself"),
         (replace(B, replica=A.replica), ErrorCode.SELF, "two nodes are the same replica"),
