@@ -71,6 +71,11 @@ class Document:
         value = self._segments.get(key.text)
         return None if value is None else bytes(value)
 
+    @property
+    def held(self) -> Mapping[SegmentKey, tuple[bytes, int]]:
+        """The SHA-256 and the length of every segment present, by key."""
+        return self._present
+
     def segment_keys(self) -> list[SegmentKey]:
         """The keys present, ascending."""
         return sorted(self._present)

@@ -90,6 +90,10 @@ class Refs(Mapping[str, Ref]):
             nodes = independent(projection.dag, nodes)
         return tuple([projection.ids[node] for node in sorted(nodes, key=projection.rank, reverse=True)])
 
+    def conflicted(self) -> list[str]:
+        """The names of refs with several targets, sorted. O(live assignments)."""
+        return [name for name in self if len(self.live(name)) > 1 and len(self.targets(name)) > 1]
+
     def live(self, name: str) -> list[Assign]:
         """The live assignments behind a ref, removals among them."""
         return self._projection.registers.live(REF_NAMESPACE, name)

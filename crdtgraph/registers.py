@@ -60,6 +60,10 @@ class Registers:
         found = _flat(self._live.get(namespace, {}).get(key, {}))
         return sorted(found, key=lambda a: (a.dot, a.stamp, a.value is not None, a.value or b""))
 
+    def is_superseded(self, namespace: str, key: str, dot: Dot) -> bool:
+        """Whether some assignment that was applied replaced the one of this dot."""
+        return ((namespace, key), dot) in self._superseded
+
     def keys(self, namespace: str) -> list[str]:
         """The keys of a namespace with at least one live value, sorted. O(keys of that namespace)."""
         return sorted(

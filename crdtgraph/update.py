@@ -117,6 +117,12 @@ def encode_state_vector(vector: dict[int, int]) -> bytes:
     return bytes(out)
 
 
+def item_size(key: SegmentKey, value_bytes: int | None) -> int:
+    """How many bytes an item takes in an update, by the length of its value; None for one that was deleted."""
+    head = len(_head(key, is_deleted=value_bytes is None))
+    return head if value_bytes is None else head + len(varint(value_bytes)) + value_bytes
+
+
 def varint(number: int) -> bytes:
     """lib0's variable-length unsigned integer: 7 bits a byte, low bits first."""
     if number < 128:

@@ -81,12 +81,12 @@ def _document(a: str, b: str, found: Divergence) -> dict[str, object]:
         "only_b": found.only_b,
         "refs": [{"name": each.name, "state": each.state.value, "a": each.a, "b": each.b} for each in found.refs],
         "conflicted": found.conflicted,
-        "paths": found.paths,
-        "metadata": found.metadata,
+        "paths": [{"path": each.path, "clean": not each.conflicts} for each in found.paths],
+        "metadata": [each.name for each in found.metadata],
         "set_apart": found.set_apart,
-        "counters": found.counters,
-        "discarded": found.discarded,
-        "pending": found.pending,
+        "counters": [each.commit for each in found.counters],
+        "discarded": sorted({*found.discarded_a, *found.discarded_b}),
+        "pending": [len(found.pending_a), len(found.pending_b)],
     }
 
 
@@ -113,19 +113,20 @@ def _lines(a: str, b: str, graph_a: Graph, graph_b: Graph, found: Divergence, li
     if found.conflicted:
         yield paint(f"refs in conflict: {', '.join(map(printable, found.conflicted))}", "conflict")
     if found.paths:
-        yield f"paths that both sides changed: {', '.join(map(printable, found.paths))}"
+        yield f"paths that both sides changed: {', '.join(printable(each.path) for each in found.paths)}"
     if found.metadata:
-        yield f"metadata that differs: {', '.join(map(printable, found.metadata))}"
+        yield f"metadata that differs: {', '.join(printable(each.name) for each in found.metadata)}"
     if found.counters:
-        yield f"commits with other counters: {len(found.counters)}, first {_targets(found.counters[:3])}"
-    if found.discarded:
-        yield f"discarded on one side only: {len(found.discarded)}, first {_targets(found.discarded[:3])}"
+        counted = [each.commit for each in found.counters[:3]]
+        yield f"commits with other counters: {len(found.counters)}, first {_targets(counted)}"
+    if discarded := sorted({*found.discarded_a, *found.discarded_b}):
+        yield f"discarded on one side only: {len(discarded)}, first {_targets(discarded[:3])}"
     if found.set_apart:
         some = ", ".join(map(printable, found.set_apart[:3])) + (", ..." if len(found.set_apart) > 3 else "")
         yield f"set to the same value on each side by itself: {len(found.set_apart)} ({some})"
         yield "  one exchange makes them equal"
-    if any(found.pending):
-        yield f"records that wait for missing commits: {found.pending[0]} and {found.pending[1]}"
+    if found.pending_a or found.pending_b:
+        yield f"records that wait for missing commits: {len(found.pending_a)} and {len(found.pending_b)}"
 
 
 def _commits(title: str, graph: Graph, commits: Sequence[CommitId], limit: int) -> Iterator[str]:

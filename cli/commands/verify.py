@@ -63,11 +63,11 @@ def _document(file: str, found: Divergence) -> dict[str, object]:
         "only_here": found.only_a,
         "only_in_file": found.only_b,
         "refs": [{"name": each.name, "here": each.a, "in_file": each.b} for each in found.refs],
-        "metadata": found.metadata,
+        "metadata": [each.name for each in found.metadata],
         "set_apart": found.set_apart,
-        "counters": found.counters,
-        "discarded": found.discarded,
-        "pending": {"here": found.pending[0], "in_file": found.pending[1]},
+        "counters": [each.commit for each in found.counters],
+        "discarded": sorted({*found.discarded_a, *found.discarded_b}),
+        "pending": {"here": len(found.pending_a), "in_file": len(found.pending_b)},
     }
 
 
@@ -90,12 +90,13 @@ def _lines(file: str, invocation: Invocation, graph: Graph, exported: Graph, fou
             for each in found.refs
         ]
         yield from table([["  ", "here", f"in {name}"], *rows])
-    yield from _names("metadata that differs", map(printable, found.metadata))
+    yield from _names("metadata that differs", (printable(each.name) for each in found.metadata))
     yield from _names("set to the same value by other records", map(printable, found.set_apart))
-    yield from _names("commits with other counters", map(short, found.counters))
-    yield from _names("discarded on one side only", map(short, found.discarded))
-    if any(found.pending):
-        yield f"records that wait for missing commits: {found.pending[0]} here, {found.pending[1]} in {name}"
+    yield from _names("commits with other counters", (short(each.commit) for each in found.counters))
+    yield from _names("discarded on one side only", map(short, sorted({*found.discarded_a, *found.discarded_b})))
+    if found.pending_a or found.pending_b:
+        waiting = f"{len(found.pending_a)} here, {len(found.pending_b)} in {name}"
+        yield f"records that wait for missing commits: {waiting}"
 
 
 def _commits(title: str, graph: Graph, commits: Sequence[CommitId]) -> Iterator[str]:

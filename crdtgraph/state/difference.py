@@ -34,7 +34,7 @@ def difference(projection: Projection, contents: Contents, before: int | None, a
     second = _latest(projection, contents, above_after)
     # A path that both chains set needs no look below; the value of any other is the same on the side that left it.
     wanted = first.keys() ^ second.keys()
-    below = _values(projection, contents, meet, set(wanted))
+    below = values_at(projection, contents, meet, set(wanted))
     changes = []
     for path in sorted(first.keys() | second.keys()):
         old = first[path] if path in first else below.get(path)
@@ -71,7 +71,7 @@ def _latest(projection: Projection, contents: Contents, chain: list[int]) -> dic
     return found
 
 
-def _values(projection: Projection, contents: Contents, node: int | None, wanted: set[str]) -> dict[str, Value]:
+def values_at(projection: Projection, contents: Contents, node: int | None, wanted: set[str]) -> dict[str, Value]:
     """The values of some paths in the state at a node; those that it lacks are left out."""
 
     def locations() -> Iterator[int]:

@@ -205,7 +205,7 @@ def test_diverge_shows_forks_commits_refs_and_paths(crdtgraph: CommandLine, stor
     assert document["fork_points"] == [fork.hex()]
     assert document["only_a"] == [mine.hex()]
     assert document["only_b"] == [each.hex() for each in theirs]
-    assert document["refs"] == [{"name": "main", "state": "diverged", "a": [mine.hex()], "b": [theirs[1].hex()]}]
+    assert document["refs"] == [{"name": "main", "state": "conflicted", "a": [mine.hex()], "b": [theirs[1].hex()]}]
     assert document["paths"] == ["board"]
     text = crdtgraph("diverge", store, "copy.db", "-n", "1")
     assert text.code == 1

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 import crdtgraph
-from crdtgraph import Graph, Host, LocalError, RefState, compare
+from crdtgraph import CommitId, Divergence, Graph, Host, LocalError, RefState, compare
+from crdtgraph.divergence import CounterDifference
 
 PLANE = "ledger"
 
@@ -31,6 +32,14 @@ def exchange(a: Graph, b: Graph) -> None:
         source.flush()
         for delta in list(source.deltas(PLANE, target.state_vector(PLANE))):
             target.receive(PLANE, delta.update)
+
+
+def waiting(found: Divergence) -> tuple[list[tuple[str, CommitId, bool]], ...]:
+    """What waits on each side: the kind of record, what it waits for, whether the other side has that."""
+    return tuple(
+        [(each.record.kind, each.record.waits_for, each.elsewhere) for each in side]
+        for side in (found.pending_a, found.pending_b)
+    )
 
 
 def test_equal_replicas_differ_in_nothing(pair: tuple[Graph, Graph]) -> None:
@@ -63,8 +72,8 @@ def test_two_sides_that_went_on_apart(pair: tuple[Graph, Graph]) -> None:
     assert found.only_a == (a1, a2)
     assert set(found.only_b) == {b1, low}
     assert found.fork_points == tuple(sorted([fork, root]))
-    assert found.paths == ("both",)
-    assert [(ref.name, ref.state, ref.a, ref.b) for ref in found.refs] == [("main", RefState.DIVERGED, (a2,), (b1,))]
+    assert [path.path for path in found.paths] == ["both"]
+    assert [(ref.name, ref.state, ref.a, ref.b) for ref in found.refs] == [("main", RefState.CONFLICTED, (a2,), (b1,))]
     assert found.conflicted == ()
     mirrored = compare(b, a)
     assert (mirrored.only_a, mirrored.only_b, mirrored.paths) == (found.only_b, found.only_a, found.paths)
@@ -102,7 +111,7 @@ def test_every_way_in_which_a_ref_can_differ(pair: tuple[Graph, Graph]) -> None:
     assert found == {
         "moved-a": (RefState.AHEAD, (at_a,), (root,)),
         "moved-b": (RefState.BEHIND, (root,), (at_b,)),
-        "moved-both": (RefState.DIVERGED, (both_a,), (both_b,)),
+        "moved-both": (RefState.CONFLICTED, (both_a,), (both_b,)),
         "deleted-a": (RefState.ONLY_B, (), (root,)),
         "new-a": (RefState.ONLY_A, (new_a,), ()),
         "new-b": (RefState.ONLY_B, (), (new_b,)),
@@ -133,7 +142,7 @@ def test_equal_graphs_may_differ_in_metadata_counters_and_discards(pair: tuple[G
     b.set_meta("k", b"2", commit=root)
     found = compare(a, b)
     assert not found.equal
-    assert found.metadata == tuple(sorted(["meta/graph/k", f"meta/{root.hex()}/k"]))
+    assert [each.name for each in found.metadata] == sorted(["meta/graph/k", f"meta/{root.hex()}/k"])
     exchange(a, b)
     assert compare(a, b).equal
     a.count(root, [1])
@@ -173,8 +182,8 @@ def test_waiting_records_are_counted(pair: tuple[Graph, Graph]) -> None:
     a.flush()
     keys = sorted(a.segment_keys(PLANE))
     b.adopt(PLANE, a.segments_of(PLANE, keys[1]))
-    assert compare(a, b).pending == (0, 1)
-    assert compare(b, a).pending == (1, 0)
+    assert waiting(compare(a, b)) == ([], [("count", base, True)])
+    assert waiting(compare(b, a)) == ([("count", base, True)], [])
 
 
 def test_replicas_of_two_clusters_are_not_compared() -> None:
@@ -198,12 +207,12 @@ def test_whatever_makes_the_digests_differ_is_named() -> None:
         assert apart.set_apart == ("meta/graph/owner", "ref/main")
         assert apart.refs == apart.metadata == ()
         a.count(root.id, (1, 2))
-        assert compare(a, b).counters == (root.id,)
+        assert compare(a, b).counters == (CounterDifference(root.id, (1, 2), ()),)
         a.discard(root.id)
-        assert compare(a, b).discarded == (root.id,)
+        assert (compare(a, b).discarded_a, compare(a, b).discarded_b) == ((root.id,), ())
         a.set_meta("owner", b"you")
         found = compare(a, b)
-        assert found.metadata == ("meta/graph/owner",)
+        assert [(each.name, each.a, each.b) for each in found.metadata] == [("meta/graph/owner", b"you", b"we")]
         assert found.set_apart == ("ref/main",)
         for one, other in ((a, b), (b, a)):
             one.flush()
@@ -211,4 +220,4 @@ def test_whatever_makes_the_digests_differ_is_named() -> None:
                 other.receive(crdtgraph.LEDGER, delta.update)
         found = compare(a, b)
         assert found.equal
-        assert found.set_apart == found.metadata == found.counters == found.discarded == ()
+        assert found.set_apart == found.metadata == found.counters == found.discarded_a == ()
