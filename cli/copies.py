@@ -50,11 +50,15 @@ def graph_in_process(backend: Backend) -> Graph:
 
 def reader_in_process(backend: Backend) -> Reader:
     """Where to read from: the graph of a store that is open here (with --at as of then), or a copy of a node's."""
+    view = view_of(backend)
+    return graph_in_process(backend) if view is None else view
+
+
+def view_of(backend: Backend) -> Reader | None:
+    """The graph as of then, if --at asks for one."""
     from sync.requests import LocalCaller
 
-    if isinstance(backend, LocalCaller) and backend.view is not None:
-        return backend.view
-    return graph_in_process(backend)
+    return backend.view if isinstance(backend, LocalCaller) else None
 
 
 def _beside(backend: Backend, url: str, replica: str) -> Graph | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from cli.answers import ids_of, list_of, of, refs_of, table_of
 from cli.context import Backend
+from cli.delivering import cluster_of, deliver
+from crdtgraph import Graph
 from crdtgraph.gitbridge import RefMove
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Commit
@@ -17,6 +19,18 @@ class BackendTarget:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+
+    def cluster(self) -> str:
+        """See `LedgerTarget`."""
+        return cluster_of(self._backend)
+
+    def unite(self, source: Graph) -> int:
+        """See `LedgerTarget`."""
+        return deliver(source, self._backend)
+
+    def known_commits(self, commits: Sequence[CommitId]) -> Collection[CommitId]:
+        """See `ImportTarget`."""
+        return set(ids_of(self._backend.call("known_commits", commits=list(commits))))
 
     def known_origins(self, origins: Sequence[str]) -> Mapping[str, CommitId]:
         """See `ImportTarget`."""

@@ -9,6 +9,7 @@ from cli.tables import CommandTable, Table
 
 COMMANDS: Table = {
     "jsonl": ("jsonl", "A whole replica as JSON lines, without loss."),
+    "git": ("git", "Every commit and ref as a git repository."),
     "dot": ("dot", "The graph for Graphviz."),
     "graphml": ("graphml", "The graph for Gephi, networkx and others."),
 }

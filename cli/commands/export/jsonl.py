@@ -31,10 +31,12 @@ def command(invocation: Invocation, file: str, force: bool) -> None:
     from crdtgraph.interchange import export_lines
 
     require_text(invocation, file)
-    with invocation.open(Access.READ) as backend:
-        graph = graph_in_process(backend)
-        with output_text(file, force=force) as write, progress_bar("exporting segments") as show:
-            for line in export_lines(graph, progress=show):
-                write(line + "\n")
-        digests = {"digest": graph.digest(), "set_digest": graph.set_digest("ledger")}
-        summarise(invocation, file, "jsonl", {"commits": len(graph), **digests})
+    with (
+        invocation.open(Access.READ) as backend, graph_in_process(backend) as graph,
+        output_text(file, force=force) as write,
+        progress_bar("exporting segments") as show,
+    ):
+        for line in export_lines(graph, progress=show):
+            write(line + "\n")
+        facts = {"commits": len(graph), "digest": graph.digest(), "set_digest": graph.set_digest("ledger")}
+    summarise(invocation, file, "jsonl", facts)

@@ -27,7 +27,7 @@ def command(invocation: Invocation, repository: str, trees: bool) -> None:
 
     Branches keep their names, a tag v1 becomes the ref tags/v1, and a commit can be named git:OID. Run it again
     to bring what is new. An import that was stopped goes on where it was. A branch or tag that is gone in git stays a
-    ref here.
+    ref here. From a repository that `export git` made the very same commits come back, and all that was said of them.
     """
     from cli.progress import progress_bar
     from cli.render import print_json, print_lines
@@ -46,6 +46,8 @@ def command(invocation: Invocation, repository: str, trees: bool) -> None:
                 "commits": report.commits_added,
                 "refs": {each.name: {"target": each.target, "action": each.action.value} for each in report.refs},
                 "skipped": report.skipped,
+                "ledger": _ledger_document(report),
+                "altered": report.altered,
             }
         )
     else:
@@ -60,10 +62,22 @@ def _target(backend: Backend) -> ImportTarget:
     return BackendTarget(backend) if graph is None else GraphTarget(graph)
 
 
+def _ledger_document(report: ImportReport) -> dict[str, object] | None:
+    ledger = report.ledger
+    if ledger is None:
+        return None
+    return {"cluster": ledger.cluster, "received": ledger.segments_received, "digest": ledger.digest}
+
+
 def _lines(report: ImportReport) -> Iterator[str]:
     from cli.render import paint, printable
     from crdtgraph.gitbridge import RefAction
 
+    ledger = report.ledger
+    if ledger is not None and ledger.is_ours:
+        yield f"received {ledger.segments_received} segments of the export, which has digest {ledger.digest.hex()}"
+    elif ledger is not None:
+        yield f"the export is of cluster {printable(ledger.cluster)!r}: only its history is imported"
     yield f"imported {report.commits_added} commits"
     actions = [each.action for each in report.refs]
     if actions:
@@ -75,6 +89,9 @@ def _lines(report: ImportReport) -> Iterator[str]:
             yield paint(
                 f"{name} moved here and in git; see both: crdtgraph refs, join them: crdtgraph merge {name}", "conflict"
             )
+    if report.altered:
+        some = ", ".join(oid.hex()[:12] for oid in report.altered[:3]) + (", ..." if len(report.altered) > 3 else "")
+        yield f"altered in git since the export, and so commits of their own: {len(report.altered)} ({some})"
     if report.skipped:
         yield f"skipped, as they lead to no commit: {', '.join(map(printable, report.skipped))}"
 

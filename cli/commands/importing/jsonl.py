@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_of, graph_options
+from cli.context import Access, Backend, Invocation, examples, graph_of, graph_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,29 +25,32 @@ def command(invocation: Invocation, file: str) -> None:
     the digest. An empty store then has the digest of the original; one that holds anything gets the union of both, as
     if the two had met. What is there already is not added again.
     """
+    from cli.delivering import deliver
     from cli.files import input_lines
     from cli.progress import progress_bar
     from cli.render import print_lines
     from crdtgraph.interchange import read_lines
     from crdtgraph.union import unite
 
-    invocation.required_store()
     with invocation.open(Access.WRITE) as backend:
-        graph = graph_of(backend)
-        assert graph is not None
-        before = len(graph)
+        cluster, before, _ = _facts(backend)
         with input_lines(file) as lines, progress_bar("verifying") as show:
-            source = read_lines(lines, cluster=graph.cluster, progress=lines.counted(show))
+            source = read_lines(lines, cluster=cluster, progress=lines.counted(show))
         with source, progress_bar("adding segments") as show:
-            segments = unite(source, graph, progress=show)
+            graph = graph_of(backend)
+            if graph is not None:
+                segments = unite(source, graph, progress=show)
+            else:
+                segments = deliver(source, backend, progress=show)
+            _, after, digest = _facts(backend)
             document: dict[str, object] = {
                 "file": file,
                 "commits_in_file": len(source),
-                "commits_added": len(graph) - before,
+                "commits_added": after - before,
                 "segments_added": segments,
                 "digest_of_file": source.digest(),
-                "digest": graph.digest(),
-                "equal": source.digest() == graph.digest(),
+                "digest": digest,
+                "equal": source.digest() == digest,
             }
     if invocation.json:
         from cli.output import print_document
@@ -55,6 +58,14 @@ def command(invocation: Invocation, file: str) -> None:
         print_document(invocation.output, document)
     else:
         print_lines(_lines(document))
+
+
+def _facts(backend: Backend) -> tuple[str, int, bytes]:
+    """The cluster of a graph, how many commits it has, and its digest."""
+    from cli.answers import of, table_of
+
+    graph = table_of(table_of(backend.call("status"))["graph"])
+    return of(str, graph["cluster"]), of(int, graph["commits"]), bytes.fromhex(of(str, graph["digest"]))
 
 
 def _lines(document: dict[str, object]) -> Iterator[str]:
