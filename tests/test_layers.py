@@ -44,7 +44,7 @@ ONLY_IMPORTED_BY = {
 }
 
 SANS_IO = (
-    "alarms", "cardfields", "cards", "codec", "comparison", "fields", "framing", "gossip", "lag", "limits",
+    "alarms", "cardfields", "cards", "codec", "comparison", "estimate", "fields", "framing", "gossip", "lag", "limits",
     "membership", "messages", "outbox", "peerstate", "replica", "session", "state", "wants",
 )  # fmt: skip
 NETWORK = {"trio", "socket", "ssl", "asyncio", "select", "selectors", "threading", "subprocess", "signal"}
