@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ import trio
 
 from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
-from crdtgraph.store import disk_bytes
 from sync.alarms import Alarm
 from sync.cards import AlarmCard, Card, LinkCard, PlaneCard
 from sync.limits import (
@@ -29,7 +27,8 @@ from sync.limits import (
 )
 from sync.membership import Member, Membership
 from sync.messages import MemberMessage
-from sync.status import PeerStatus
+from sync.segmentcounts import SegmentCounts
+from sync.status import PeerStatus, peer_statuses, store_bytes
 from sync.version import software_version
 
 if TYPE_CHECKING:
@@ -52,7 +51,9 @@ class Members:
     """
 
     def __init__(self, node: Node, nonce: bytes, rng: random.Random, look: Callable[[], None]) -> None:
+        self.started_at = trio.current_time()
         self.started_us = _count(node.graph.host.now_us())
+        self.commits_in = SegmentCounts(node.graph)
         self._node = node
         self._nonce = nonce
         self._look = look
@@ -83,6 +84,11 @@ class Members:
     def refresh(self) -> None:
         """Something about the node has changed that others should know."""
         self.table.issue_soon(trio.current_time())
+        self._look()
+
+    def forget(self, replica: ReplicaId) -> None:
+        """Drop a member here and everywhere."""
+        self.table.forget(replica, trio.current_time())
         self._look()
 
     async def census(self, timeout_s: float) -> Answers:
@@ -122,7 +128,7 @@ class Members:
             buffered=status.buffered,
             alarms_total=alarms.total,
             planes=self._planes(),
-            links=() if leaving else _links(node.status().peers),
+            links=() if leaving else _links(peer_statuses(node, trio.current_time())),
             blocked=tuple(map(_cut, node.blocklist.entries[:CARD_BLOCKED_MAX])),
             alarms=tuple(map(_alarm, alarms.standing[-CARD_ALARMS_MAX:])),
         )
@@ -151,13 +157,6 @@ class Members:
                 )
             )
         return tuple(cards)
-
-
-def store_bytes(url: str) -> int | None:
-    """What a store takes of a disk; None if it is on none, or nobody can tell."""
-    with suppress(OSError):
-        return disk_bytes(url)
-    return None
 
 
 def _links(peers: Sequence[PeerStatus]) -> tuple[LinkCard, ...]:

@@ -239,7 +239,7 @@ class Node:
                 self._time.look()
 
     def status(self) -> NodeStatus:
-        """How it is doing; O(connections)."""
+        """How it is doing; O(connections + heads)."""
         return node_status(self, trio.current_time())
 
     # --- connections

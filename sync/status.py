@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crdtgraph.planes import LEDGER
+from crdtgraph.status import PlaneStatus
+from crdtgraph.store import disk_bytes
 from sync.alarms import Alarm
 from sync.connection import Connection
 from sync.dialer import Dialer
+from sync.limits import PROTOCOL_VERSION
+from sync.version import software_version
 
 if TYPE_CHECKING:
     from sync.node import Node
@@ -53,7 +58,10 @@ class AlarmStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """A running node. `wants` names the planes that are being fetched, and from whom."""
+    """A running node. `wants` names the planes that are being fetched, and from whom.
+
+    `store_bytes` is None for a store that is on no disk, `members` counts the replicas that the node knows of.
+    """
 
     replica: str
     name: str
@@ -66,30 +74,54 @@ class NodeStatus:
     wants: tuple[tuple[str, str], ...]
     ignored_planes: int
     store_failures: int
+    version: str
+    protocol: int
+    uptime_s: float
+    store_bytes: int | None
+    members: int
+    planes: tuple[PlaneStatus, ...]
 
 
 def node_status(node: Node, now: float) -> NodeStatus:
-    """The status of a node at `now`, in trio's time."""
+    """The status of a node at `now`, in trio's time; O(connections + heads)."""
     gossip = node.gossip
-    connected = {each.address for each in node.connections.values()}
-    replicas = {each.peer.replica for each in node.connections.values() if each.peer is not None}
-    idle = [each for each in node.dialers if each.address not in connected and each.replica not in replicas]
     return NodeStatus(
         replica=node.replica_id.hex(),
         name=node.name,
         cluster=node.graph.cluster,
         addresses=node.addresses,
-        peers=(
-            *(_connection_status(node, each, now) for each in node.connections.values()),
-            *(_dialer_status(node, each) for each in idle),
-        ),
+        peers=peer_statuses(node, now),
         blocked=node.blocklist.entries,
         alarms=tuple(map(_alarm_status, gossip.alarms.standing)),
         alarms_total=gossip.alarms.total,
         wants=tuple((plane, gossip.peers[want.peer].hello.replica.hex()) for plane, want in gossip.wants.by_plane()),
         ignored_planes=gossip.ignored_planes,
         store_failures=node.store_failures,
+        version=software_version(),
+        protocol=PROTOCOL_VERSION,
+        uptime_s=now - node.members.started_at,
+        store_bytes=store_bytes(node.graph.url),
+        members=len(node.members.table.members),
+        planes=tuple(map(node.graph.plane_status, node.graph.planes())),
     )
+
+
+def peer_statuses(node: Node, now: float) -> tuple[PeerStatus, ...]:
+    """The connections of a node, and the peers that it dials without any; O(connections)."""
+    connected = {each.address for each in node.connections.values()}
+    replicas = {each.peer.replica for each in node.connections.values() if each.peer is not None}
+    idle = [each for each in node.dialers if each.address not in connected and each.replica not in replicas]
+    return (
+        *(_connection_status(node, each, now) for each in node.connections.values()),
+        *(_dialer_status(node, each) for each in idle),
+    )
+
+
+def store_bytes(url: str) -> int | None:
+    """What a store takes of a disk; None if it is on none, or nobody can tell."""
+    with suppress(OSError):
+        return disk_bytes(url)
+    return None
 
 
 def _connection_status(node: Node, connection: Connection, now: float) -> PeerStatus:
