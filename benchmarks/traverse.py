@@ -20,7 +20,7 @@ from benchmarks import history
 from benchmarks.history import SHARED, Row
 from benchmarks.report import Figure, Report, quantiles
 from crdtgraph import ancestry
-from crdtgraph.dag import Dag
+from crdtgraph.index import Index
 
 PAIRS = 200
 ROUNDS = 5
@@ -55,7 +55,7 @@ def measure(rows: Sequence[Row], pairs: Sequence[Pair], repository: Path, *, sou
     Returns:
         Times by question and side, how many answers were git's, and the bars.
     """
-    names, nodes, dag = [row.original for row in rows], dict[str, int](), Dag()
+    names, nodes, dag = [row.original for row in rows], dict[str, int](), Index()
     for row in rows:
         nodes[row.original] = dag.append([nodes[parent] for parent in row.parents])
     git = pygit2.Repository(str(repository))

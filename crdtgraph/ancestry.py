@@ -20,7 +20,7 @@ They return sets or ascending lists of node numbers, whose order means nothing o
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
-from crdtgraph.dag import Dag
+from crdtgraph.index import Index
 from crdtgraph.steps import Stepwise, run
 
 __all__ = [
@@ -39,7 +39,7 @@ _NODE_MASK = 2**_NODE_BITS - 1
 _VISITS_A_STEP = 4_096
 
 
-def is_ancestor(dag: Dag, ancestor: int, descendant: int) -> bool:
+def is_ancestor(dag: Index, ancestor: int, descendant: int) -> bool:
     """Tell whether one node is an ancestor of another, or the same node.
 
     Takes constant time for a parent and its child, and otherwise time proportional to what `descendant` has
@@ -80,7 +80,7 @@ def is_ancestor(dag: Dag, ancestor: int, descendant: int) -> bool:
     return False
 
 
-def ancestors(dag: Dag, node: int) -> set[int]:
+def ancestors(dag: Index, node: int) -> set[int]:
     """Return the ancestors of a node, without the node. Takes time proportional to the edges among them."""
     starts, parents = dag.edge_starts, dag.edge_parents
     found: set[int] = set()
@@ -94,7 +94,7 @@ def ancestors(dag: Dag, node: int) -> set[int]:
     return found
 
 
-def descendants(dag: Dag, node: int) -> set[int]:
+def descendants(dag: Index, node: int) -> set[int]:
     """Return the descendants of a node, without the node. Takes time proportional to the edges among them."""
     children = dag.children
     found: set[int] = set()
@@ -107,7 +107,7 @@ def descendants(dag: Dag, node: int) -> set[int]:
     return found
 
 
-def merge_bases(dag: Dag, first: Iterable[int], second: Iterable[int]) -> list[int]:
+def merge_bases(dag: Index, first: Iterable[int], second: Iterable[int]) -> list[int]:
     """Return all best common ancestors of two sides, as `git merge-base --all` does for one node a side.
 
     A common ancestor is an ancestor of, or is, a node of `first` and also of `second`. It is a best one if no
@@ -171,7 +171,7 @@ def merge_bases(dag: Dag, first: Iterable[int], second: Iterable[int]) -> list[i
     return sorted(bases)
 
 
-def between(dag: Dag, excluded: int, included: int) -> set[int]:
+def between(dag: Index, excluded: int, included: int) -> set[int]:
     """Return what `git rev-list excluded..included` lists: what `included` has and `excluded` has not.
 
     Takes time proportional to the answer, to what `excluded` has beyond it, and to the edges among both.
@@ -179,7 +179,7 @@ def between(dag: Dag, excluded: int, included: int) -> set[int]:
     return only(dag, [included], [excluded])
 
 
-def only(dag: Dag, included: Iterable[int], excluded: Iterable[int]) -> set[int]:
+def only(dag: Index, included: Iterable[int], excluded: Iterable[int]) -> set[int]:
     """Return what only one side has: `included` and all ancestors, without `excluded` and all its ancestors.
 
     Calling it both ways gives how far two replicas, or two branches, are ahead of and behind each other.
@@ -195,7 +195,7 @@ def only(dag: Dag, included: Iterable[int], excluded: Iterable[int]) -> set[int]
     return run(only_steps(dag, included, excluded))
 
 
-def only_steps(dag: Dag, included: Iterable[int], excluded: Iterable[int]) -> Stepwise[set[int]]:
+def only_steps(dag: Index, included: Iterable[int], excluded: Iterable[int]) -> Stepwise[set[int]]:
     """`only` in bounded steps, of a few milliseconds each."""
     generations, starts, parents = dag.generations, dag.edge_starts, dag.edge_parents
     dag.trunk.advance()
@@ -235,7 +235,7 @@ def only_steps(dag: Dag, included: Iterable[int], excluded: Iterable[int]) -> St
     return found
 
 
-def independent(dag: Dag, nodes: Iterable[int]) -> list[int]:
+def independent(dag: Index, nodes: Iterable[int]) -> list[int]:
     """Drop the nodes that are ancestors of another one, as `git merge-base --independent` does; ascending.
 
     One node takes constant time, two take what `is_ancestor` takes, and more of them one walk down to the
@@ -276,7 +276,7 @@ def independent(dag: Dag, nodes: Iterable[int]) -> list[int]:
     return sorted(found)
 
 
-def topological(dag: Dag, nodes: Iterable[int], key: Callable[[int], bytes]) -> list[int]:
+def topological(dag: Index, nodes: Iterable[int], key: Callable[[int], bytes]) -> list[int]:
     """Put nodes into an order with ancestors first that is the same on every replica.
 
     The order is by generation, then by `key`. An ancestor's generation is always smaller, so this is a
@@ -294,7 +294,7 @@ def topological(dag: Dag, nodes: Iterable[int], key: Callable[[int], bytes]) -> 
     return sorted(nodes, key=lambda node: (generations[node], key(node)))
 
 
-def _queue(dag: Dag, nodes: Iterable[int]) -> list[int]:
+def _queue(dag: Index, nodes: Iterable[int]) -> list[int]:
     """Make the queue of a search: a heap of entries from the nodes where it starts, descendants first."""
     generations = dag.generations
     return sorted([-(generations[node] << _NODE_BITS | node) for node in nodes])

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from crdtgraph.canonical import INT64_MAX
-from crdtgraph.dag import Dag
+from crdtgraph.index import Index
 
 if TYPE_CHECKING:
     from crdtgraph.projection import Projection
@@ -28,7 +28,7 @@ class CorrectedDates:
 
     __slots__ = ("_dag", "_dates", "_times")
 
-    def __init__(self, dag: Dag, times: array[int]) -> None:
+    def __init__(self, dag: Index, times: array[int]) -> None:
         self._dag = dag
         self._times = times
         self._dates = array("q")

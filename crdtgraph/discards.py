@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from crdtgraph.dag import Dag
 from crdtgraph.ids import CommitId
+from crdtgraph.index import Index
 
 
 class Discards:
@@ -38,7 +38,7 @@ class Discards:
     def __len__(self) -> int:
         return self.marks.count(1)
 
-    def mark(self, dag: Dag, root: int) -> Iterator[int]:
+    def mark(self, dag: Index, root: int) -> Iterator[int]:
         """Mark a node and all its descendants; yields those that were live until now. O(their number)."""
         marks = self.marks
         stack = [root]

@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 from crdtgraph.ancestry import is_ancestor
 from crdtgraph.counters import Counters
-from crdtgraph.dag import Dag
 from crdtgraph.dates import CorrectedDates
 from crdtgraph.discards import Discards
 from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.index import Index
 from crdtgraph.pending import Pending, PendingCommit, PendingCount
 from crdtgraph.records import REF_NAMESPACE, Assign, Count, Discard
 from crdtgraph.refs import Refs
@@ -73,7 +73,7 @@ class Projection:
     )
 
     def __init__(self) -> None:
-        self.dag = Dag()
+        self.dag = Index()
         self.ids: list[CommitId] = []
         self.nodes: dict[CommitId, int] = {}
         self.times = array("q")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crdtgraph import ancestry
 from crdtgraph.contents import Contents
-from crdtgraph.dag import Dag
 from crdtgraph.dates import newest_first
 from crdtgraph.errors import AmbiguousError, LocalError, NotFoundError
 from crdtgraph.ids import COMMIT_ID_BYTES, CommitId, unique_prefix
@@ -19,6 +18,9 @@ from crdtgraph.projection import Projection
 from crdtgraph.records import META_NAMESPACE, Assign, Commit
 from crdtgraph.refs import Ref, Refs
 from crdtgraph.state import PathChange, State, difference, replay
+
+if TYPE_CHECKING:
+    from crdtgraph.dag import Dag
 
 PREFIX_DIGITS_MIN = 4
 CANDIDATES_SHOWN = 10
@@ -56,6 +58,7 @@ class Reader:
 
     def __init__(self, planes: Mapping[str, Source]) -> None:
         self._planes = planes
+        self._dag: Dag | None = None
         self._origins: dict[str, dict[str, CommitId]] = {}
         self._origins_read: dict[str, int] = {}
         self._origins_sorted: dict[str, list[str]] = {}
@@ -104,7 +107,13 @@ class Reader:
     @property
     def dag(self) -> Dag:
         """The ledger's graph as a read-only networkx DiGraph over dense integers (see `node` and `id_of`)."""
-        return self._plane(LEDGER).projection.dag
+        index = self._plane(LEDGER).projection.dag
+        if self._dag is None:
+            # networkx takes longer to import than most commands run, and nothing else has a use for it.
+            from crdtgraph.dag import Dag
+
+            self._dag = Dag(index)
+        return self._dag
 
     def node(self, commit: CommitId, *, plane: str = LEDGER) -> int:
         """The number of a commit in `dag`; valid in this process only."""

@@ -12,7 +12,7 @@ thousands of the main line below it. This is one chain of a chain cover (Jagadis
 materialize transitive closure", 1990), the one that pays; all chains would cost memory quadratic in the
 number of branches.
 
-Assumes the arrays of `crdtgraph.dag`, which only grow. What always holds:
+Assumes the arrays of `crdtgraph.index`, which only grow. What always holds:
 
 - The equivalence above, for every position up to the end of `nodes`. A label at or beyond `len(nodes)` (work
   in progress) or `NOT_LANDED` says only that the node is not below the trunk as it stands.

@@ -699,6 +699,14 @@ def test_the_reading_calls_agree_with_networkx(graph: Graph) -> None:
         graph.dag.add_edge(0, 1)
 
 
+def test_networkx_sees_what_is_committed_after_it_was_asked_for(graph: Graph) -> None:
+    root = graph.commit(message="root")
+    dag = graph.dag
+    child = graph.commit(parents=[root], message="child")
+    assert graph.dag is dag
+    assert networkx.descendants(dag, graph.node(root)) == {graph.node(child)}
+
+
 def test_misuse_is_a_local_error_of_ours() -> None:
     with crdtgraph.open("memory:") as graph:
         commit = graph.commit(message="m", ref="main")

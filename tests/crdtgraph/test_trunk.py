@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtgraph.dag import Dag
+from crdtgraph.index import Index
 from crdtgraph.trunk import NOT_LANDED
 
 # How many steps of work the index may do after an append, and the new node's parents as distances back. Most
@@ -38,7 +38,7 @@ def chain(dag, node, length):
 
 @given(growth)
 def test_a_label_tells_exactly_what_is_below_the_trunk_at_every_moment(history):
-    dag = Dag()
+    dag = Index()
     for steps, backs in history:
         grow(dag, backs)
         dag.trunk.advance(steps)
@@ -52,7 +52,7 @@ def test_a_label_tells_exactly_what_is_below_the_trunk_at_every_moment(history):
 
 @given(growth)
 def test_at_rest_every_label_is_a_position_and_what_is_beside_the_trunk_has_none(history):
-    dag = Dag()
+    dag = Index()
     for _, backs in history:
         grow(dag, backs)
     finish(dag)
@@ -63,7 +63,7 @@ def test_at_rest_every_label_is_a_position_and_what_is_beside_the_trunk_has_none
 
 @given(growth)
 def test_the_trunk_is_at_least_two_thirds_of_the_longest_history(history):
-    dag = Dag()
+    dag = Index()
     for steps, backs in history:
         grow(dag, backs)
         dag.trunk.advance(steps)
@@ -73,7 +73,7 @@ def test_the_trunk_is_at_least_two_thirds_of_the_longest_history(history):
 
 
 def test_the_trunk_follows_a_growing_line_without_a_break():
-    dag = Dag()
+    dag = Index()
     root = dag.append(())
     for tip in range(root, 50):
         dag.trunk.advance()
@@ -82,7 +82,7 @@ def test_the_trunk_follows_a_growing_line_without_a_break():
 
 
 def test_the_trunk_moves_to_a_branch_that_has_become_clearly_longer():
-    dag = Dag()
+    dag = Index()
     stem = chain(dag, dag.append(()), 10)
     short = chain(dag, stem[-1], 20)
     finish(dag)
@@ -97,7 +97,7 @@ def test_the_trunk_moves_to_a_branch_that_has_become_clearly_longer():
 
 
 def test_one_call_does_no_more_than_the_steps_it_is_given():
-    dag = Dag()
+    dag = Index()
     stem = chain(dag, dag.append(()), 100)
     finish(dag)
     side = chain(dag, stem[10], 3_000)  # the walk along this, the move to it and the landing all take many calls
@@ -113,7 +113,7 @@ def test_one_call_does_no_more_than_the_steps_it_is_given():
 
 
 def test_two_branches_that_grow_in_turns_do_not_make_the_trunk_move_each_time():
-    dag = Dag()
+    dag = Index()
     root = dag.append(())
     tips, moves, last = [dag.append([root]), dag.append([root])], 0, None
     for turn in range(2_000):
