@@ -24,6 +24,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import pygit2
+
 from crdtgraph.gitbridge.history import GitOid
 from crdtgraph.gitbridge.identity import commit_object
 from crdtgraph.gitbridge.importer import ORIGIN_PREFIX
@@ -74,7 +76,13 @@ def export_git(
     """
     if not graph.read_only:
         graph.flush()
-    target = GitTarget.open(path, graph.cluster)
+    try:
+        return _export(graph, GitTarget.open(path, graph.cluster), reader, progress)
+    except pygit2.GitError as failure:
+        raise GitTargetError(f"{os.fspath(path)} cannot be written: {failure}") from None
+
+
+def _export(graph: Graph, target: GitTarget, reader: Reader | None, progress: Progress | None) -> ExportReport:
     export = _Export(graph if reader is None else reader, target)
     export.find_known()
     known = len(export.oids)

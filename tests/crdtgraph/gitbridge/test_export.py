@@ -6,6 +6,7 @@ import random
 import re
 from pathlib import Path
 
+import pygit2
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -305,6 +306,24 @@ def listing(path: Path) -> dict[str, bytes]:
     if path.is_file():
         return {"": path.read_bytes()}
     return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
+
+
+def test_a_place_that_cannot_be_written_is_an_error_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(GitTargetError, match="file/export cannot be written"):
+        export_git(everything(), tmp_path / "file" / "export")
+
+    def full(_builder: pygit2.PackBuilder, _path: str) -> None:
+        raise pygit2.GitError("no space left on device")
+
+    monkeypatch.setattr(pygit2.PackBuilder, "write", full)
+    with pytest.raises(GitTargetError, match="export cannot be written: no space left"):
+        export_git(everything(), tmp_path / "export")
+    monkeypatch.undo()
+    export_git(everything(), tmp_path / "export")
+    assert_comes_back(everything(), tmp_path / "export")
 
 
 def test_an_empty_folder_and_an_empty_bare_repository_will_do(tmp_path: Path) -> None:
