@@ -14,8 +14,8 @@ from cli.context import Invocation, examples, graph_options
 def command(invocation: Invocation, peer: str) -> None:
     """Close the connections of a running node to PEER, and refuse new ones in both directions.
 
-    PEER is HOST:PORT or the beginning of a replica's id (see `crdtgraph peers`). The node forgets it when it
-    stops; `crdtgraph unblock` takes it back.
+    PEER is the name of a node, HOST:PORT, or the beginning of a replica's id (see `crdtgraph peers`). The node forgets
+    it when it stops; `crdtgraph unblock` takes it back.
     """
     from cli.render import print_json, print_lines, printable
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from crdtgraph import LocalError
+from crdtgraph import AmbiguousError, LocalError
 from sync.messages import Plain
 from sync.methods.target import Handler, Target
 from sync.params import Params
 from sync.plain import table
+
+if TYPE_CHECKING:
+    from sync.node import Node
 
 
 def _peers(target: Target, params: Params) -> Plain:
@@ -19,14 +23,30 @@ def _peers(target: Target, params: Params) -> Plain:
 def _block(target: Target, params: Params) -> Plain:
     peer = params.text("peer")
     params.done()
-    return list(target.running().block(peer))
+    node = target.running()
+    return list(node.block(_peer_named(node, peer)))
 
 
 def _unblock(target: Target, params: Params) -> Plain:
     peer = params.text("peer")
     params.done()
-    target.running().unblock(peer)
+    node = target.running()
+    node.unblock(_peer_named(node, peer))
     return None
+
+
+def _peer_named(node: Node, peer: str) -> str:
+    """The replica that calls itself so, for a block to outlast its connection; else the words as they are."""
+    known = {each.card.replica: each.card.name for each in node.members.table.members.values()}
+    # Whoever has just connected has said hello, and its card is still on its way.
+    known |= {each.peer.replica: each.peer.name for each in node.connections.values() if each.peer is not None}
+    named = sorted(replica.hex() for replica, name in known.items() if name == peer)
+    if len(named) > 1:
+        raise AmbiguousError(
+            f"{len(named)} members are called {peer!r}",
+            hint=f"name one by the beginning of its replica's id: {', '.join(each[:12] for each in named)}",
+        )
+    return named[0] if named else peer
 
 
 async def _wait_for_digest(target: Target, params: Params) -> Plain:
