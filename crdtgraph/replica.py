@@ -86,6 +86,9 @@ class Replica(Reader):
 
         It is called in the middle of a write: it must only take note.
         """
+        for plane in self._planes.values():
+            # Whoever asks for this has peers. The first of them need not wait for the document to be made.
+            plane.document.prepare()
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import pycrdt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,6 +126,35 @@ def test_a_snapshot_is_the_whole_document(logs, random):
     assert again.digest() == document.digest()
     assert again.state_vector == document.state_vector
     assert again.snapshot() == document.snapshot()
+
+
+@given(histories(), st.data(), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_a_yjs_document_made_late_is_the_one_that_was_given_every_update_as_it_came(logs, data, random):
+    early = pycrdt.Doc(client_id=READER)
+    early.get("segments", type=pycrdt.Map)
+    late = Document(READER)
+    updates = list(interleaved(logs, random, repeats=True))
+    made_after = data.draw(st.integers(0, len(updates)))
+    for number, update in enumerate(updates):
+        if number == made_after:
+            late.prepare()
+        early.apply_update(update.encode())
+        late.apply(update)
+    held = contents(late)
+    assert late.snapshot() == early.get_update()
+    assert late.diff({}).encode() == late.snapshot()
+    assert late.check_state_vector()
+    assert late.check_content()
+    assert contents(late) == held
+
+
+def test_segments_are_not_kept_twice():
+    document = three_segments()
+    document.prepare()
+    document.apply(item_update(SegmentKey(5, 3), b"v3"))
+    assert document._values == {}
+    assert len(contents(document)) == 4
 
 
 def three_segments():
