@@ -9,14 +9,14 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import pygit2
 import trio
 
 from crdtgraph.errors import StoreError
 from crdtgraph.gitbridge import GraphTarget, RefMove, import_git
-from crdtgraph.gitbridge.packs import ObjectsInMemory
+from crdtgraph.gitbridge.history import GitOid
+from crdtgraph.gitbridge.packs import PackWriter
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Commit
 from simulations.workload import Workload
@@ -91,25 +91,27 @@ class _Noted(GraphTarget):
 def make_repository(folder: str, commits: int, rng: random.Random) -> None:
     """A bare git repository of so many commits on a few branches, with merges and tags; the same for the same dice.
 
-    The objects are made in memory and written as one pack: a file for each would take 2 ms a commit.
+    The objects are written as one pack: a file for each would take 2 ms a commit.
     """
-    objects = ObjectsInMemory()
-    memory = objects.repository()
-    tree = memory.TreeBuilder().write()
-    tips: list[pygit2.Oid] = []
+    repository = pygit2.init_repository(folder, bare=True)
+    objects = PackWriter(repository)
+    tree = objects.write(b"tree", b"")
+    tips: list[GitOid] = []
     for number in range(commits):
-        who = pygit2.Signature(f"author {rng.randrange(5)}", "author@example.org", FIRST_TIME_S + 60 * number, 0)
+        who = f"author {rng.randrange(5)} <author@example.org> {FIRST_TIME_S + 60 * number} +0000"
         branch = rng.randrange(BRANCHES)
         parents = [tips[branch % len(tips)]] if tips else []
         if len(tips) > 1 and rng.random() < MERGES:
             parents.append(tips[(branch + 1) % len(tips)])
-        commit = memory.create_commit(None, who, who, f"imported {number}", tree, list(dict.fromkeys(parents)))
+        lines = [f"tree {tree.hex()}", *(f"parent {parent.hex()}" for parent in dict.fromkeys(parents))]
+        lines += [f"author {who}", f"committer {who}", "", f"imported {number}"]
+        commit = objects.write(b"commit", "\n".join(lines).encode())
         if branch < len(tips):
             tips[branch] = commit
         else:
             tips.append(commit)
-    repository = pygit2.init_repository(folder, bare=True)
-    objects.write_pack(Path(folder) / "objects")
+    objects.flush()
     for number, tip in enumerate(tips):
-        repository.references.create(f"refs/heads/{'main' if not number else f'imported-{number}'}", tip)
-    repository.references.create("refs/tags/v1", tips[0])
+        name = f"refs/heads/{'main' if not number else f'imported-{number}'}"
+        repository.references.create(name, pygit2.Oid(raw=tip))
+    repository.references.create("refs/tags/v1", pygit2.Oid(raw=tips[0]))

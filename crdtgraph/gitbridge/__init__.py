@@ -19,7 +19,7 @@ that git passes over, so importing it again gives the very same commits, and in 
 | `identity.py` | a commit of the graph as a git commit, and back |
 | `trees.py` `names.py` | states as trees, paths and refs as names that git takes |
 | `ledger.py` | the segments beside the commits |
-| `packs.py` | git objects, written as packs |
+| `packs.py` `deltas.py` | git objects, written as packs |
 
 What an import of git's own commits keeps: parents, the author's name, address and time, the message, and on request
 the changed paths. What it does not: the committer, time zones, signatures, notes, reflogs and the index.

@@ -48,7 +48,7 @@ def write_ledger(graph: Graph, refs: Mapping[str, GitOid], before: pygit2.Tree |
     """
     known = set(_oids(before)) if before is not None else set()
 
-    def write_new(kind: bytes, data: bytes) -> GitOid:
+    def write_new(kind: bytes, data: bytes, _base: GitOid | None = None) -> GitOid:
         oid = object_id(kind, data)
         return oid if oid in known else write(kind, data)
 

@@ -15,8 +15,9 @@ its commit's changes. Its git tree follows from the state alone: two replicas ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from crdtgraph.gitbridge.changes import EXECUTABLE, SUBMODULE, SUBMODULE_SCHEME, SYMBOLIC_LINK
 from crdtgraph.gitbridge.history import GitOid
@@ -27,8 +28,14 @@ from crdtgraph.records import Reference, Value
 FILE = 0o100644
 BLOB, TREE = b"blob", b"tree"
 
-Write = Callable[[bytes, bytes], GitOid]
-"""Takes the kind of an object and its content, and gives its id."""
+
+class Write(Protocol):
+    """Takes an object somewhere."""
+
+    def __call__(self, kind: bytes, data: bytes, base: GitOid | None = None, /) -> GitOid:
+        """Take an object of a kind, which may be much like another one, and give its id."""
+        ...
+
 
 _OID_BYTES = 20
 _MODES: dict[Value, int] = {f"{mode:o}".encode(): mode for mode in (EXECUTABLE, SYMBOLIC_LINK)}
@@ -37,16 +44,23 @@ _MODES: dict[Value, int] = {f"{mode:o}".encode(): mode for mode in (EXECUTABLE, 
 class _Folder:
     """What is below a name: `leaf` if the name is a path itself, and the folder's own names.
 
-    `oid` is the id of its git tree when the folder of modes beside it is `modes`. Only the change that made a folder,
-    its `owner`, may alter it.
+    `oid` is the id of its git tree when the folder of modes beside it is `modes`; `before` that of the folder that it
+    was copied from. Only the change that made a folder, its `owner`, may alter it.
     """
 
-    __slots__ = ("leaf", "modes", "names", "oid", "owner")
+    __slots__ = ("before", "leaf", "modes", "names", "oid", "owner")
 
-    def __init__(self, owner: object, leaf: tuple[int, GitOid] | None, names: dict[bytes, _Folder]) -> None:
+    def __init__(
+        self,
+        owner: object,
+        leaf: tuple[int, GitOid] | None,
+        names: dict[bytes, _Folder],
+        before: GitOid | None = None,
+    ) -> None:
         self.owner = owner
         self.leaf = leaf
         self.names = names
+        self.before = before
         self.modes: _Folder | None = None
         self.oid: GitOid | None = None
 
@@ -72,7 +86,9 @@ class StateTree:
             if path.startswith(MODES_PREFIX) and path != MODES_PREFIX:
                 mode = _MODES.get(value)
                 modes = _put(modes, tree_names(path[len(MODES_PREFIX) :]), None if mode is None else (mode, b""), owner)
-            files = _put(files, tree_names(path), None if mode is not None else _leaf(value, write), owner)
+            names = tree_names(path)
+            leaf = None if mode is not None else _leaf(value, _leaf_at(files, names), write)
+            files = _put(files, names, leaf, owner)
         return StateTree(files, modes)
 
     def oid(self, write: Write) -> GitOid:
@@ -86,11 +102,11 @@ def placeholder(reference: Reference) -> bytes:
     return "\n".join((*lines, f"size {reference.size}", "")).encode()
 
 
-def _leaf(value: Value, write: Write) -> tuple[int, GitOid] | None:
+def _leaf(value: Value, before: tuple[int, GitOid] | None, write: Write) -> tuple[int, GitOid] | None:
     if value is None:
         return None
     if isinstance(value, bytes):
-        return FILE, write(BLOB, value)
+        return FILE, write(BLOB, value, None if before is None else before[1])
     if value.scheme == SUBMODULE_SCHEME and len(value.digest) == _OID_BYTES:
         return SUBMODULE, value.digest
     return FILE, write(BLOB, placeholder(value))
@@ -98,7 +114,7 @@ def _leaf(value: Value, write: Write) -> tuple[int, GitOid] | None:
 
 def _put(root: _Folder, names: Sequence[bytes], leaf: tuple[int, GitOid] | None, owner: object) -> _Folder:
     """The folder with the leaf at these names, or without one; what is left empty goes."""
-    if leaf is None and not _has(root, names):
+    if leaf is None and _leaf_at(root, names) is None:
         return root
     root = folder = _owned(root, owner)
     way = [root]
@@ -116,20 +132,20 @@ def _put(root: _Folder, names: Sequence[bytes], leaf: tuple[int, GitOid] | None,
     return root
 
 
-def _has(folder: _Folder, names: Sequence[bytes]) -> bool:
+def _leaf_at(folder: _Folder, names: Sequence[bytes]) -> tuple[int, GitOid] | None:
     for name in names:
         below = folder.names.get(name)
         if below is None:
-            return False
+            return None
         folder = below
-    return folder.leaf is not None
+    return folder.leaf
 
 
 def _owned(folder: _Folder, owner: object) -> _Folder:
     if folder.owner is owner:
         folder.oid = None
         return folder
-    return _Folder(owner, folder.leaf, dict(folder.names))
+    return _Folder(owner, folder.leaf, dict(folder.names), folder.oid or folder.before)
 
 
 def _tree(folder: _Folder, modes: _Folder | None, write: Write) -> GitOid:
@@ -149,5 +165,5 @@ def _tree(folder: _Folder, modes: _Folder | None, write: Write) -> GitOid:
             entries.append((shown, b"%o %b\0%b" % (mode, shown, oid)))
     entries.sort()
     folder.modes = modes
-    folder.oid = write(TREE, b"".join([entry for _, entry in entries]))
+    folder.oid = write(TREE, b"".join([entry for _, entry in entries]), folder.before)
     return folder.oid

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from pathlib import Path
 
-import pygit2
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -315,12 +315,13 @@ def test_a_place_that_cannot_be_written_is_an_error_with_its_name(
     with pytest.raises(GitTargetError, match="file/export cannot be written"):
         export_git(everything(), tmp_path / "file" / "export")
 
-    def full(_builder: pygit2.PackBuilder, _path: str) -> None:
-        raise pygit2.GitError("no space left on device")
+    def full(_file: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pygit2.PackBuilder, "write", full)
-    with pytest.raises(GitTargetError, match="export cannot be written: no space left"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
         export_git(everything(), tmp_path / "export")
+    assert list((tmp_path / "export" / "objects" / "pack").iterdir()) == []
     monkeypatch.undo()
     export_git(everything(), tmp_path / "export")
     assert_comes_back(everything(), tmp_path / "export")

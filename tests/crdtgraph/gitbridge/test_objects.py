@@ -20,9 +20,10 @@ from crdtgraph.gitbridge import (
     export_git,
     import_git,
 )
+from crdtgraph.gitbridge.deltas import delta_of
 from crdtgraph.gitbridge.identity import commit_object, exported_commit, restore
 from crdtgraph.gitbridge.names import DEPTH_MAX, git_refs, graph_ref, tree_names
-from crdtgraph.gitbridge.packs import object_id
+from crdtgraph.gitbridge.packs import PackWriter, object_id
 from crdtgraph.gitbridge.trees import StateTree
 from crdtgraph.records import ordered_changes
 
@@ -152,7 +153,7 @@ def test_a_tree_follows_from_the_state_alone(history: list[dict[str, Value]], rn
     tree, state = StateTree.empty(), dict[str, Value]()
     written: set[bytes] = set()
 
-    def write(kind: bytes, data: bytes) -> bytes:
+    def write(kind: bytes, data: bytes, _base: bytes | None = None) -> bytes:
         written.add(object_id(kind, data))
         return object_id(kind, data)
 
@@ -233,7 +234,7 @@ def test_a_path_that_is_also_a_folder_moves_aside_and_back() -> None:
     def names(tree: StateTree) -> set[str]:
         found: dict[bytes, bytes] = {}
 
-        def write(kind: bytes, data: bytes) -> bytes:
+        def write(kind: bytes, data: bytes, _base: bytes | None = None) -> bytes:
             oid = object_id(kind, data)
             found[oid] = data
             return oid
@@ -247,6 +248,75 @@ def test_a_path_that_is_also_a_folder_moves_aside_and_back() -> None:
     assert names(StateTree.empty().changed([("a", b"1")], object_id)) == {"a"}
     assert names(StateTree.empty().changed([("a/b", b"2"), ("a", b"1")], object_id)) == {"a", "%%=a"}
     assert both.oid(object_id) != again.oid(object_id) == alone.oid(object_id)
+
+
+# Packs
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=300))
+def test_a_difference_makes_the_content_of_its_base(start: bytes, old: bytes, new: bytes, end: bytes) -> None:
+    base, data = start + old + end, start + new + end
+    delta = delta_of(base, data)
+    assert apply_delta(base, delta) == data
+    assert len(delta) <= len(new) * 1.01 + 30
+
+
+@pytest.mark.parametrize("size", [0, 1, 126, 127, 128, 255, 256, 65_535, 65_536, 0xFFFFFF, 0x1000000])
+def test_differences_of_any_size(size: int) -> None:
+    base = bytes(size)
+    for data in (base + b"x", b"x" + base, base[: size // 2] + b"x" + base[size // 2 :], b"", b"x" * min(size, 70_000)):
+        assert apply_delta(base, delta_of(base, data)) == data
+
+
+def apply_delta(base: bytes, delta: bytes) -> bytes:
+    """By the description in git's gitformat-pack."""
+    places = iter(delta)
+
+    def number() -> int:
+        value = shift = 0
+        for byte in places:
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        return value
+
+    assert number() == len(base)
+    size, out = number(), bytearray()
+    for instruction in places:
+        if instruction & 0x80:
+            numbers = bytes(next(places) if instruction >> place & 1 else 0 for place in range(7))
+            offset, count = int.from_bytes(numbers[:4], "little"), int.from_bytes(numbers[4:], "little")
+            out += base[offset : offset + (count or 0x10000)]
+        else:
+            assert instruction
+            out += bytes(next(places) for _ in range(instruction))
+    assert len(out) == size
+    return bytes(out)
+
+
+def test_git_reads_packs_with_long_chains_of_differences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crdtgraph.gitbridge.packs.PACK_BYTES_MAX", 40_000)
+    monkeypatch.setattr("crdtgraph.gitbridge.packs.RECENT_BYTES_MAX", 60_000)
+    rng = random.Random(1)
+    repository = pygit2.init_repository(str(tmp_path / "packs"), bare=True)
+    writer = PackWriter(repository)
+    content, before = rng.randbytes(5_000), None
+    written: dict[bytes, bytes] = {}
+    for _ in range(300):
+        at = rng.randrange(len(content))
+        content = content[:at] + rng.randbytes(rng.randrange(300)) + content[at + rng.randrange(300) :]
+        before = writer.write(b"blob", content, before)
+        written[before] = content
+        assert writer.write(b"blob", content) == before
+    writer.flush()
+    packs = sorted((tmp_path / "packs" / "objects" / "pack").glob("*.idx"))
+    assert len(packs) > 2
+    assert sum(path.stat().st_size for path in (tmp_path / "packs").rglob("*.pack")) < 300 * 5_000 / 5
+    assert all(repository[pygit2.Oid(raw=oid)].data == data for oid, data in written.items())
+    for index in packs:
+        lines = git(tmp_path / "packs", "verify-pack", "-v", str(index)).splitlines()
+        assert max(int(line.split("=")[1].split(":")[0]) for line in lines if line.startswith("chain length")) <= 40
 
 
 # Names
