@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,15 @@ _COLOURS = {
     "hunk": "36",
     "strong": "1",
     "faint": "2",
+    "good": "32",
+    "warn": "33",
+    "bad": "1;31",
+    "mark-1": "36",
+    "mark-2": "35",
+    "mark-3": "34",
+    "mark-4": "32",
+    "mark-5": "33",
+    "mark-6": "96",
 }
 
 
@@ -41,6 +51,11 @@ def paint(text: str, role: str) -> str:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
         return text
     return f"\x1b[{_COLOURS[role]}m{text}\x1b[0m"
+
+
+def screen_width() -> int | None:
+    """How many columns there are to print to; None if standard output is no terminal, and has no end."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def moment(microseconds: int) -> str:

@@ -82,8 +82,8 @@ class Members:
         return self.table.next_message(number, trio.current_time())
 
     def refresh(self) -> None:
-        """Something about the node has changed that others should know."""
-        self.table.issue_soon(trio.current_time())
+        """Something about the node may have changed that others should know."""
+        self.table.review_soon(trio.current_time())
         self._look()
 
     def forget(self, replica: ReplicaId) -> None:
@@ -161,7 +161,7 @@ class Members:
 
 def _links(peers: Sequence[PeerStatus]) -> tuple[LinkCard, ...]:
     """The links of a node, open ones first, so that it is the others that are left out of a long list."""
-    ordered = sorted(peers, key=lambda peer: peer.state != "open")
+    ordered = sorted((peer for peer in peers if peer.state != "closing"), key=lambda peer: peer.state != "open")
     return tuple(map(_link, ordered[:CARD_LINKS_MAX]))
 
 

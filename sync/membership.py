@@ -109,6 +109,8 @@ class Membership:
         self._number = 0
         self._census_number = 0
         self._issue_at = math.inf
+        self._is_asked = False
+        self._made_at = now
         self._round_at = now
         self._idle_rounds = 0
         self._issue(now)
@@ -128,7 +130,7 @@ class Membership:
     def leave(self, number: int, now: float) -> None:
         """A connection ended. Unknown numbers are ignored."""
         if self._links.pop(number, None) is not None:
-            self.issue_soon(now)
+            self.review_soon(now)
 
     # --- time
 
@@ -143,14 +145,18 @@ class Membership:
             self._schedule_round(now)
             self._forget_old(now)
             self._idle_rounds += 1
-            is_asked = now >= self._issue_at or self._idle_rounds >= CARD_IDLE_ROUNDS
-            self._issue(now, unless_idle=not is_asked)
+            self._issue(now, unless_idle=not self._is_asked and self._idle_rounds < CARD_IDLE_ROUNDS)
         elif now >= self._issue_at:
-            self._issue(now)
+            self._issue(now, unless_idle=not self._is_asked)
 
     def issue_soon(self, now: float) -> None:
-        """Something about this node has changed that others should know, or somebody asks."""
-        self._issue_at = min(self._issue_at, max(now, self._own.issued_at + CARD_SPACING_S))
+        """Somebody asks for a card of this node."""
+        self._is_asked = True
+        self.review_soon(now)
+
+    def review_soon(self, now: float) -> None:
+        """Something about this node may have changed that others should know."""
+        self._issue_at = min(self._issue_at, max(now, self._made_at + CARD_SPACING_S))
 
     def farewell(self, now: float) -> None:
         """The last card of this node."""
@@ -238,9 +244,10 @@ class Membership:
         """Make a card of ourselves and pass it on, `unless_idle` only if it says something new."""
         number = max(self._number + 1, self._now_us())
         card = self._make(number, leaving)
+        self._made_at, self._issue_at, self._is_asked = now, math.inf, False
         if unless_idle and substance(card) == substance(self._own.card):
             return
-        self._number, self._issue_at, self._idle_rounds = number, math.inf, 0
+        self._number, self._idle_rounds = number, 0
         self._keep(card, now, source=None)
 
     def _keep(self, card: Card, issued_at: float, source: Link | None) -> None:

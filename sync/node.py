@@ -336,6 +336,7 @@ class Node:
         self._leave(connection)
         del self.connections[connection.number]
         connection.closed.set()
+        self.members.refresh()
         ending, hello = connection.ending, connection.peer
         if ending is not None:
             report = self._log.warning if ending.by_fault else self._log.info

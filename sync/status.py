@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class PeerStatus:
     """One connection, or one configured peer without any.
 
-    `state` is "open", "greeting", "waiting" (to dial again; `failure` says why) or "blocked". Times are
+    `state` is "open", "greeting", "closing", "waiting" (to dial again; `failure` says why) or "blocked". Times are
     seconds, and None where there is none yet. `agrees` compares the digests of the last summary with ours as
     they are now.
     """
@@ -135,7 +135,7 @@ def _connection_status(node: Node, connection: Connection, now: float) -> PeerSt
         name=hello.name if hello is not None else "",
         address=connection.shown_address,
         direction=connection.direction.value,
-        state="open" if connection.is_open else "greeting",
+        state="open" if connection.is_open else "greeting" if connection.ending is None else "closing",
         agrees=told is not None and told.set_digest == node.graph.set_digest(LEDGER),
         bytes_in=connection.bytes_in,
         bytes_out=connection.bytes_out,

@@ -50,8 +50,8 @@ EXAMPLES = sorted(
         if line.strip().startswith("$ ")
     }
 )
-FINDING_DIFFERENCES = ("diff", "diverge")
-NEEDING_A_NODE = ("peers", "block", "unblock")
+FINDING_DIFFERENCES = ("diff", "diverge", "converge")
+NEEDING_A_NODE = ("peers", "topology", "top", "block", "unblock")
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
@@ -159,7 +159,7 @@ def test_every_example_runs(
         done = shell(example, tmp_path)
         assert done.returncode == 0, done.stderr
         return
-    if words[1] in NEEDING_A_NODE:
+    if words[1] in NEEDING_A_NODE or "--cluster" in words:
         start("serve", "--store", "search.db").wait_for("ready")
     if words[1] == "unblock":
         crdtgraph("block", *words[2:])

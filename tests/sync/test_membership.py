@@ -279,6 +279,20 @@ def test_a_node_that_is_asked_again_and_again_answers_at_its_own_pace() -> None:
     assert 10 / CARD_SPACING_S * 0.9 <= len(node.made) <= 10 / CARD_SPACING_S + 3
 
 
+def test_a_look_at_what_changed_issues_nothing_if_nothing_did() -> None:
+    net = Net(2)
+    net.connect(0, 1)
+    net.run(1.0)
+    before = net.known(1)[0]
+    net.nodes[0].table.review_soon(net.now)
+    net.run(1.0)
+    assert net.known(1)[0] == before
+    net.nodes[0].refs = 5
+    net.nodes[0].table.review_soon(net.now)
+    net.run(1.0)
+    assert net.known(1)[0] > before
+
+
 def test_a_slow_peer_gets_the_latest_card_and_no_other() -> None:
     node = lone()
     node.table.join(2, replica_of(2), lambda: None, 0.0)
