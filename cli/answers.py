@@ -12,7 +12,7 @@ from sync.plain import value_from_plain
 
 if TYPE_CHECKING:
     from crdtgraph.state import PathChange
-    from sync.messages import Plain
+    from sync.calls import Plain
 
 _Kind = TypeVar("_Kind", bool, int, float, str, bytes)
 

@@ -16,11 +16,8 @@ from crdtgraph.errors import RemoteError
 from crdtgraph.ids import SegmentKey
 from crdtgraph.planes import Plane
 from crdtgraph.segment import unpack
+from crdtgraph.update import DELTA_BYTES_MAX as DELTA_BYTES_MAX
 from crdtgraph.update import Item, RemoteUpdateError, Update, decode_update
-
-DELTA_BYTES_MAX = 64 << 10
-"""A delta grows to about this size, or to that of one segment: what fits a socket's buffers, so that the next is made
-while this one travels and is folded, and what a slow link does not lose much of with a connection."""
 
 
 class RemoteGapError(RemoteError):

@@ -8,7 +8,8 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from sync.client import BlockingControlClient, ControlClient
+    from sync.asyncclient import ControlClient
+    from sync.client import BlockingControlClient
     from sync.control import open_control
     from sync.daemon import serve
     from sync.limits import Settings
@@ -37,7 +38,7 @@ _HOMES = {
     "Address": "transport",
     "AlarmStatus": "status",
     "BlockingControlClient": "client",
-    "ControlClient": "client",
+    "ControlClient": "asyncclient",
     "LocalCaller": "requests",
     "Node": "node",
     "NodeStatus": "status",

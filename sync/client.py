@@ -1,27 +1,25 @@
-"""Asking a running node: two clients of its control socket, one for trio and one for plain blocking code.
+"""Asking a running node through its control socket, from code without an event loop.
 
     with BlockingControlClient("node/control") as node:
         node.call("status")
         for commits in node.stream("log", limit=5000): ...
 
-Both are thin shells around the same sans-IO `Conversation`. An error of the node is raised here as the class that it
-was there.
+A thin shell around the sans-IO `Conversation`, as is the client for trio (`asyncclient.py`); this one does not import
+trio, which takes longer than most answers. An error of the node is raised here as the class that it was there.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 
-import trio
-
 from crdtgraph.errors import LocalError, UnreachableError
-from sync.codec import decode_reply, encode_request
+from sync.callcodec import decode_reply, encode_request
+from sync.calls import Plain, Reply, ReplyKind, Request
 from sync.framing import FrameParser, encode_frame
 from sync.limits import READ_BYTES
-from sync.messages import Plain, Reply, ReplyKind, Request
 from sync.plain import error_from_plain
 
 ANSWER_TIMEOUT_S = 60.0
@@ -137,60 +135,3 @@ class BlockingControlClient:
             raise conversation.lost(f"no answer to {method!r} in time") from None
         except OSError as error:
             raise conversation.lost(error.strerror or str(error)) from None
-
-
-class ControlClient:
-    """A client under trio; an async context manager made by `connect`. Requests of several tasks take turns."""
-
-    def __init__(self, stream: trio.abc.Stream, path: str) -> None:
-        self._stream = stream
-        self._conversation = Conversation(path)
-        self._turn = trio.Lock()
-
-    @classmethod
-    async def connect(cls, path: str | os.PathLike[str]) -> ControlClient:
-        """Connect to a control socket; raises UnreachableError."""
-        try:
-            stream = await trio.open_unix_socket(os.fspath(path))
-        except OSError as error:
-            raise Conversation(os.fspath(path)).absent(error) from None
-        return cls(stream, os.fspath(path))
-
-    async def __aenter__(self) -> ControlClient:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stream.aclose()
-
-    async def call(self, method: str, **params: Plain) -> Plain:
-        """The result of a method; of one that answers in parts, the list of them."""
-        parts: list[Plain] = []
-        async with self._turn:
-            await self._send(method, params)
-            while (reply := await self._receive()).kind is ReplyKind.PART:
-                parts.append(reply.data)
-        return parts or reply.data
-
-    async def stream(self, method: str, **params: Plain) -> AsyncIterator[Plain]:
-        """The parts of a method that answers in parts, as they come. Run it to its end, or close the client."""
-        async with self._turn:
-            await self._send(method, params)
-            while (reply := await self._receive()).kind is ReplyKind.PART:
-                yield reply.data
-
-    async def _send(self, method: str, params: dict[str, Plain]) -> None:
-        try:
-            await self._stream.send_all(self._conversation.ask(method, params))
-        except trio.BrokenResourceError:
-            raise self._conversation.lost("it closed the connection") from None
-
-    async def _receive(self) -> Reply:
-        conversation = self._conversation
-        while (reply := conversation.next_reply()) is None:
-            try:
-                conversation.receive(await self._stream.receive_some(READ_BYTES))
-            except trio.BrokenResourceError:
-                raise conversation.lost("it closed the connection") from None
-        return reply

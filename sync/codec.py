@@ -1,26 +1,18 @@
-"""Messages to bytes and back: strict msgpack, the only module that knows it.
+"""Messages of peers to bytes and back.
 
 A message is one msgpack array `[type, field, ...]` with exactly the fields listed in docs/protocol.md. State
 vectors are flat arrays [writer, clock, writer, clock, ...] in ascending order of writers, and tables are
 sorted, so that equal messages are equal bytes. What is read is checked field by field and turned into frozen
-dataclasses; whatever the bytes are, only `RemoteMessageError` comes out of `decode_message`, `decode_request`
-and `decode_reply`.
-
-Memory is bounded before anything is built: all but the bulk bytes of a delta or of segments must fit into
-`STRUCTURE_BYTES_MAX`, and msgpack's own scanner (which builds nothing) measures that first.
+dataclasses; whatever the bytes are, only `RemoteMessageError` comes out of `decode_message`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgpack
-
-from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import REPLICA_ID_BYTES
 from sync.limits import (
     CARDS_PER_MESSAGE,
-    CONTROL_DEPTH_MAX,
     EPHEMERAL_BYTES_MAX,
     FRAME_BYTES_MAX,
     KEYS_PER_MESSAGE,
@@ -28,8 +20,6 @@ from sync.limits import (
     PLANES_MAX,
     PROTOCOL_VERSION,
     SEGMENT_BYTES_MAX,
-    STRUCTURE_BYTES_MAX,
-    TEXT_BYTES_MAX,
 )
 from sync.messages import (
     DIGEST_BYTES,
@@ -47,38 +37,29 @@ from sync.messages import (
     PeerAddress,
     Peers,
     Ping,
-    Plain,
     PlaneSummary,
     Pong,
-    Reply,
-    ReplyKind,
-    Request,
     Segments,
     Summary,
     Want,
     WantSegments,
 )
+from sync.packing import RemoteMessageError, pack, unpack
 
 from . import cardfields, fields
 
 HELLO = 1
 NUMBER_MAX = 1 << 63
-FIELDS_MAX = 8
-"""Of a message, type included."""
-
-
-class RemoteMessageError(RemoteError):
-    """A frame holds no valid message: no msgpack, an unknown type, a field that is wrong or missing."""
 
 
 def encode_message(message: Message) -> bytes:
     """The canonical payload of a message. Cost: O(size)."""
-    return _pack(_ENCODERS[type(message)](message))
+    return pack(_ENCODERS[type(message)](message))
 
 
 def decode_message(payload: bytes) -> Message:
     """Read a payload; raises RemoteMessageError for anything but a valid message."""
-    row = _unpack(payload)
+    row = unpack(payload)
     if type(row) is not list or not row:
         raise RemoteMessageError("a frame holds no message: not an array that starts with a type")
     kind, *rest = row
@@ -103,47 +84,7 @@ def compressible(message: Message) -> bool:
     return type(message) is not Delta and type(message) is not Segments
 
 
-def encode_request(request: Request) -> bytes:
-    """The payload of a control request: [number, method, params]."""
-    return _pack_plain([request.number, request.method, dict(request.params)])
-
-
-def decode_request(payload: bytes) -> Request:
-    """Read a control request; raises RemoteMessageError."""
-    row = _unpack_plain(payload)
-    match row:
-        case [int() as number, str() as method, dict() as params] if not isinstance(number, bool):
-            return Request(number, method, params)
-    raise RemoteMessageError("a control request is not [number, method, params]")
-
-
-def encode_reply(reply: Reply) -> bytes:
-    """The payload of a control answer: [number, "part" | "result" | "error", data]."""
-    return _pack_plain([reply.number, reply.kind.value, reply.data])
-
-
-def decode_reply(payload: bytes) -> Reply:
-    """Read a control answer; raises RemoteMessageError."""
-    row = _unpack_plain(payload)
-    match row:
-        case [int() as number, str() as kind, data] if kind in _REPLY_KINDS and not isinstance(number, bool):
-            return Reply(number, ReplyKind(kind), data)
-    raise RemoteMessageError("a control answer is not [number, kind, data]")
-
-
 # --- encoding -----------------------------------------------------------------------------------------------
-
-
-def _pack(row: list[object]) -> bytes:
-    packed: bytes = msgpack.packb(row, use_bin_type=True)
-    return packed
-
-
-def _pack_plain(row: list[Plain]) -> bytes:
-    try:
-        return _pack(list(row))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise LocalError(f"a control message cannot be encoded: {error}") from error
 
 
 def _encode_hello(hello: Hello) -> list[object]:
@@ -182,70 +123,6 @@ _ENCODERS: dict[type, Callable[..., list[object]]] = {
 }
 
 # --- decoding -----------------------------------------------------------------------------------------------
-
-
-def _unpack(payload: bytes) -> object:
-    structure_bytes = len(payload) if len(payload) <= STRUCTURE_BYTES_MAX else _structure_bytes(payload)
-    if structure_bytes > STRUCTURE_BYTES_MAX:
-        raise RemoteMessageError(f"a message has more than {STRUCTURE_BYTES_MAX} bytes beside its bulk")
-    return _unpackb(payload)
-
-
-def _unpackb(payload: bytes) -> object:
-    try:
-        row: object = msgpack.unpackb(
-            payload,
-            raw=False,
-            strict_map_key=True,
-            max_ext_len=0,
-            max_bin_len=FRAME_BYTES_MAX,
-            max_str_len=FRAME_BYTES_MAX,
-        )
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        raise RemoteMessageError(f"a frame holds no msgpack: {type(error).__name__}: {error!s:.100}") from None
-    return row
-
-
-def _structure_bytes(payload: bytes) -> int:
-    """The payload's size without its bulk: byte strings at the top and in lists there. Builds no objects."""
-    unpacker = msgpack.Unpacker(max_buffer_size=FRAME_BYTES_MAX)
-    unpacker.feed(payload)
-    try:
-        bulk = sum(_skip(unpacker, payload, lists=True) for _ in range(_entries(unpacker, FIELDS_MAX)))
-    except (ValueError, IndexError, msgpack.UnpackException) as error:
-        raise RemoteMessageError(f"a frame holds no msgpack: {type(error).__name__}") from None
-    return len(payload) - bulk
-
-
-def _entries(unpacker: msgpack.Unpacker, entries_max: int) -> int:
-    entries: int = unpacker.read_array_header()
-    if entries > entries_max:
-        raise RemoteMessageError(f"a list of {entries} where at most {entries_max} are possible")
-    return entries
-
-
-def _skip(unpacker: msgpack.Unpacker, payload: bytes, *, lists: bool) -> int:
-    """Pass over one value; returns how many of its bytes are byte strings."""
-    start = unpacker.tell()
-    header = payload[start]
-    if lists and (header & 0xF0 == 0x90 or header in (0xDC, 0xDD)):
-        return sum(_skip(unpacker, payload, lists=False) for _ in range(_entries(unpacker, KEYS_PER_MESSAGE)))
-    unpacker.skip()
-    return unpacker.tell() - start if header in (0xC4, 0xC5, 0xC6) else 0
-
-
-def _unpack_plain(payload: bytes) -> Plain:
-    return _plain(_unpackb(payload), CONTROL_DEPTH_MAX)
-
-
-def _plain(value: object, depth: int) -> Plain:
-    if value is None or isinstance(value, bool | int | float | str | bytes):
-        return value
-    if depth and isinstance(value, list):
-        return [_plain(each, depth - 1) for each in value]
-    if depth and isinstance(value, dict):
-        return {fields.text(key, TEXT_BYTES_MAX * 8): _plain(each, depth - 1) for key, each in value.items()}
-    raise RemoteMessageError(f"a control message holds {type(value).__name__}, or is nested too deep")
 
 
 def _decode_hello(row: list[object]) -> Hello:
@@ -325,5 +202,3 @@ _DECODERS: dict[int, tuple[str, int, Callable[[list[object]], Message]]] = {
     ),
     16: ("forget", 2, lambda row: Forget(fields.replica_of(row[0]), fields.number(row[1], NUMBER_MAX))),
 }
-
-_REPLY_KINDS = frozenset(kind.value for kind in ReplyKind)

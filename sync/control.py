@@ -22,12 +22,12 @@ from pathlib import Path
 import trio
 
 from crdtgraph.errors import CrdtGraphError, LocalError, RemoteError
-from sync.codec import decode_request, encode_reply
+from sync.callcodec import decode_request, encode_reply
+from sync.calls import Plain, Reply, ReplyKind, Request
 from sync.connection import BROKEN
 from sync.framing import FrameParser, encode_frame
 from sync.limits import CONTROL_CLIENTS_MAX, CONTROL_IDLE_S, CONTROL_SEND_S, FRAME_BYTES_MAX, READ_BYTES
 from sync.log import Log, default_log
-from sync.messages import Plain, Reply, ReplyKind, Request
 from sync.methods import Target
 from sync.plain import error_to_plain
 from sync.requests import start

@@ -8,11 +8,12 @@ all digests are 32 bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from crdtgraph.ids import ReplicaId
+from sync.calls import Plain as Plain
 from sync.cards import Card
 
 StateVector: TypeAlias = Mapping[int, int]
@@ -217,32 +218,3 @@ MemberMessage: TypeAlias = Cards | Census | Forget
 """Those about the members of the cluster."""
 Message: TypeAlias = Hello | GossipMessage | MemberMessage | Ping | Pong | Error | Goodbye
 """A session passes those about graph and members through; the others concern the connection itself."""
-
-Plain: TypeAlias = "bool | int | float | str | bytes | list[Plain] | dict[str, Plain] | None"
-"""What a request to a control socket and its answer consist of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call on a control socket; answers carry the same `number`."""
-
-    number: int
-    method: str
-    params: Mapping[str, Plain] = field(default_factory=dict)
-
-
-class ReplyKind(StrEnum):
-    """`part` is followed by more; `result` and `error` end the call."""
-
-    PART = "part"
-    RESULT = "result"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer, or a part of one. The data of an error is [class name, message, hint]."""
-
-    number: int
-    kind: ReplyKind
-    data: Plain

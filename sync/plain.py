@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from crdtgraph import Commit, CommitId, CrdtGraphError, LocalError, Reference, errors
 from crdtgraph.records import Value
-from sync.messages import Plain
+from sync.calls import Plain
 
 
 def error_to_plain(error: CrdtGraphError) -> Plain:

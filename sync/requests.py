@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Coroutine, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from crdtgraph import Graph, LocalError, NotFoundError
-from sync.messages import Plain
+from sync.calls import Plain
 from sync.methods import METHODS, Parts, Target
 from sync.params import Params
 

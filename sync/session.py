@@ -20,10 +20,11 @@ from __future__ import annotations
 import math
 
 from crdtgraph.errors import LocalError, RemoteError
-from sync.codec import RemoteMessageError, compressible, decode_message, encode_message
+from sync.codec import compressible, decode_message, encode_message
 from sync.framing import FrameParser, RemoteFrameError, encode_frame
 from sync.limits import LINK_BYTES_PER_S_MIN, TEXT_BYTES_MAX, Settings
 from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage, Message, Ping, Pong
+from sync.packing import RemoteMessageError
 from sync.state import ON_RECEIVE, ON_SEND, State
 
 

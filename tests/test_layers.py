@@ -31,7 +31,7 @@ MAY_IMPORT = {
 ONLY_IMPORTED_BY = {
     "pycrdt": ("crdtgraph/document.py",),
     "cbor2": ("crdtgraph/canonical.py",),
-    "msgpack": ("sync/codec.py",),
+    "msgpack": ("sync/packing.py",),
     "rocksdict": ("crdtgraph/store/rocksdb.py",),
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
@@ -44,8 +44,9 @@ ONLY_IMPORTED_BY = {
 }
 
 SANS_IO = (
-    "alarms", "cardfields", "cards", "codec", "comparison", "estimate", "fields", "framing", "gossip", "lag", "limits",
-    "membership", "messages", "outbox", "peerstate", "replica", "session", "state", "wants",
+    "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "estimate", "fields", "framing",
+    "gossip", "lag", "limits", "membership", "messages", "outbox", "packing", "peerstate", "replica", "session",
+    "state", "wants",
 )  # fmt: skip
 NETWORK = {"trio", "socket", "ssl", "asyncio", "select", "selectors", "threading", "subprocess", "signal"}
 

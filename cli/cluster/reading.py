@@ -10,7 +10,7 @@ from crdtgraph.ids import ReplicaId
 from sync.cards import AlarmCard, Card, LinkCard, PlaneCard, TimingCard
 
 if TYPE_CHECKING:
-    from sync.messages import Plain
+    from sync.calls import Plain
 
 
 def cluster_of(answer: Plain) -> Cluster:

@@ -12,7 +12,7 @@ import click
 from cli.context import Access, Invocation, examples, graph_options
 
 if TYPE_CHECKING:
-    from sync.messages import Plain
+    from sync.calls import Plain
 
 
 @click.command(

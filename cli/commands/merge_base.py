@@ -12,7 +12,7 @@ import click
 from cli.context import Access, Backend, Invocation, examples, reading_options
 
 if TYPE_CHECKING:
-    from sync.messages import Plain
+    from sync.calls import Plain
 
 PAIRS_PER_CALL = 500
 

@@ -9,7 +9,7 @@ import click
 from cli.context import Invocation, examples, graph_options
 
 if TYPE_CHECKING:
-    from sync.messages import Plain
+    from sync.calls import Plain
 
 COLUMNS = ("PEER", "ADDRESS", "STATE", "AGREES", "QUEUED", "LAST EXCHANGE", "")
 REPLICA_DIGITS = 12

@@ -12,7 +12,7 @@ from cli.context import Access, Invocation, Output, examples, reading_options
 
 if TYPE_CHECKING:
     from cli.cluster.members import Cluster
-    from sync.messages import Plain
+    from sync.calls import Plain
 
 
 @click.command(

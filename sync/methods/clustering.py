@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from crdtgraph import LocalError, NotFoundError
 from crdtgraph.ids import REPLICA_ID_BYTES, ReplicaId, SegmentKey
+from sync.calls import Plain
 from sync.cards import Card
 from sync.lag import Lag, Reach, lags, ranges, union
-from sync.messages import Plain
 from sync.methods.target import Handler, Target
 from sync.params import Params
 from sync.plain import table

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from crdtgraph import CommitId, LocalError
 from crdtgraph.reader import Reader, meta_namespace
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, Count
+from sync.calls import Plain
 from sync.limits import CHUNK_ENTRIES
-from sync.messages import Plain
 from sync.methods.selecting import in_parts
 from sync.methods.target import Handler, Parts, Target
 from sync.params import Params

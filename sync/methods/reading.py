@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from crdtgraph import LEDGER, CommitId, NotFoundError
+from sync.calls import Plain
 from sync.limits import CHUNK_ENTRIES
-from sync.messages import Plain
 from sync.methods.selecting import batches, selection
 from sync.methods.target import REVS_MAX, Handler, Parts, Target
 from sync.params import Params

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crdtgraph import AmbiguousError, LocalError
-from sync.messages import Plain
+from sync.calls import Plain
 from sync.methods.target import Handler, Target
 from sync.params import Params
 from sync.plain import table

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from crdtgraph import LEDGER, CommitId
 from crdtgraph.steps import Stepwise
+from sync.calls import Plain
 from sync.limits import CHUNK_ENTRIES
-from sync.messages import Plain
 from sync.methods.target import REVS_MAX, Handler, Parts, Target
 from sync.params import Params, Rev
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from crdtgraph import AmbiguousError, CommitId, Graph, LocalError, NotFoundError
 from crdtgraph.reader import Reader
-from sync.messages import Plain
+from sync.calls import Plain
 from sync.params import Params, Rev
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crdtgraph import Commit, Durability, LocalError, RemoteError
+from sync.calls import Plain
 from sync.limits import COMMITS_PER_CALL_MAX
-from sync.messages import Plain
 from sync.methods.target import REVS_MAX, Handler, Target
 from sync.params import Params
 from sync.plain import value_from_plain, value_to_plain

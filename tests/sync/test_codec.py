@@ -14,16 +14,13 @@ from hypothesis import strategies as st
 
 from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import ReplicaId
+from sync.callcodec import decode_reply, decode_request, encode_reply, encode_request
+from sync.calls import Reply, ReplyKind, Request
 from sync.cards import AlarmCard, Card, LinkCard, PlaneCard, TimingCard
 from sync.codec import (
-    RemoteMessageError,
     compressible,
     decode_message,
-    decode_reply,
-    decode_request,
     encode_message,
-    encode_reply,
-    encode_request,
 )
 from sync.framing import FrameParser, encode_frame
 from sync.limits import CARD_PLANES_MAX, CARD_WRITERS_MAX, STRUCTURE_BYTES_MAX
@@ -44,14 +41,12 @@ from sync.messages import (
     Ping,
     PlaneSummary,
     Pong,
-    Reply,
-    ReplyKind,
-    Request,
     Segments,
     Summary,
     Want,
     WantSegments,
 )
+from sync.packing import RemoteMessageError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "sync_frames.json"
 REPLICA = ReplicaId(bytes(range(16)))
@@ -337,6 +332,12 @@ def test_malformed_control_replies_and_deep_parameters() -> None:
         deep = [deep]
     with pytest.raises(RemoteMessageError, match="nested too deep"):
         decode_request(msgpack.packb([1, "m", {"p": deep}]))
+
+
+@pytest.mark.parametrize("key", [b"p", "p" * 100_000])
+def test_a_parameter_without_a_proper_name_is_the_callers_mistake_and_no_bug_of_ours(key: object) -> None:
+    with pytest.raises(RemoteMessageError, match="a table with the key"):
+        decode_request(msgpack.packb([1, "m", {key: 1}]))
 
 
 def test_what_msgpack_cannot_carry_is_the_callers_mistake() -> None:

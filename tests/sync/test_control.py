@@ -17,7 +17,8 @@ import trio.testing
 import crdtgraph
 from crdtgraph import AmbiguousError, Commit, CommitId, Graph, LocalError, NotFoundError, UnreachableError
 from sync import Node, Settings
-from sync.client import BlockingControlClient, ControlClient
+from sync.asyncclient import ControlClient
+from sync.client import BlockingControlClient
 from sync.control import open_control
 from sync.framing import encode_frame
 from sync.limits import CHUNK_ENTRIES, CONTROL_CLIENTS_MAX

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import ReplicaId
-from sync.codec import RemoteMessageError, encode_message
+from sync.codec import encode_message
 from sync.framing import RemoteFrameError, encode_frame
 from sync.limits import LINK_BYTES_PER_S_MIN, PROTOCOL_VERSION, Settings
 from sync.messages import (
@@ -31,6 +31,7 @@ from sync.messages import (
     Want,
     WantSegments,
 )
+from sync.packing import RemoteMessageError
 from sync.session import (
     RemoteClosedError,
     RemoteProtocolError,
