@@ -17,6 +17,9 @@ from crdtgraph.segment import RECORDS_MAX, Records, Segment, unpack
 CACHED_SEGMENTS_MAX = 32
 """About 15 MB of full segments; small ones take less."""
 
+TEXTS_KEPT_MAX = 128
+"""About 20 MB with full segments and messages of a line or two."""
+
 _SHIFT = RECORDS_MAX.bit_length()
 _MASK = (1 << _SHIFT) - 1
 
@@ -24,13 +27,14 @@ _MASK = (1 << _SHIFT) - 1
 class Contents:
     """Commits by location. `load` gives the unpacked segment of a key."""
 
-    __slots__ = ("_cache", "_keys", "_load", "_open")
+    __slots__ = ("_cache", "_keys", "_load", "_open", "_texts")
 
     def __init__(self, load: Callable[[SegmentKey], Segment]) -> None:
         self._load = load
         self._keys: list[SegmentKey | bytes | None] = []
         self._open: dict[int, Records] = {}
         self._cache: OrderedDict[int, Segment] = OrderedDict()
+        self._texts: dict[int, tuple[list[str], list[str]]] = {}
 
     def start(self, records: Records) -> int:
         """The location of the first commit of a batch that has no segment yet; the next ones count up from it."""
@@ -71,6 +75,27 @@ class Contents:
             number, position = location >> _SHIFT, location & _MASK
             records = self._open.get(number)
             yield records.commits[position].changes if records else self._segment(number).changes(position)
+
+    def texts(self, locations: Iterable[int]) -> Iterator[tuple[str, str]]:
+        """The authors and messages alone of many commits, in the order given.
+
+        For listings that jump between segments: authors and messages take far less room than whole segments, so those
+        of many more are kept.
+        """
+        kept = self._texts
+        for location in locations:
+            number, position = location >> _SHIFT, location & _MASK
+            records = self._open.get(number)
+            if records is not None:
+                commit = records.commits[position]
+                yield commit.author, commit.message
+                continue
+            columns = kept.get(number)
+            if columns is None:
+                columns = kept[number] = self._segment(number).texts()
+                if len(kept) > TEXTS_KEPT_MAX:
+                    del kept[next(iter(kept))]
+            yield columns[0][position], columns[1][position]
 
     def _segment(self, number: int) -> Segment:
         segment = self._cache.get(number)

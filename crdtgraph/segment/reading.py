@@ -127,6 +127,10 @@ class Segment:
         """The origin alone of the commit at a position."""
         return self._origins[position]
 
+    def texts(self) -> tuple[list[str], list[str]]:
+        """The authors and the messages of all commits, by position."""
+        return self._authors, self._messages
+
     def records(self) -> Records:
         """Everything it holds, ready to be packed again."""
         commits = [self.commit(position) for position in range(len(self.ids))]
