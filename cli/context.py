@@ -186,11 +186,16 @@ def _remember_output(ctx: click.Context, _option: click.Parameter, value: str | 
         ctx.find_root().obj.output = Output(value)
 
 
-def open_any(place: str) -> AbstractContextManager[Backend]:
-    """A graph to read from, by whatever names it: a control socket, or a store's path or URL."""
+def open_any(place: str, access: Access = Access.READ) -> AbstractContextManager[Backend]:
+    """A graph by whatever names it: a control socket, or a store's path or URL.
+
+    A store that a node is at work on is asked for through that node, also to write.
+    """
     path = Path(place)
-    is_node = path.is_socket() or (path.name == CONTROL_NAME and not path.is_dir())
-    return open_node(place) if is_node else open_store(place, Access.READ)
+    if path.is_socket() or (path.name == CONTROL_NAME and not path.is_dir()):
+        return open_node(place)
+    control = control_socket(place)
+    return open_node(str(control)) if control is not None else open_store(place, access)
 
 
 @contextmanager

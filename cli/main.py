@@ -36,10 +36,12 @@ COMMANDS: Table = {
     "serve": ("serve", "Run a node in the foreground."),
     "status": ("status", "Show how a store or a running node is doing."),
     "peers": ("peers", "List the peers of a running node."),
+    "topology": ("topology", "Show who is linked to whom in the cluster."),
     "block": ("block", "Cut a running node off from a peer."),
     "unblock": ("unblock", "Let a running node talk to a peer again."),
     "digest": ("digest", "Print the digest; equal digests are equal graphs."),
-    "diverge": ("diverge", "Show how two replicas differ."),
+    "diverge": ("diverge", "Show how replicas differ."),
+    "converge": ("converge", "Make replicas equal."),
     "fsck": ("fsck", "Check everything in a store from its bytes."),
     "simulate": ("simulate", "Simulate whole clusters, with faults, from a seed."),
 }

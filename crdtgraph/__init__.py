@@ -10,7 +10,7 @@ import typing
 if typing.TYPE_CHECKING:
     from crdtgraph.buffer import Durability
     from crdtgraph.dag import Dag
-    from crdtgraph.divergence import Divergence, RefDifference, RefState, compare
+    from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
     from crdtgraph.errors import (
         AmbiguousError,
         CorruptError,
@@ -61,7 +61,7 @@ __all__ = [
     "PathConflict",
     "Received",
     "Ref",
-    "RefDifference",
+    "RefSpread",
     "RefState",
     "Reference",
     "RemoteError",
@@ -101,7 +101,7 @@ _HOMES = {
     "PathConflict": "state",
     "Received": "exchange",
     "Ref": "refs",
-    "RefDifference": "divergence",
+    "RefSpread": "divergence",
     "RefState": "divergence",
     "Reference": "records",
     "RemoteError": "errors",

@@ -58,16 +58,16 @@ def _document(file: str, found: Divergence) -> dict[str, object]:
     return {
         "file": file,
         "equal": found.equal,
-        "digest": found.digest_a,
-        "digest_of_file": found.digest_b,
-        "only_here": found.only_a,
-        "only_in_file": found.only_b,
-        "refs": [{"name": each.name, "here": each.a, "in_file": each.b} for each in found.refs],
+        "digest": found.digests[0],
+        "digest_of_file": found.digests[1],
+        "only_here": found.scattered.held_by(0),
+        "only_in_file": found.scattered.held_by(1),
+        "refs": [{"name": each.name, "here": each.targets[0], "in_file": each.targets[1]} for each in found.refs],
         "metadata": [each.name for each in found.metadata],
         "set_apart": found.set_apart,
         "counters": [each.commit for each in found.counters],
-        "discarded": sorted({*found.discarded_a, *found.discarded_b}),
-        "pending": {"here": len(found.pending_a), "in_file": len(found.pending_b)},
+        "discarded": sorted({*found.discarded[0], *found.discarded[1]}),
+        "pending": {"here": len(found.pending[0]), "in_file": len(found.pending[1])},
     }
 
 
@@ -79,23 +79,23 @@ def _lines(file: str, invocation: Invocation, graph: Graph, exported: Graph, fou
     place = next(filter(None, invocation.place()), "")
     yield f"{printable(place)} {'equals' if found.equal else 'differs from'} {name}"
     if found.equal:
-        yield f"digest {found.digest_a.hex()}"
+        yield f"digest {found.digests[0].hex()}"
         return
-    yield from _commits("commits only here", graph, found.only_a)
-    yield from _commits(f"commits only in {name}", exported, found.only_b)
+    yield from _commits("commits only here", graph, found.scattered.held_by(0))
+    yield from _commits(f"commits only in {name}", exported, found.scattered.held_by(1))
     if found.refs:
         yield f"refs that differ: {len(found.refs)}"
         rows = [
-            [f"  {printable(each.name)}", *(", ".join(map(short, side)) or "missing" for side in (each.a, each.b))]
+            [f"  {printable(each.name)}", *(", ".join(map(short, side)) or "missing" for side in each.targets)]
             for each in found.refs
         ]
         yield from table([["  ", "here", f"in {name}"], *rows])
     yield from _names("metadata that differs", (printable(each.name) for each in found.metadata))
     yield from _names("set to the same value by other records", map(printable, found.set_apart))
     yield from _names("commits with other counters", (short(each.commit) for each in found.counters))
-    yield from _names("discarded on one side only", map(short, sorted({*found.discarded_a, *found.discarded_b})))
-    if found.pending_a or found.pending_b:
-        waiting = f"{len(found.pending_a)} here, {len(found.pending_b)} in {name}"
+    yield from _names("discarded on one side only", map(short, sorted({*found.discarded[0], *found.discarded[1]})))
+    if any(found.pending):
+        waiting = f"{len(found.pending[0])} here, {len(found.pending[1])} in {name}"
         yield f"records that wait for missing commits: {waiting}"
 
 

@@ -1,4 +1,4 @@
-"""How replicas differ: two side by side, or any number as a matrix; and what it takes to make them equal.
+"""How replicas differ, two or any number of them, what an exchange will make of it, and how much that carries.
 
 Needs all of them in one process. Of a running node that is its store opened to read, or a copy (`Replica.deltas`).
 """
@@ -6,25 +6,22 @@ Needs all of them in one process. Of a running node that is its store opened to 
 from crdtgraph.divergence.commits import Scattered
 from crdtgraph.divergence.comparison import Divergence, compare
 from crdtgraph.divergence.merging import RefMerge, SharedPath
-from crdtgraph.divergence.records import Blocked, CounterDifference, MetaDifference
-from crdtgraph.divergence.refs import RefDifference, RefSpread, RefState
-from crdtgraph.divergence.survey import Survey, survey
-from crdtgraph.divergence.transfer import Transfer, transfer
+from crdtgraph.divergence.records import Blocked, CounterSpread, MetaSpread
+from crdtgraph.divergence.refs import RefSpread, RefState
+from crdtgraph.divergence.transfer import Transfer, lacking, transfer
 
 __all__ = [
     "Blocked",
-    "CounterDifference",
+    "CounterSpread",
     "Divergence",
-    "MetaDifference",
-    "RefDifference",
+    "MetaSpread",
     "RefMerge",
     "RefSpread",
     "RefState",
     "Scattered",
     "SharedPath",
-    "Survey",
     "Transfer",
     "compare",
-    "survey",
+    "lacking",
     "transfer",
 ]

@@ -1,22 +1,22 @@
-"""Two replicas compared: what only one has, where they parted, which refs and paths are apart, what heals it."""
+"""Replicas compared: what only some have, where they parted, which refs and paths are apart."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crdtgraph.divergence.commits import paths_changed, scattered
+from crdtgraph.divergence.commits import Scattered, paths_changed, scattered
 from crdtgraph.divergence.merging import RefMerge, SharedPath, merges, shared_paths
 from crdtgraph.divergence.records import (
     Blocked,
-    CounterDifference,
-    MetaDifference,
+    CounterSpread,
+    MetaSpread,
     blocked,
-    counter_differences,
-    meta_differences,
+    counter_spreads,
+    discards,
+    meta_spreads,
 )
-from crdtgraph.divergence.refs import RefDifference, differing_registers, ref_differences, ref_spreads
+from crdtgraph.divergence.refs import RefSpread, differing_registers, ref_spreads
 from crdtgraph.divergence.sides import Sides
-from crdtgraph.divergence.transfer import Transfer, transfer
 from crdtgraph.ids import CommitId
 from crdtgraph.planes import LEDGER
 from crdtgraph.records import REF_NAMESPACE
@@ -26,95 +26,98 @@ from crdtgraph.replica import Replica
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """How two replicas differ.
+    """How replicas differ; they are named by their numbers, in the order given.
 
-    `equal` compares digests, that is the visible graphs. With `settled` both hold the same segments, so that there is
-    nothing to exchange; replicas that are equal may still differ in that.
+    `digests` and `commits` (how many there are) are of each, `union` is how many there are among all. With `settled`
+    all hold the same segments, so that there is nothing to exchange; replicas that are equal may differ in that.
 
-    `only_a` and `only_b` are the commits that one side has, parents first, `fork_points` the common commits that those
-    build on, by id, and `first_generation` is the smallest generation among them. `conflicted` are refs with several
-    targets on either side, `refs` those that are not the same on both, and `merges` what those will need that are in
-    conflict after an exchange. `paths` were changed by commits of both sides, or conflict in such a merge.
+    `scattered` are the commits that some replica lacks. `refs` are not the same everywhere, and `merges` what those
+    will need that are in conflict after an exchange; `conflicted` names refs that are in conflict already, anywhere.
+    `paths` were changed by commits that not all have, of several replicas, or conflict in such a merge.
 
     `metadata` are registers whose values differ, and `set_apart` names registers (refs among them) that have the same
-    value because both sides set it, each for itself: one exchange makes those equal. `counters` are commits with other
-    totals; `discarded_a` and `discarded_b` what only one side threw away; `pending_a` and `pending_b` what waits there.
-    `to_b` is what A has for B, `to_a` the other way.
+    value because several set it, each for itself: one exchange makes those equal. `counters` are commits with other
+    totals. For each replica, `discarded` is what not all threw away, and `pending` what waits there.
     """
 
-    equal: bool
+    digests: tuple[bytes, ...]
+    commits: tuple[int, ...]
+    union: int
     settled: bool
-    digest_a: bytes
-    digest_b: bytes
-    fork_points: tuple[CommitId, ...]
-    first_generation: int | None
-    only_a: tuple[CommitId, ...]
-    only_b: tuple[CommitId, ...]
-    refs: tuple[RefDifference, ...]
+    scattered: Scattered
+    refs: tuple[RefSpread, ...]
     conflicted: tuple[str, ...]
     merges: tuple[RefMerge, ...]
     paths: tuple[SharedPath, ...]
-    metadata: tuple[MetaDifference, ...]
+    metadata: tuple[MetaSpread, ...]
     set_apart: tuple[str, ...]
-    counters: tuple[CounterDifference, ...]
-    discarded_a: tuple[CommitId, ...]
-    discarded_b: tuple[CommitId, ...]
-    pending_a: tuple[Blocked, ...]
-    pending_b: tuple[Blocked, ...]
-    to_b: Transfer
-    to_a: Transfer
+    counters: tuple[CounterSpread, ...]
+    discarded: tuple[tuple[CommitId, ...], ...]
+    pending: tuple[tuple[Blocked, ...], ...]
 
     @property
-    def ahead(self) -> int:
-        """How many commits only A has."""
-        return len(self.only_a)
+    def equal(self) -> bool:
+        """Whether all have the same digest, that is the same visible graph."""
+        return len(set(self.digests)) == 1
 
     @property
-    def behind(self) -> int:
-        """How many commits only B has."""
-        return len(self.only_b)
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Replicas with equal digests, the largest group first."""
+        by_digest: dict[bytes, list[int]] = {}
+        for place, digest in enumerate(self.digests):
+            by_digest.setdefault(digest, []).append(place)
+        return tuple(sorted(map(tuple, by_digest.values()), key=lambda group: (-len(group), group)))
 
 
-def compare(a: Replica, b: Replica, *, plane: str = LEDGER) -> Divergence:
-    """Compare a plane of two replicas.
+def compare(*replicas: Replica, plane: str = LEDGER) -> Divergence:
+    """Compare a plane of two or more replicas.
 
-    Set operations over the commits of both (O(n), about 0.1 us each; none when both hold the same segments), then the
-    cost of reading the commits that differ, and for every ref that will be in conflict those since its merge bases.
+    For every two of them set operations over the commits of both (about 0.1 us each; none when both hold the same
+    segments), then the cost of reading the commits that differ, and for every ref that will be in conflict those since
+    its merge bases.
 
     Raises LocalError when they belong to different clusters.
     """
-    sides = Sides((a, b), plane)
-    home_a, home_b = (home.projection for home in sides.homes)
+    sides = Sides(replicas, plane)
+    projections = [home.projection for home in sides.homes]
     found = scattered(sides)
-    only_a, only_b = found.held_by(0), found.held_by(1)
     registers = differing_registers(sides.homes)
-    spreads = ref_spreads(sides, registers)
-    needed = merges(sides, spreads)
-    metadata = meta_differences(sides, registers)
-    changed_by_both = paths_changed(sides, 0, only_a) & paths_changed(sides, 1, only_b) if only_a and only_b else set()
+    refs, metadata = ref_spreads(sides, registers), meta_spreads(sides, registers)
+    needed = merges(sides, refs)
+    sizes = tuple(map(len, projections))
     return Divergence(
-        equal=home_a.digest() == home_b.digest(),
-        settled=sides.hold_the_same(0, 1),
-        digest_a=home_a.digest(),
-        digest_b=home_b.digest(),
-        fork_points=found.fork_points,
-        first_generation=found.first_generation,
-        only_a=only_a,
-        only_b=only_b,
-        refs=tuple(ref_differences(sides, spreads)),
-        conflicted=tuple(sorted({*home_a.refs.conflicted(), *home_b.refs.conflicted()})),
+        digests=tuple(projection.digest() for projection in projections),
+        commits=sizes,
+        union=sizes[0] + found.behind[0],
+        settled=all(sides.hold_the_same(0, place) for place in range(1, len(replicas))),
+        scattered=found,
+        refs=refs,
+        conflicted=tuple(sorted({name for projection in projections for name in projection.refs.conflicted()})),
         merges=needed,
-        paths=shared_paths(changed_by_both, needed),
+        paths=shared_paths(_changed_by_several(sides, found), needed),
         metadata=metadata,
-        set_apart=_set_apart(registers, {spread.name for spread in spreads}, {each.name for each in metadata}),
-        counters=counter_differences(sides),
-        discarded_a=tuple(sorted(home_a.discards.roots - home_b.discards.roots)),
-        discarded_b=tuple(sorted(home_b.discards.roots - home_a.discards.roots)),
-        pending_a=blocked(sides, 0),
-        pending_b=blocked(sides, 1),
-        to_b=transfer(a, b, plane=plane),
-        to_a=transfer(b, a, plane=plane),
+        set_apart=_set_apart(registers, {spread.name for spread in refs}, {each.name for each in metadata}),
+        counters=counter_spreads(sides),
+        discarded=discards(sides),
+        pending=blocked(sides),
     )
+
+
+def _changed_by_several(sides: Sides, found: Scattered) -> set[str]:
+    """The paths that commits change which no replica has together."""
+    by_holders: dict[tuple[int, ...], list[CommitId]] = {}
+    for commit, holders in found.holders.items():
+        by_holders.setdefault(holders, []).append(commit)
+    if len(by_holders) < 2:
+        return set()
+    changed = {holders: paths_changed(sides, holders[0], commits) for holders, commits in by_holders.items()}
+    apart = [
+        changed[first] & changed[second]
+        for first in changed
+        for second in changed
+        if first < second and not set(first) & set(second)
+    ]
+    return set[str]().union(*apart)
 
 
 def _set_apart(registers: set[Register], refs: set[str], metadata: set[str]) -> tuple[str, ...]:

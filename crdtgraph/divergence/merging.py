@@ -34,7 +34,7 @@ class RefMerge:
 
 @dataclass(frozen=True, slots=True)
 class SharedPath:
-    """A path that commits of both sides changed, or that is in conflict when a ref of theirs is merged.
+    """A path that commits of several sides changed, each for itself, or that is in conflict when a ref is merged.
 
     `conflicts` are those refs, each with the path's values; none when whatever has to be merged merges cleanly.
     """
@@ -52,9 +52,9 @@ def merges(sides: Sides, spreads: Iterable[RefSpread]) -> tuple[RefMerge, ...]:
     )
 
 
-def shared_paths(changed_by_both: Iterable[str], found: Iterable[RefMerge]) -> tuple[SharedPath, ...]:
+def shared_paths(changed: Iterable[str], found: Iterable[RefMerge]) -> tuple[SharedPath, ...]:
     """Those paths, and all in conflict, ordered."""
-    by_path: dict[str, list[tuple[str, PathConflict]]] = {path: [] for path in changed_by_both}
+    by_path: dict[str, list[tuple[str, PathConflict]]] = {path: [] for path in changed}
     for merge in found:
         for conflict in merge.conflicts:
             by_path.setdefault(conflict.path, []).append((merge.ref, conflict))

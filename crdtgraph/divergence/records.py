@@ -14,16 +14,16 @@ from crdtgraph.registers import Register
 
 
 @dataclass(frozen=True, slots=True)
-class MetaDifference:
-    """A register of metadata with other values on the two sides; None where it is not set.
+class MetaSpread:
+    """A register of metadata whose value is not the same on all sides; None where it is not set.
 
-    The namespace is "meta/graph", or "meta/" and a commit's id. `healed` is the value after an exchange.
+    The namespace is "meta/graph", or "meta/" and a commit's id. `values` are those of each side in turn, `healed` the
+    one after an exchange.
     """
 
     namespace: str
     key: str
-    a: bytes | None
-    b: bytes | None
+    values: tuple[bytes | None, ...]
     healed: bytes | None
 
     @property
@@ -33,12 +33,11 @@ class MetaDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class CounterDifference:
-    """A commit whose counters have other totals on the two sides; empty where nothing was counted."""
+class CounterSpread:
+    """A commit whose counters are not the same on all sides; empty where nothing was counted."""
 
     commit: CommitId
-    a: tuple[int, ...]
-    b: tuple[int, ...]
+    totals: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +48,39 @@ class Blocked:
     elsewhere: bool
 
 
-def meta_differences(sides: Sides, registers: Iterable[Register]) -> tuple[MetaDifference, ...]:
-    """The metadata among these registers whose values are not the same on both sides, by name."""
+def meta_spreads(sides: Sides, registers: Iterable[Register]) -> tuple[MetaSpread, ...]:
+    """The metadata among these registers whose values are not the same on all sides, by name."""
     found = []
     for namespace, key in sorted(registers):
         if namespace == REF_NAMESPACE:
             continue
-        a, b = (_value(home.projection.registers.live(namespace, key)) for home in sides.homes)
-        if a != b:
-            found.append(MetaDifference(namespace, key, a, b, _value(live_together(sides, namespace, key))))
+        values = tuple(_value(home.projection.registers.live(namespace, key)) for home in sides.homes)
+        if len(set(values)) > 1:
+            found.append(MetaSpread(namespace, key, values, _value(live_together(sides, namespace, key))))
     return tuple(found)
 
 
-def counter_differences(sides: Sides) -> tuple[CounterDifference, ...]:
-    """The commits with other totals, by id. O(commits with counters), at no cost when the digests agree."""
-    first, second = (home.projection.counters for home in sides.homes)
-    if first.sum == second.sum:
+def counter_spreads(sides: Sides) -> tuple[CounterSpread, ...]:
+    """The commits whose totals are not the same, by id. O(commits with counters), free when the digests agree."""
+    counters = [home.projection.counters for home in sides.homes]
+    if len({each.sum for each in counters}) == 1:
         return ()
-    commits = {commit for commit, _ in set(first) ^ set(second)}
-    return tuple(CounterDifference(commit, first.get(commit), second.get(commit)) for commit in sorted(commits))
+    first, *others = map(set, counters)
+    commits = {commit for other in others for commit, _ in first ^ other}
+    return tuple(CounterSpread(commit, tuple(each.get(commit) for each in counters)) for commit in sorted(commits))
 
 
-def blocked(sides: Sides, place: int) -> tuple[Blocked, ...]:
-    """What waits on one side, ordered by what it waits for."""
-    waiting = sides.replicas[place].pending(plane=sides.plane)
-    return tuple(Blocked(record, sides.shows(record.waits_for)) for record in waiting)
+def discards(sides: Sides) -> tuple[tuple[CommitId, ...], ...]:
+    """For each side, what was thrown away there and not on all sides, by id."""
+    roots = [home.projection.discards.roots for home in sides.homes]
+    everywhere = set[CommitId].intersection(*roots)
+    return tuple(tuple(sorted(each - everywhere)) for each in roots)
+
+
+def blocked(sides: Sides) -> tuple[tuple[Blocked, ...], ...]:
+    """For each side what waits there, ordered by what it waits for."""
+    waiting = [replica.pending(plane=sides.plane) for replica in sides.replicas]
+    return tuple(tuple(Blocked(record, sides.shows(record.waits_for)) for record in each) for each in waiting)
 
 
 def _value(live: Iterable[Assign]) -> bytes | None:

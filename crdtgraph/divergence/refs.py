@@ -23,46 +23,32 @@ Targets = tuple[CommitId, ...]
 
 
 class RefState(StrEnum):
-    """How a ref of replica A relates to the one of B."""
+    """What kind of difference there is in a ref."""
 
-    ONLY_A = "only-a"
-    """It is missing in B."""
-    ONLY_B = "only-b"
-    """It is missing in A."""
-    AHEAD = "ahead"
-    """A's descends from B's: an exchange moves B's forward."""
-    BEHIND = "behind"
-    """B's descends from A's: an exchange moves A's forward."""
-    CONFLICTED = "conflicted"
-    """Both were moved apart: after an exchange the ref is in conflict on both sides."""
+    FAST_FORWARD = "fast-forward"
+    """One side's target descends from all others: an exchange moves those forward."""
+    MISSING = "missing"
+    """Some side does not have it: an exchange makes it there, or it was deleted and goes everywhere."""
     REPLACED = "replaced"
-    """One side was moved away by force, with the other's target in sight: an exchange moves the other as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefDifference:
-    """A ref that is not the same on both sides. Targets are the winner and then the others; empty where missing.
-
-    `healed` are its targets after an exchange; none means that it was deleted on one side. `ahead` and `behind` count
-    the commits that A's targets have beyond B's and the other way round; None when that was not counted.
-    """
-
-    name: str
-    state: RefState
-    a: Targets
-    b: Targets
-    healed: Targets
-    ahead: int | None
-    behind: int | None
+    """It was moved by force, with the other targets in sight: an exchange moves those as well."""
+    CONFLICTED = "conflicted"
+    """It was moved apart: after an exchange it is in conflict on all sides, until somebody merges."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefSpread:
-    """A ref that is not the same on all of several sides: its targets on each in turn, and after an exchange."""
+    """A ref that is not the same on all sides.
+
+    `targets` are those of each side in turn, the winner first, empty where it is missing; `healed` those after an
+    exchange, none if it was deleted. `behind` says how many commits other sides' targets bring that this side's do not
+    have, side by side; it is empty when that was not counted.
+    """
 
     name: str
+    state: RefState
     targets: tuple[Targets, ...]
     healed: Targets
+    behind: tuple[int, ...]
 
 
 def differing_registers(homes: Sequence[Plane]) -> set[Register]:
@@ -108,38 +94,28 @@ def healed_targets(sides: Sides, name: str) -> Targets:
     return sides.independent(CommitId(value) for value in values if value is not None)
 
 
-def ref_spreads(sides: Sides, registers: Iterable[Register]) -> list[RefSpread]:
+def ref_spreads(sides: Sides, registers: Iterable[Register]) -> tuple[RefSpread, ...]:
     """The refs among these registers whose targets are not the same on all sides, by name."""
-    found = []
+    found: list[RefSpread] = []
     for name in sorted(key for namespace, key in registers if namespace == REF_NAMESPACE):
         targets = tuple(home.projection.refs.targets(name) for home in sides.homes)
         if len(set(targets)) > 1:
-            found.append(RefSpread(name, targets, healed_targets(sides, name)))
-    return found
+            healed = healed_targets(sides, name)
+            counted = len(found) < COUNTED_REFS_MAX
+            behind = tuple(_behind(sides, targets, here) for here in targets) if counted else ()
+            found.append(RefSpread(name, _state(sides, targets, healed), targets, healed, behind))
+    return tuple(found)
 
 
-def ref_differences(sides: Sides, spreads: Iterable[RefSpread]) -> list[RefDifference]:
-    """The refs of two sides, classified."""
-    found = []
-    for place, spread in enumerate(spreads):
-        a, b = spread.targets
-        counts: tuple[int | None, int | None] = (None, None)
-        if place < COUNTED_REFS_MAX:
-            counts = sides.only(a, b), sides.only(b, a)
-        found.append(RefDifference(spread.name, _state(sides, spread), a, b, spread.healed, *counts))
-    return found
+def _behind(sides: Sides, all_targets: Iterable[Targets], targets: Targets) -> int:
+    return len(set[CommitId]().union(*(sides.only(others, targets) for others in all_targets if others)))
 
 
-def _state(sides: Sides, spread: RefSpread) -> RefState:
-    a, b = spread.targets
-    if not a or not b:
-        return RefState.ONLY_A if a else RefState.ONLY_B
-    if _descends(sides, a, b):
-        return RefState.AHEAD
-    if _descends(sides, b, a):
-        return RefState.BEHIND
-    return RefState.CONFLICTED if len(spread.healed) > 1 else RefState.REPLACED
-
-
-def _descends(sides: Sides, targets: Targets, earlier: Targets) -> bool:
-    return all(any(sides.is_ancestor(commit, target) for target in targets) for commit in earlier)
+def _state(sides: Sides, targets: Iterable[Targets], healed: Targets) -> RefState:
+    if len(healed) > 1:
+        return RefState.CONFLICTED
+    if not healed or not all(targets):
+        return RefState.MISSING
+    if all(sides.is_ancestor(commit, healed[0]) for here in targets for commit in here):
+        return RefState.FAST_FORWARD
+    return RefState.REPLACED

@@ -93,16 +93,16 @@ class Sides:
             found.update([node] if node is not None else self._frontier(commit, place))
         return found
 
-    def only(self, included: Iterable[CommitId], excluded: Iterable[CommitId]) -> int:
-        """How many commits the included ones and their ancestors are beyond the excluded ones and theirs.
+    def only(self, included: Sequence[CommitId], excluded: Iterable[CommitId]) -> set[CommitId]:
+        """What the included ones and their ancestors are beyond the excluded ones and theirs.
 
         One replica must have all that are included.
         """
-        wanted = list(included)
-        place = self.place_of_all(wanted)
+        place = self.place_of_all(included)
         assert place is not None
-        dag = self.homes[place].projection.dag
-        return len(ancestry.only(dag, self.nodes_at(place, wanted), self.nodes_at(place, excluded)))
+        projection = self.homes[place].projection
+        nodes = ancestry.only(projection.dag, self.nodes_at(place, included), self.nodes_at(place, excluded))
+        return {projection.ids[node] for node in nodes}
 
     def merge_bases(self, first: Sequence[CommitId], second: CommitId) -> tuple[int, list[CommitId]]:
         """All best common ancestors of the first ones, taken together, and of the second, the lowest rank first.

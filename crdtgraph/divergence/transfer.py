@@ -71,6 +71,30 @@ def transfer(source: Replica, target: Replica, *, plane: str = LEDGER) -> Transf
     return Transfer(segments, deltas, size, len(by_key), sum(by_key.values()))
 
 
+def lacking(*replicas: Replica, plane: str = LEDGER) -> tuple[Transfer, ...]:
+    """For each replica what it lacks of all that the others have together, as one diff would bring it. O(segments)."""
+    planes = [replica._plane(plane) for replica in replicas]
+    vector: dict[int, int] = {}
+    held: dict[SegmentKey, int] = {}
+    superseded = set[SegmentKey]().union(*(home.projection.superseded for home in planes))
+    for home in planes:
+        held.update({key: length for key, (_, length) in home.document.held.items() if key not in superseded})
+        for writer, clock in home.document.state_vector.items():
+            vector[writer] = max(clock, vector.get(writer, 0))
+    found = []
+    for home in planes:
+        missing = [
+            (key, held.get(key))
+            for writer, clock in vector.items()
+            for key in (SegmentKey(writer, seq) for seq in range(home.document.state_vector.get(writer, 0), clock))
+        ]
+        by_key = [held[key] for key in home.beside.holes if key in held]
+        size = sum(item_size(key, length) for key, length in missing)
+        segments = sum(length is not None for _, length in missing)
+        found.append(Transfer(segments, -(-size // DELTA_BYTES_MAX), size, len(by_key), sum(by_key)))
+    return tuple(found)
+
+
 def _is_asked(ours: Plane, theirs: Plane) -> bool:
     """Whether a replica asks for a diff: not if it has all that ours has and more, and no hole to be filled."""
     vector, wanted = ours.document.state_vector, theirs.document.state_vector

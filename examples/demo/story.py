@@ -64,7 +64,7 @@ def tell(cluster: Cluster, claims: Claims, repository: Path) -> None:
     claims.step("Where do they differ? crdtgraph diverge")
     claims.show(run_cli("diverge", "--max-count", "3", "a.sock", "c.sock", folder=cluster.folder, expect=1))
     found = run_cli_json("diverge", a.control, c.control, expect=1)
-    both = (found["ahead"], found["behind"])
+    both = (found["ahead"][0][1], found["ahead"][1][0])
     claims.hold(
         f"a has {both[0]} commits that c lacks, c has {both[1]} that a lacks",
         both == (COMMITS_A_SIDE + COMMITS_BESIDE, COMMITS_A_SIDE),
@@ -72,8 +72,9 @@ def tell(cluster: Cluster, claims: Claims, repository: Path) -> None:
     )
     claims.hold(f"they forked at {fork.hex()[:12]}", found["fork_points"] == [fork.hex()], found["fork_points"])
     states = {each["name"]: each["state"] for each in found["refs"]}
-    claims.hold(f"{REF} has diverged", states.get(REF) == "diverged", states)
-    claims.hold("plan.txt was changed on both sides", found["paths"] == ["plan.txt"], found["paths"])
+    claims.hold(f"{REF} will be in conflict", states.get(REF) == "conflicted", states)
+    paths = {each["path"]: each["clean"] for each in found["paths"]}
+    claims.hold("plan.txt was changed on both sides, and not alike", paths == {"plan.txt": False}, paths)
 
     claims.step("The network heals")
     began = time.monotonic()

@@ -1,6 +1,6 @@
 """Methods by which somebody carries segments from one replica to another, as nodes do among themselves.
 
-A courier (`sync.courier`) asks one side for what the other lacks and hands it over. A running node takes it in like
+A courier (`cli.courier`) asks one side for what the other lacks and hands it over. A running node takes it in like
 what a peer sends: one delivery at a time, in steps between which others are served, and passed on to its peers.
 """
 

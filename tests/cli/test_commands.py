@@ -179,41 +179,6 @@ def test_status_and_digest_agree(crdtgraph: CommandLine, store: str) -> None:
     assert "conflicted refs  0" in crdtgraph("status").out
 
 
-def test_diverge_of_equal_replicas_is_silent_about_the_rest(crdtgraph: CommandLine, store: str) -> None:
-    crdtgraph("init", "--store", "copy.db")
-    assert crdtgraph("diverge", store, store).code == 0
-    with library.open(store, read_only=True) as graph, library.open("copy.db") as copy:
-        for delta in graph.deltas("ledger", {}):
-            copy.receive("ledger", delta.update)
-    equal = crdtgraph("diverge", store, "copy.db")
-    assert (equal.code, equal.out) == (0, f"{store} and copy.db are equal\n")
-
-
-def test_diverge_shows_forks_commits_refs_and_paths(crdtgraph: CommandLine, store: str) -> None:
-    crdtgraph("init", "--store", "copy.db")
-    with library.open(store) as graph, library.open("copy.db") as copy:
-        fork = graph.resolve("main")
-        for delta in graph.deltas("ledger", {}):
-            copy.receive("ledger", delta.update)
-        mine = graph.commit(message="mine", changes={"board": b"1"}, ref="main")
-        theirs = [copy.commit(message=name, changes={"board": name.encode()}, ref="main") for name in ("t1", "t2")]
-    found = crdtgraph("diverge", store, "copy.db", "-o", "json")
-    assert found.code == 1
-    document = found.json
-    assert isinstance(document, dict)
-    assert (document["equal"], document["ahead"], document["behind"]) == (False, 1, 2)
-    assert document["fork_points"] == [fork.hex()]
-    assert document["only_a"] == [mine.hex()]
-    assert document["only_b"] == [each.hex() for each in theirs]
-    assert document["refs"] == [{"name": "main", "state": "conflicted", "a": [mine.hex()], "b": [theirs[1].hex()]}]
-    assert document["paths"] == ["board"]
-    text = crdtgraph("diverge", store, "copy.db", "-n", "1")
-    assert text.code == 1
-    assert f"{store} is 1 commits ahead and 2 behind" in text.out
-    assert "(1 older ones; --max-count shows more)" in text.out
-    assert "paths that both sides changed: board" in text.out
-
-
 def test_fsck_counts_what_it_checked(crdtgraph: CommandLine, store: str) -> None:
     done = crdtgraph("fsck", "-o", "json")
     assert done.code == 0
@@ -311,7 +276,6 @@ def test_every_command_answers_through_a_node_as_it_does_from_the_store(
     assert status["node"]["peers"] == []
     assert "peers  0" in crdtgraph("status", "--node", socket).out
     assert crdtgraph("fsck", "--node", socket).code == 0
-    assert crdtgraph("diverge", socket, store).code == 0
     stopped = node.end(15)
     assert stopped.code == 0
     assert [crdtgraph(*arguments, "--store", store) for arguments in reading] == answers

@@ -175,7 +175,7 @@ def test_a_node_that_is_not_there_is_exit_code_4(crdtgraph: CommandLine, tmp_pat
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind("stale")
     assert_fails(crdtgraph("status", "--node", "stale"), 4)
-    assert_fails(crdtgraph("diverge", "stale", "stale"), 4)
+    assert_fails(crdtgraph("diverge", "stale", "absent"), 4)
 
 
 @pytest.mark.parametrize("answer", [b"", b"\x00\x00\x00", b"HTTP/1.1 400 Bad Request\r\n\r\n"])

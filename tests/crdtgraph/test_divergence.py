@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 import crdtgraph
-from crdtgraph import CommitId, Divergence, Graph, Host, LocalError, RefState, compare
-from crdtgraph.divergence import CounterDifference
+from crdtgraph import CommitId, Divergence, Graph, Host, LocalError, RefSpread, RefState, compare
+from crdtgraph.divergence import CounterSpread
 
 PLANE = "ledger"
 
@@ -36,10 +36,7 @@ def exchange(a: Graph, b: Graph) -> None:
 
 def waiting(found: Divergence) -> tuple[list[tuple[str, CommitId, bool]], ...]:
     """What waits on each side: the kind of record, what it waits for, whether the other side has that."""
-    return tuple(
-        [(each.record.kind, each.record.waits_for, each.elsewhere) for each in side]
-        for side in (found.pending_a, found.pending_b)
-    )
+    return tuple([(each.record.kind, each.record.waits_for, each.elsewhere) for each in side] for side in found.pending)
 
 
 def test_equal_replicas_differ_in_nothing(pair: tuple[Graph, Graph]) -> None:
@@ -49,11 +46,12 @@ def test_equal_replicas_differ_in_nothing(pair: tuple[Graph, Graph]) -> None:
     exchange(a, b)
     found = compare(a, b)
     assert found.equal
-    assert found.digest_a == found.digest_b == a.digest()
-    assert (found.ahead, found.behind, found.fork_points, found.refs, found.conflicted, found.paths) == (
-        0, 0, (), (), (), (),
-    )  # fmt: skip
-    assert found.metadata == ()
+    assert found.digests == (a.digest(), a.digest())
+    assert found.settled
+    assert found.scattered.holders == {}
+    assert found.scattered.ahead == ((0, 0), (0, 0))
+    assert found.scattered.fork_points == found.refs == found.conflicted == found.paths == found.metadata == ()
+    assert found.scattered.first_generation is None
 
 
 def test_two_sides_that_went_on_apart(pair: tuple[Graph, Graph]) -> None:
@@ -67,17 +65,20 @@ def test_two_sides_that_went_on_apart(pair: tuple[Graph, Graph]) -> None:
     low = b.commit(parents=[root], message="from further down")
     found = compare(a, b)
     assert not found.equal
-    assert (found.digest_a, found.digest_b) == (a.digest(), b.digest())
-    assert (found.ahead, found.behind) == (2, 2)
-    assert found.only_a == (a1, a2)
-    assert set(found.only_b) == {b1, low}
-    assert found.fork_points == tuple(sorted([fork, root]))
+    assert found.digests == (a.digest(), b.digest())
+    assert found.scattered.ahead == ((0, 2), (2, 0))
+    assert (found.commits, found.union, found.scattered.behind) == ((4, 4), 6, (2, 2))
+    assert found.scattered.held_by(0) == (a1, a2)
+    assert set(found.scattered.held_by(1)) == {b1, low}
+    assert found.scattered.fork_points == tuple(sorted([fork, root]))
+    assert found.scattered.first_generation == 2
     assert [path.path for path in found.paths] == ["both"]
-    assert [(ref.name, ref.state, ref.a, ref.b) for ref in found.refs] == [("main", RefState.CONFLICTED, (a2,), (b1,))]
+    assert found.refs == (RefSpread("main", RefState.CONFLICTED, ((a2,), (b1,)), (a2, b1), (1, 2)),)
     assert found.conflicted == ()
     mirrored = compare(b, a)
-    assert (mirrored.only_a, mirrored.only_b, mirrored.paths) == (found.only_b, found.only_a, found.paths)
-    assert mirrored.fork_points == found.fork_points
+    assert mirrored.scattered.held_by(0) == found.scattered.held_by(1)
+    assert (mirrored.paths, mirrored.merges) == (found.paths, found.merges)
+    assert mirrored.scattered.fork_points == found.scattered.fork_points
 
 
 def test_after_an_exchange_the_conflict_is_what_is_left(pair: tuple[Graph, Graph]) -> None:
@@ -99,26 +100,30 @@ def test_after_an_exchange_the_conflict_is_what_is_left(pair: tuple[Graph, Graph
 def test_every_way_in_which_a_ref_can_differ(pair: tuple[Graph, Graph]) -> None:
     a, b = pair
     root = a.commit(message="root")
-    for name in ("moved-a", "moved-b", "moved-both", "deleted-a", "same"):
+    other = a.commit(message="other")
+    for name in ("moved-a", "moved-b", "moved-both", "deleted-a", "same", "forced"):
         a.set_ref(name, root)
     exchange(a, b)
-    at_a = a.commit(ref="moved-a")
-    at_b = b.commit(ref="moved-b")
+    at_a = a.commit(ref="moved-a", message="moved a")
+    at_b = b.commit(ref="moved-b", message="moved b")
     both_a, both_b = a.commit(ref="moved-both", message="a"), b.commit(ref="moved-both", message="b")
     a.delete_ref("deleted-a")
+    a.set_ref("forced", other, force=True)
     new_a, new_b = a.commit(ref="new-a", message="new a"), b.commit(ref="new-b", message="new b")
-    found = {ref.name: (ref.state, ref.a, ref.b) for ref in compare(a, b).refs}
+    found = {ref.name: (ref.state, ref.targets, ref.healed, ref.behind) for ref in compare(a, b).refs}
+    winner, loser = sorted([both_a, both_b], key=lambda commit: (a if commit in a else b).get(commit).time)[::-1]
     assert found == {
-        "moved-a": (RefState.AHEAD, (at_a,), (root,)),
-        "moved-b": (RefState.BEHIND, (root,), (at_b,)),
-        "moved-both": (RefState.CONFLICTED, (both_a,), (both_b,)),
-        "deleted-a": (RefState.ONLY_B, (), (root,)),
-        "new-a": (RefState.ONLY_A, (new_a,), ()),
-        "new-b": (RefState.ONLY_B, (), (new_b,)),
+        "moved-a": (RefState.FAST_FORWARD, ((at_a,), (root,)), (at_a,), (0, 1)),
+        "moved-b": (RefState.FAST_FORWARD, ((root,), (at_b,)), (at_b,), (1, 0)),
+        "moved-both": (RefState.CONFLICTED, ((both_a,), (both_b,)), (winner, loser), (1, 1)),
+        "deleted-a": (RefState.MISSING, ((), (root,)), (), (1, 0)),
+        "forced": (RefState.REPLACED, ((other,), (root,)), (other,), (1, 1)),
+        "new-a": (RefState.MISSING, ((new_a,), ()), (new_a,), (0, 1)),
+        "new-b": (RefState.MISSING, ((), (new_b,)), (new_b,), (1, 0)),
     }
 
 
-def test_a_conflicted_ref_that_one_side_merged_is_ahead(pair: tuple[Graph, Graph]) -> None:
+def test_a_conflicted_ref_that_one_side_merged_is_moved_forward(pair: tuple[Graph, Graph]) -> None:
     a, b = pair
     root = a.commit(ref="main", message="root")
     exchange(a, b)
@@ -126,12 +131,31 @@ def test_a_conflicted_ref_that_one_side_merged_is_ahead(pair: tuple[Graph, Graph
     b.commit(ref="main", message="b")
     exchange(a, b)
     merged = a.merge("main").commit
-    (ref,) = compare(a, b).refs
-    assert (ref.state, ref.a) == (RefState.AHEAD, (merged,))
-    assert len(ref.b) == 2
-    assert compare(b, a).refs[0].state is RefState.BEHIND
-    assert compare(a, b).conflicted == ("main",)
-    assert root not in compare(a, b).fork_points
+    found = compare(a, b)
+    (ref,) = found.refs
+    assert (ref.state, ref.targets[0], ref.healed) == (RefState.FAST_FORWARD, (merged,), (merged,))
+    assert len(ref.targets[1]) == 2
+    assert found.conflicted == ("main",)
+    assert found.merges == ()
+    assert root not in found.scattered.fork_points
+
+
+def test_a_path_that_both_sides_changed_merges_cleanly_or_not(pair: tuple[Graph, Graph]) -> None:
+    a, b = pair
+    a.commit(ref="main", message="root", changes={"same": b"0", "torn": b"0", "one": b"0"})
+    exchange(a, b)
+    a.commit(ref="main", message="a", changes={"same": b"1", "torn": b"a", "one": b"a"})
+    b.commit(ref="main", message="b", changes={"same": b"1", "torn": b"b"})
+    found = compare(a, b)
+    (merge,) = found.merges
+    assert (merge.ref, {each.path for each in merge.conflicts}) == ("main", {"torn"})
+    assert [(each.path, [ref for ref, _ in each.conflicts]) for each in found.paths] == [
+        ("same", []),
+        ("torn", ["main"]),
+    ]
+    ((_, conflict),) = found.paths[1].conflicts
+    assert conflict.base == b"0"
+    assert {conflict.ours, conflict.theirs} == {b"a", b"b"}
 
 
 def test_equal_graphs_may_differ_in_metadata_counters_and_discards(pair: tuple[Graph, Graph]) -> None:
@@ -142,7 +166,9 @@ def test_equal_graphs_may_differ_in_metadata_counters_and_discards(pair: tuple[G
     b.set_meta("k", b"2", commit=root)
     found = compare(a, b)
     assert not found.equal
-    assert [each.name for each in found.metadata] == sorted(["meta/graph/k", f"meta/{root.hex()}/k"])
+    assert [(each.name, each.values, each.healed) for each in found.metadata] == sorted(
+        [("meta/graph/k", (b"1", None), b"1"), (f"meta/{root.hex()}/k", (None, b"2"), b"2")]
+    )
     exchange(a, b)
     assert compare(a, b).equal
     a.count(root, [1])
@@ -157,8 +183,41 @@ def test_equal_graphs_may_differ_in_metadata_counters_and_discards(pair: tuple[G
 def test_graphs_without_anything_in_common_have_no_fork_point(pair: tuple[Graph, Graph]) -> None:
     a, b = pair
     one, two = a.commit(message="a"), b.commit(message="b")
+    found = compare(a, b).scattered
+    assert (found.holders, found.fork_points, found.first_generation) == ({one: (0,), two: (1,)}, (), 1)
+
+
+def test_what_is_not_written_yet_counts_too(pair: tuple[Graph, Graph]) -> None:
+    a, b = pair
+    a.commit(ref="main", message="root")
+    exchange(a, b)
+    assert compare(a, b).settled
+    late = b.commit(message="buffered")
     found = compare(a, b)
-    assert (found.only_a, found.only_b, found.fork_points) == ((one,), (two,), ())
+    assert not found.equal
+    assert not found.settled
+    assert found.scattered.held_by(1) == (late,)
+
+
+def test_several_replicas_fall_into_groups(pair: tuple[Graph, Graph]) -> None:
+    a, b = pair
+    with open_replica(3) as c, open_replica(4) as d:
+        root = a.commit(ref="main", message="root", changes={"p": b"0"})
+        for graph in (b, c, d):
+            exchange(a, graph)
+        ours = a.commit(ref="main", message="a and c", changes={"p": b"1"})
+        exchange(a, c)
+        theirs = b.commit(ref="main", message="b", changes={"p": b"2"})
+        found = compare(a, b, c, d)
+        assert found.groups == ((0, 2), (1,), (3,))
+        assert found.scattered.holders == {ours: (0, 2), theirs: (1,)}
+        assert found.scattered.ahead == ((0, 1, 0, 1), (1, 0, 1, 1), (0, 1, 0, 1), (0, 0, 0, 0))
+        assert (found.union, found.scattered.behind, found.scattered.fork_points) == (3, (1, 1, 1, 2), (root,))
+        (ref,) = found.refs
+        assert (ref.state, ref.targets) == (RefState.CONFLICTED, ((ours,), (theirs,), (ours,), (root,)))
+        assert ref.behind == (1, 1, 1, 2)
+        assert [each.path for each in found.paths] == ["p"]
+        assert found.paths[0].conflicts
 
 
 def test_lists_are_parents_first(pair: tuple[Graph, Graph]) -> None:
@@ -167,7 +226,7 @@ def test_lists_are_parents_first(pair: tuple[Graph, Graph]) -> None:
     ids = [a.commit(message="0")]
     for number in range(1, 60):
         ids.append(a.commit(parents=rng.sample(ids, min(len(ids), 2)), message=str(number), time=-number))
-    only = compare(a, b).only_a
+    only = compare(a, b).scattered.held_by(0)
     assert sorted(only) == sorted(ids)
     place = {commit: index for index, commit in enumerate(only)}
     assert all(place[parent] < place[commit] for commit in ids for parent in a.parents(commit))
@@ -207,12 +266,12 @@ def test_whatever_makes_the_digests_differ_is_named() -> None:
         assert apart.set_apart == ("meta/graph/owner", "ref/main")
         assert apart.refs == apart.metadata == ()
         a.count(root.id, (1, 2))
-        assert compare(a, b).counters == (CounterDifference(root.id, (1, 2), ()),)
+        assert compare(a, b).counters == (CounterSpread(root.id, ((1, 2), ())),)
         a.discard(root.id)
-        assert (compare(a, b).discarded_a, compare(a, b).discarded_b) == ((root.id,), ())
+        assert compare(a, b).discarded == ((root.id,), ())
         a.set_meta("owner", b"you")
         found = compare(a, b)
-        assert [(each.name, each.a, each.b) for each in found.metadata] == [("meta/graph/owner", b"you", b"we")]
+        assert [(each.name, each.values) for each in found.metadata] == [("meta/graph/owner", (b"you", b"we"))]
         assert found.set_apart == ("ref/main",)
         for one, other in ((a, b), (b, a)):
             one.flush()
@@ -220,4 +279,4 @@ def test_whatever_makes_the_digests_differ_is_named() -> None:
                 other.receive(crdtgraph.LEDGER, delta.update)
         found = compare(a, b)
         assert found.equal
-        assert found.set_apart == found.metadata == found.counters == found.discarded_a == ()
+        assert found.set_apart == found.metadata == found.counters == ()

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crdtgraph
-from crdtgraph import Graph, Host, compare
-from crdtgraph.divergence import survey, transfer
+from crdtgraph import Graph, Host, RefState, compare
+from crdtgraph.divergence import lacking, transfer
 from crdtgraph.union import unite
+from crdtgraph.update import decode_update, item_size
 
 PLANE = "ledger"
 NAMES = ("main", "side")
@@ -84,22 +85,24 @@ def test_what_is_said_of_two_comes_true(seed: int, steps: int) -> None:
     found = compare(a, b)
     union = joined([a, b])
     assert found.equal == (a.digest() == b.digest())
-    assert set(found.only_a) == set(a.topological()) - set(b.topological())
-    assert set(found.only_b) == set(b.topological()) - set(a.topological())
-    apart = {*found.only_a, *found.only_b}
-    assert found.first_generation == min((union.generation(commit) for commit in apart), default=None)
-    assert set(found.fork_points) == {each for commit in apart for each in union.parents(commit)} - apart
+    shown = [set(graph.topological()) for graph in (a, b)]
+    apart = shown[0] ^ shown[1]
+    assert [set(found.scattered.held_by(place)) for place in (0, 1)] == [shown[0] - shown[1], shown[1] - shown[0]]
+    assert found.scattered.first_generation == min((union.generation(commit) for commit in apart), default=None)
+    assert set(found.scattered.fork_points) == {each for commit in apart for each in union.parents(commit)} - apart
     for ref in found.refs:
-        assert (ref.a, ref.b) == (a.refs.targets(ref.name), b.refs.targets(ref.name))
+        assert ref.targets == (a.refs.targets(ref.name), b.refs.targets(ref.name))
         assert ref.healed == union.refs.targets(ref.name)
-        assert ref.ahead == len(ancestors(union, ref.a) - ancestors(union, ref.b))
-        assert ref.behind == len(ancestors(union, ref.b) - ancestors(union, ref.a))
+        assert (ref.state is RefState.CONFLICTED) == (len(ref.healed) > 1)
+        reached = [ancestors(union, targets) for targets in ref.targets]
+        assert ref.behind == (len(reached[1] - reached[0]), len(reached[0] - reached[1]))
     assert {ref.name for ref in found.refs} == {name for name in NAMES if a.refs.targets(name) != b.refs.targets(name)}
     expected = {ref.name: union.preview_merge(ref.name).conflicts for ref in found.refs if len(ref.healed) > 1}
     assert {merge.ref: merge.conflicts for merge in found.merges} == expected
     for meta in found.metadata:
         key = meta.key
-        assert (meta.a, meta.b, meta.healed) == (a.meta().get(key), b.meta().get(key), union.meta().get(key))
+        assert meta.values == (a.meta().get(key), b.meta().get(key))
+        assert meta.healed == union.meta().get(key)
     assert {meta.key for meta in found.metadata} == {k for k in "xy" if a.meta().get(k) != b.meta().get(k)}
 
 
@@ -125,7 +128,7 @@ def test_bytes_are_those_that_travel(seed: int, steps: int, large: bool) -> None
         assert told.deltas == len(given_)
         assert told.update_bytes == sum(len(delta.update) for delta in given_)
         assert told.segments == sum(
-            item.value is not None for delta in given_ for item in crdtgraph.update.decode_update(delta.update).items
+            item.value is not None for delta in given_ for item in decode_update(delta.update).items
         )
 
 
@@ -133,14 +136,14 @@ def test_bytes_are_those_that_travel(seed: int, steps: int, large: bool) -> None
 @given(seeds, st.integers(2, 5), st.integers(2, 40))
 def test_the_matrix_of_several_is_that_of_every_pair(seed: int, count: int, steps: int) -> None:
     graphs = lived(seed, count, steps)
-    found = survey(graphs)
+    found = compare(*graphs)
     union = joined(graphs)
     held = [set(graph.topological()) for graph in graphs]
     for here, there in itertools.product(range(count), repeat=2):
         assert found.scattered.ahead[here][there] == len(held[here] - held[there])
         if here != there:
-            pair = compare(graphs[here], graphs[there])
-            assert (pair.ahead, pair.behind) == (found.scattered.ahead[here][there], found.scattered.ahead[there][here])
+            pair = compare(graphs[here], graphs[there]).scattered.ahead
+            assert (pair[0][1], pair[1][0]) == (found.scattered.ahead[here][there], found.scattered.ahead[there][here])
     assert found.union == len(union)
     assert found.scattered.behind == tuple(len(union) - len(each) for each in held)
     assert sorted(itertools.chain(*found.groups)) == list(range(count))
@@ -148,6 +151,11 @@ def test_the_matrix_of_several_is_that_of_every_pair(seed: int, count: int, step
     assert len(found.groups) == len({graph.digest() for graph in graphs})
     for commit, holders in found.scattered.holders.items():
         assert holders == tuple(place for place in range(count) if commit in held[place])
+    for told, graph in zip(lacking(*graphs), graphs, strict=True):
+        needed = [delta.update for delta in union.deltas(PLANE, graph.state_vector(PLANE))]
+        items = [item for update in needed for item in decode_update(update).items]
+        assert told.segments == sum(item.value is not None for item in items)
+        assert told.update_bytes == sum(item_size(key, None if value is None else len(value)) for key, value in items)
     for ref in found.refs:
         assert ref.healed == union.refs.targets(ref.name)
     expected = {ref.name: union.preview_merge(ref.name).conflicts for ref in found.refs if len(ref.healed) > 1}

@@ -1,0 +1,1 @@
+"""How replicas differ, as people and as programs read it."""
