@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sync.peerstate import raise_to
-
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -37,7 +35,8 @@ def union(reaches: Iterable[Reach]) -> dict[int, int]:
     """The vector that covers all that are known."""
     vector: dict[int, int] = {}
     for reach in reaches:
-        raise_to(vector, reach.vector)
+        for writer, clock in reach.vector.items():
+            vector[writer] = max(clock, vector.get(writer, 0))
     return vector
 
 

@@ -162,8 +162,7 @@ STATUS_COLUMNS = (
 def rows_of(cluster: Cluster, extras: Mapping[str, Mapping[str, Cell]] | None = None) -> list[Row]:
     """A row for each member, those that are up first; `extras` are cells by replica and title."""
     groups = cluster.groups()
-    members = sorted(cluster.members, key=lambda member: (member.state != UP, member.card.name, member.id))
-    return [Row(member, groups, (extras or {}).get(member.id, {})) for member in members]
+    return [Row(member, groups, (extras or {}).get(member.id, {})) for member in cluster.listed]
 
 
 def table(

@@ -76,14 +76,19 @@ class Cluster:
     strangers: tuple[Stranger, ...]
 
     @property
+    def listed(self) -> list[Member]:
+        """All members in the order in which people are shown them: those that are up first, each by name."""
+        return sorted(self.members, key=lambda member: (member.state != UP, member.card.name, member.id))
+
+    @property
     def up(self) -> list[Member]:
         """Those that answered."""
-        return [member for member in self.members if member.state == UP]
+        return [member for member in self.listed if member.state == UP]
 
     @property
     def gone(self) -> list[Member]:
         """Those that were there and did not answer, whatever the reason."""
-        return [member for member in self.members if member.state != UP]
+        return [member for member in self.listed if member.state != UP]
 
     def groups(self, plane: str | None = None) -> dict[bytes, str]:
         """Digest -> letter, A for the one that most members have, those that are up first; of the ledger by default."""

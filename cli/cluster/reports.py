@@ -71,7 +71,7 @@ def blocks(entry: str, member: Member) -> bool:
 def member_documents(cluster: Cluster) -> Iterator[dict[str, object]]:
     """Each member, and each address where nobody answered, as a document with `MEMBER_COLUMNS`."""
     groups = cluster.groups()
-    for member in cluster.members:
+    for member in cluster.listed:
         yield _member_document(member, groups)
     for stranger in cluster.strangers:
         yield _stranger_document(stranger)
@@ -165,7 +165,7 @@ def plane_documents(cluster: Cluster) -> Iterator[dict[str, object]]:
     """Each plane of each member as a document with `PLANE_COLUMNS`; `agrees` says whether it is with the most."""
     for plane in cluster.planes():
         groups = cluster.groups(plane)
-        for member in cluster.members:
+        for member in cluster.listed:
             for card in member.card.planes:
                 if card.plane == plane:
                     letter = groups[card.digest]
