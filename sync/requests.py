@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crdtgraph import Graph, LocalError, NotFoundError
 from sync.calls import Plain
-from sync.methods import METHODS, Parts, Target
+from sync.methods import Parts, Target, handler_of, methods
 from sync.params import Params
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def start(target: Target, method: str, params: Mapping[str, Plain]) -> Plain | Parts | Awaitable[Plain]:
     """Begin a request. Raises CrdtGraphError subclasses: what was asked is wrong, unknown, or fails."""
-    handler = METHODS.get(method)
+    handler = handler_of(method)
     if handler is None:
-        raise NotFoundError(f"there is no method {method[:60]!r}", hint=f"methods: {', '.join(sorted(METHODS))}")
+        raise NotFoundError(f"there is no method {method[:60]!r}", hint=f"methods: {', '.join(methods())}")
     return handler(target, Params(method, params))
 
 

@@ -1,18 +1,34 @@
-"""All methods: the tables of the modules beside this one, joined."""
+"""All methods: the tables of the modules beside this one, joined.
+
+A module is imported when a method is looked for that is in none of those before it: whoever asks one question of a
+store at rest does not wait for what answers all others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 
-from sync.methods import clustering, exchanging, forensics, reading, running, selecting, writing
 from sync.methods.target import Handler
 
-METHODS: Mapping[str, Handler] = {
-    **reading.TABLE,
-    **writing.TABLE,
-    **running.TABLE,
-    **clustering.TABLE,
-    **selecting.TABLE,
-    **exchanging.TABLE,
-    **forensics.TABLE,
-}
+MODULES = ("reading", "selecting", "writing", "forensics", "exchanging", "running", "clustering")
+"""Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
+
+
+def handler_of(method: str) -> Handler | None:
+    """The handler of a method, or None when there is no such method."""
+    for module in MODULES:
+        handler = _table(module).get(method)
+        if handler is not None:
+            return handler
+    return None
+
+
+def methods() -> list[str]:
+    """The names of all methods, sorted."""
+    return sorted(method for module in MODULES for method in _table(module))
+
+
+def _table(module: str) -> Mapping[str, Handler]:
+    table: Mapping[str, Handler] = import_module(f"sync.methods.{module}").TABLE
+    return table

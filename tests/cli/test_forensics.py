@@ -14,7 +14,7 @@ import crdtgraph as library
 from cli.commands import history, ops
 from crdtgraph import Commit
 from sync.limits import CHUNK_ENTRIES
-from sync.methods import METHODS
+from sync.methods import methods
 from sync.methods.forensics import KINDS
 from sync.requests import LocalCaller
 
@@ -191,7 +191,7 @@ def test_texts_of_others_do_not_reach_the_terminal_as_they_are(crdtgraph: Comman
 
 
 def test_parts_are_bounded_and_others_are_served_in_between() -> None:
-    assert {"history", "ops"} <= set(METHODS)
+    assert {"history", "ops"} <= set(methods())
     with library.open("memory:") as graph:
         graph.commit_many(Commit((), "a", number, "") for number in range(2_500))
         for _ in range(3):

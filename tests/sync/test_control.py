@@ -22,7 +22,7 @@ from sync.client import BlockingControlClient
 from sync.control import open_control
 from sync.framing import encode_frame
 from sync.limits import CHUNK_ENTRIES, CONTROL_CLIENTS_MAX
-from sync.methods import METHODS, Target
+from sync.methods import Target, methods, reading
 from sync.plain import error_from_plain, error_to_plain
 from sync.requests import LocalCaller
 from tests.sync.replicas import grow, replica
@@ -230,9 +230,13 @@ def test_every_exported_error_crosses_as_itself() -> None:
     assert "cannot be read" in error_from_plain(5).message
 
 
+def test_no_two_methods_have_one_name() -> None:
+    assert len(set(methods())) == len(methods())
+
+
 def test_every_method_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
-    assert [method for method in METHODS if f"`{method}`" not in page] == []
+    assert [method for method in methods() if f"`{method}`" not in page] == []
 
 
 # --- over the socket
@@ -396,7 +400,7 @@ async def test_a_client_that_sends_nonsense_is_closed_alone(graph: Graph, path: 
 async def test_an_answer_that_fits_no_frame_is_an_error(
     graph: Graph, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(METHODS, "huge", lambda target, params: bytes(17 << 20))  # type: ignore[arg-type]
+    monkeypatch.setitem(reading.TABLE, "huge", lambda target, params: bytes(17 << 20))  # type: ignore[arg-type]
     async with served(graph, path) as client:
         with pytest.raises(LocalError, match="the answer has"):
             await client.call("huge")
@@ -418,7 +422,7 @@ async def test_a_question_that_brings_a_bug_to_light_does_not_end_the_node(
     def stumble(target: Target, params: object) -> None:
         raise ZeroDivisionError("nobody thought of this")
 
-    monkeypatch.setitem(METHODS, "digest", stumble)  # type: ignore[arg-type]
+    monkeypatch.setitem(reading.TABLE, "digest", stumble)  # type: ignore[arg-type]
     async with served(graph, path) as client:
         with pytest.raises(crdtgraph.CrdtGraphError, match="nobody thought of this"):
             await client.call("digest")
