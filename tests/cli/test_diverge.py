@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ import pytest
 import crdtgraph as library
 import sync
 import sync.client
+from cli.context import Access
 from cli.courier import Courier
-from cli.places import short_names
-from crdtgraph import CommitId
+from cli.diverging import watching
+from cli.places import Place, short_names
+from crdtgraph import CommitId, UnreachableError
 from crdtgraph.store import FORMAT_KEY, Batch, Keyspace, open_store
 from crdtgraph.union import unite
 from sync.messages import Plain
@@ -161,6 +165,57 @@ def test_converge_makes_them_equal_and_proves_it(crdtgraph: CommandLine, made: d
     rows = crdtgraph("converge", LEFT, RIGHT, "-o", "csv").out.splitlines()
     assert rows[0] == "name,place,replica,commits_before,commits,segments_in,bytes_in,bytes_out,digest"
     assert len(rows) == 3
+
+
+# Watching
+
+
+def test_watching_goes_on_until_they_are_equal_and_says_what_changes(
+    crdtgraph: CommandLine, made: dict[str, CommitId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = 0
+
+    def between_looks(_seconds: float) -> None:
+        nonlocal looked
+        looked += 1
+        if looked == 5:
+            assert crdtgraph("converge", LEFT, RIGHT).code == 0
+
+    real = watching.open_places
+
+    def open_unless_gone(given: Sequence[str], access: Access) -> AbstractContextManager[list[Place]]:
+        if looked in (2, 3):
+            raise UnreachableError("the node went away")
+        return real(given, access)
+
+    monkeypatch.setattr(watching, "open_places", open_unless_gone)
+    seen = list(watching.looks([LEFT, RIGHT], 1, between_looks))
+    assert [look.equal for look in seen] == [False] * 5 + [True]
+    lines = [watching.line(look) for look in watching.changed(iter(seen))]
+    assert len(lines) == 4
+    assert "differ  left.db 4 (-2)  right.db 3 (-3)  refs 3, in conflict 1  to carry " in lines[0]
+    assert lines[1].endswith("unreachable  the node went away")
+    assert lines[2][24:] == lines[0][24:]
+    assert lines[3].endswith("equal   left.db 6  right.db 6")
+    shown = crdtgraph("diverge", LEFT, RIGHT, "--watch")
+    assert (shown.code, shown.out[25:]) == (0, "equal   left.db 6  right.db 6\n")
+    look = document(crdtgraph("diverge", LEFT, RIGHT, "--watch", "-o", "jsonl"), 0)
+    assert set(look) == set(watching.COLUMNS)
+    assert (look["equal"], look["union"], look["bytes"]) == (True, 6, 0)
+
+
+def test_ctrl_c_ends_the_watching(
+    crdtgraph: CommandLine, made: dict[str, CommitId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    looks = watching.looks
+    with monkeypatch.context() as patched:
+        patched.setattr(watching, "looks", lambda given, every_s: looks(given, every_s, interrupt))
+        stopped = crdtgraph("diverge", LEFT, RIGHT, "--watch")
+    assert (stopped.code, len(stopped.out.splitlines())) == (130, 1)
+    assert stopped.err == "crdtgraph: stopped before they were equal\n"
 
 
 # Places
