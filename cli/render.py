@@ -17,6 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)}
 _COLOURS = {
     "id": "33",
+    "unique": "1;35",
     "ref": "36",
     "conflict": "31",
     "added": "32",
@@ -46,11 +47,14 @@ def one_line(text: str) -> str:
     return printable(text.strip().partition("\n")[0].replace("\t", " "))
 
 
+def has_colour() -> bool:
+    """Whether standard output is a terminal that shows colours, and NO_COLOR is not set."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def paint(text: str, role: str) -> str:
-    """The text in the colour of its role, if standard output is a terminal and NO_COLOR is not set."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
-        return text
-    return f"\x1b[{_COLOURS[role]}m{text}\x1b[0m"
+    """The text in the colour of its role, where `has_colour`."""
+    return f"\x1b[{_COLOURS[role]}m{text}\x1b[0m" if has_colour() else text
 
 
 def screen_width() -> int | None:

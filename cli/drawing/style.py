@@ -27,7 +27,7 @@ class Style:
     commit: str
     discarded: str
     conflicted: str
-    table: dict[int, str] | None = None
+    table: dict[int, int] | None = None
 
 
 UNICODE = Style("○", "⊘", "◇")

@@ -1,0 +1,165 @@
+"""A graph's history as a drawing on the terminal: one line a commit, with the lines between them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from cli.answers import ids_of, list_of, of, refs_of
+from cli.drawing.layout import Layout
+from cli.drawing.style import ASCII, UNICODE, Style, coloured
+from cli.render import has_colour, moment, one_line, paint, printable
+from cli.views import SHORT_DIGITS, Labels, labels_of
+from crdtgraph.ids import CommitId
+
+if TYPE_CHECKING:
+    from cli.context import Backend
+    from sync.messages import Plain
+
+AUTHOR_CHARACTERS = 12
+MILLIONTHS = 1_000_000
+CHUNK_LINES = 512
+"""Lines written at once where nobody watches them come."""
+
+
+class Line(NamedTuple):
+    """What one line of a drawing shows."""
+
+    id: CommitId
+    parents: tuple[CommitId, ...]
+    indirect: tuple[CommitId, ...]
+    is_cut_off: bool
+    author: str
+    time: int
+    subject: str
+    is_live: bool
+    counters: list[Plain]
+    unique_digits: int
+
+
+def print_drawing(
+    backend: Backend, revs: list[str] | None, limit: int | None, plane: str, *, plain: bool = False
+) -> None:
+    """Draw commits to standard output, each line as soon as it is known on a terminal."""
+    labels, conflicted = _labels(backend)
+    colour = has_colour()
+    style = ASCII if plain or not _has_unicode() else UNICODE
+    lines = draw(_lines(backend, revs, limit, plane, prefixes=colour), labels, conflicted, style, colour=colour)
+    write = sys.stdout.write
+    if sys.stdout.isatty():
+        for line in lines:
+            write(line + "\n")
+        return
+    chunk: list[str] = []
+    size = 1
+    for line in lines:
+        chunk.append(line)
+        # The first ones go out at once also to a pipe, and then more and more together.
+        if len(chunk) >= size:
+            write("\n".join(chunk) + "\n")
+            if size < CHUNK_LINES:
+                sys.stdout.flush()
+                size *= 2
+            chunk.clear()
+    if chunk:
+        write("\n".join(chunk) + "\n")
+
+
+def draw(
+    commits: Iterator[Line], labels: Labels, conflicted: set[CommitId], style: Style, *, colour: bool
+) -> Iterator[str]:
+    """The rows of a drawing, with a line of text behind each commit."""
+    layout: Layout[CommitId] = Layout()
+    place, table = layout.place, style.table
+    for each in commits:
+        symbol = style.commit
+        if not each.is_live:
+            symbol = style.discarded
+        elif each.id in conflicted:
+            symbol = style.conflicted
+        row, below = place(each.id, symbol, each.parents, each.indirect, is_cut_off=each.is_cut_off)
+        if table is not None:
+            row, below = row.translate(table), tuple(bars.translate(table) for bars in below)
+        if colour:
+            row, below = coloured(row), tuple(map(coloured, below))
+        yield f"{row} {_text(each, labels)}"
+        yield from below
+
+
+def documents(backend: Backend, revs: list[str] | None, limit: int | None, plane: str) -> Iterator[dict[str, object]]:
+    """The commits for programs, in the order of the drawing, with what each is joined to."""
+    labels, _ = _labels(backend)
+    for each in _lines(backend, revs, limit, plane, prefixes=False):
+        yield {
+            "id": each.id,
+            "parents": each.parents,
+            "indirect": each.indirect,
+            "cut_off": each.is_cut_off,
+            "author": each.author,
+            "time": each.time,
+            "subject": each.subject,
+            "refs": [name.removesuffix("??") for name in labels.get(each.id, ())],
+            "live": each.is_live,
+            "counters": each.counters,
+        }
+
+
+def counted(counters: list[Plain]) -> str:
+    """Counters in a few words: visits, and the mean value if one was counted."""
+    visits, *values = [of(int, each) for each in counters]
+    if not values or not visits:
+        return f"visits {visits}"
+    return f"visits {visits}, value {values[0] / MILLIONTHS / visits:.4g}"
+
+
+def _labels(backend: Backend) -> tuple[Labels, set[CommitId]]:
+    refs = refs_of(backend.call("refs"))
+    return labels_of(refs), {target for ref in refs if ref.conflicted for target in ref.targets}
+
+
+def _lines(
+    backend: Backend, revs: list[str] | None, limit: int | None, plane: str, *, prefixes: bool
+) -> Iterator[Line]:
+    asked: list[Plain] | None = None if revs is None else [*revs]
+    for part in backend.stream("drawing", revs=asked, limit=limit, plane=plane, prefixes=prefixes):
+        for row in map(list_of, list_of(part)):
+            commit, parents, indirect, is_cut_off, author, time, subject, is_live, counters, *digits = row
+            yield Line(
+                CommitId(of(bytes, commit)),
+                ids_of(parents),
+                ids_of(indirect) if indirect else (),
+                of(bool, is_cut_off),
+                of(str, author),
+                of(int, time),
+                of(str, subject),
+                of(bool, is_live),
+                list_of(counters),
+                of(int, digits[0]) if digits else SHORT_DIGITS,
+            )
+
+
+def _text(each: Line, labels: Labels) -> str:
+    digits = each.id[: SHORT_DIGITS // 2].hex()
+    if each.unique_digits < SHORT_DIGITS:
+        shown = paint(digits[: each.unique_digits], "unique") + paint(digits[each.unique_digits :], "faint")
+    else:
+        shown = paint(digits, "id")
+    author = one_line(each.author.partition(" <")[0])[:AUTHOR_CHARACTERS]
+    text = f"{shown}  {moment(each.time)[:16]}  {author:{AUTHOR_CHARACTERS}}  "
+    names = labels.get(each.id)
+    if names:
+        text += paint("(" + ", ".join(printable(name) for name in names) + ")", "ref") + "  "
+    if each.counters:
+        text += paint(f"[{counted(each.counters)}]", "added") + "  "
+    if not each.is_live:
+        text += paint("[discarded]", "conflict") + "  "
+    return text + (one_line(each.subject) or paint("(no message)", "faint"))
+
+
+def _has_unicode() -> bool:
+    try:
+        "○│┊─├╭⊘◇".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
