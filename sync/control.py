@@ -29,12 +29,15 @@ from sync.framing import FrameParser, encode_frame
 from sync.limits import CONTROL_CLIENTS_MAX, CONTROL_IDLE_S, CONTROL_SEND_S, FRAME_BYTES_MAX, READ_BYTES
 from sync.log import Log, default_log
 from sync.methods import Target
+from sync.metrics import Timed
 from sync.plain import error_to_plain
 from sync.requests import start
 
 PATH_BYTES_MAX = 107
 """Of a Unix socket's address (`sun_path` of Linux less its final zero)."""
 SOCKET_MODE = 0o600
+TIMED = frozenset({Timed.COMMIT.value, Timed.COMMIT_MANY.value})
+"""Methods whose durations the node keeps."""
 PROBE_S = 1.0
 """How long a socket that is there already may take to accept."""
 
@@ -113,6 +116,7 @@ class _Server:
 
     async def _answer(self, stream: trio.SocketStream, request: Request) -> None:
         number = request.number
+        began = trio.current_time()
         try:
             answer = start(self._target, request.method, request.params)
             if isinstance(answer, Generator):
@@ -124,6 +128,9 @@ class _Server:
             else:
                 result = answer
             reply = Reply(number, ReplyKind.RESULT, result)
+            if request.method in TIMED and self._target.node is not None:
+                now = trio.current_time()
+                self._target.node.metrics.record(Timed(request.method), now - began, now)
         except CrdtGraphError as error:
             reply = Reply(number, ReplyKind.ERROR, error_to_plain(error))
         except Exception as error:  # noqa: BLE001 - whatever a question brings to light, the node goes on

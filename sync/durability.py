@@ -25,36 +25,58 @@ async def run_in_thread(work: Callable[[], None]) -> None:
 
 
 async def write_behind(
-    graph: LocalReplica, settings: Settings, run_sync: RunSync, failed: Callable[[StoreError], None]
+    graph: LocalReplica,
+    settings: Settings,
+    run_sync: RunSync,
+    failed: Callable[[StoreError], None],
+    took: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Flush for ever, and compact when there is enough to join.
 
     A store that refuses to write is reported to `failed` and tried again; the records stay buffered. A corrupt one
-    raises.
+    raises. `took` is told how many seconds the oldest record waited until the disk had it.
     """
     waiting = trio.lowlevel.ParkingLot()
-    stop = graph.on_buffered(waiting.unpark_all)
+    oldest_at: list[float] = []
+
+    def note_first() -> None:
+        if not oldest_at:
+            oldest_at.append(trio.current_time())
+        waiting.unpark_all()
+
+    stop = graph.on_buffered(note_first)
     try:
         while True:
             due = graph.flush_due()
             if due is None:
+                oldest_at.clear()
                 # Nobody else runs between the look and the parking, so no call can be missed.
                 await waiting.park()
             elif due > 0:
                 await trio.sleep(due)
             else:
-                await _flush(graph, settings, run_sync, failed)
+                await _flush(graph, settings, run_sync, failed, took, oldest_at)
     finally:
         stop()
 
 
 async def _flush(
-    graph: LocalReplica, settings: Settings, run_sync: RunSync, failed: Callable[[StoreError], None]
+    graph: LocalReplica,
+    settings: Settings,
+    run_sync: RunSync,
+    failed: Callable[[StoreError], None],
+    took: Callable[[float], None],
+    oldest_at: list[float],
 ) -> None:
     try:
         written = graph.write_behind()
+        # What is buffered from here on waits for the next time.
+        began = [*oldest_at]
+        oldest_at.clear()
         await run_sync(graph.store.sync)
         graph.settle(written)
+        for at in began:
+            took(trio.current_time() - at)
         if graph.needs_compaction():
             for _ in graph.compact_steps():
                 await trio.lowlevel.checkpoint()

@@ -131,6 +131,7 @@ class Members:
             links=() if leaving else _links(peer_statuses(node, trio.current_time())),
             blocked=tuple(map(_cut, node.blocklist.entries[:CARD_BLOCKED_MAX])),
             alarms=tuple(map(_alarm, alarms.standing[-CARD_ALARMS_MAX:])),
+            timings=node.metrics.summaries(trio.current_time()),
         )
 
     def _planes(self) -> tuple[PlaneCard, ...]:

@@ -35,6 +35,7 @@ from sync.limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSI
 from sync.log import Log, default_log
 from sync.members import Members
 from sync.messages import NONCE_BYTES, Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage, Summary, Want
+from sync.metrics import Metrics, Timed
 from sync.replica import LocalReplica
 from sync.session import RemoteProtocolError
 from sync.status import NodeStatus, node_status
@@ -85,6 +86,7 @@ class Node:
         self.store_failures = 0
         """How often the store refused to write."""
         self.blocklist = Blocklist()
+        self.metrics = Metrics()
         self.dialers: list[Dialer] = []
         self.connections: dict[int, Connection] = {}
         self._listen = [Address.of(each) for each in listen]
@@ -144,7 +146,8 @@ class Node:
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
             nursery.start_soon(self._time.run)
-            nursery.start_soon(write_behind, self.graph, self.settings, self._run_sync, self._note_store_failure)
+            failed, took = self._note_store_failure, self._note_durable
+            nursery.start_soon(write_behind, self.graph, self.settings, self._run_sync, failed, took)
             self._nursery = nursery
             self._stack = stack.pop_all()
         return self
@@ -382,6 +385,9 @@ class Node:
     def _report_alarm(self, alarm: Alarm, standing: bool) -> None:
         event = "replicas disagree" if standing else "replicas agree again"
         self._log.warning(event, kind=alarm.kind.value, plane=alarm.plane, replica=alarm.replica.hex(), text=alarm.text)
+
+    def _note_durable(self, seconds: float) -> None:
+        self.metrics.record(Timed.DURABLE, seconds, trio.current_time())
 
     def _note_store_failure(self, error: StoreError) -> None:
         self.store_failures += 1

@@ -33,6 +33,7 @@ ONLY_IMPORTED_BY = {
     "cbor2": ("crdtgraph/canonical.py",),
     "msgpack": ("sync/packing.py",),
     "rocksdict": ("crdtgraph/store/rocksdb.py",),
+    "hdrh": ("sync/metrics.py",),
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),
@@ -45,8 +46,8 @@ ONLY_IMPORTED_BY = {
 
 SANS_IO = (
     "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "estimate", "fields", "framing",
-    "gossip", "lag", "limits", "membership", "messages", "outbox", "packing", "peerstate", "replica", "session",
-    "state", "wants",
+    "gossip", "lag", "limits", "membership", "messages", "metrics", "outbox", "packing", "peerstate", "replica",
+    "session", "state", "wants",
 )  # fmt: skip
 NETWORK = {"trio", "socket", "ssl", "asyncio", "select", "selectors", "threading", "subprocess", "signal"}
 

@@ -259,6 +259,19 @@ async def test_requests_over_the_socket(graph: Graph, path: Path) -> None:
         assert await client.call("wait_for_digest", digest=bytes(32), timeout_s=0.01) is False
 
 
+async def test_commits_over_the_socket_are_timed_where_they_are_carried_out(graph: Graph, path: Path) -> None:
+    async with served(graph, path) as client:
+        for _ in range(3):
+            await client.call("commit", message="x", ref="main")
+        with pytest.raises(NotFoundError):
+            await client.call("commit", message="x", parents=["nowhere"])
+        await client.call("status")
+        [member] = (await client.call("cluster"))["members"]  # type: ignore[index,call-overload]
+        timings = {each["name"]: each for each in member["timings"]}  # type: ignore[union-attr,index,call-overload]
+        assert timings["commit"]["count"] == 3
+        assert 0 < timings["commit"]["p50_us"] <= timings["commit"]["longest_us"]
+
+
 async def test_streams_arrive_in_parts_and_others_are_served_meanwhile(graph: Graph, path: Path) -> None:
     parents: list[CommitId] = []
     for number in range(3 * CHUNK_ENTRIES):

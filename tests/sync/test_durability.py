@@ -107,3 +107,38 @@ async def test_it_ends_without_a_trace(autojump_clock: trio.abc.Clock, graph: Gr
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert not graph._buffer_listeners
+
+
+async def test_how_long_records_waited_for_the_disk_is_told_once_for_each_batch(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
+) -> None:
+    waited: list[float] = []
+
+    async def slow(work: Callable[[], None]) -> None:
+        await trio.sleep(0.5)
+        work()
+
+    nursery.start_soon(write_behind, graph, DEFAULTS, slow, lambda _: None, waited.append)
+    await trio.testing.wait_all_tasks_blocked()
+    graph.commit(message="first")
+    await trio.sleep(0.05)
+    graph.commit(message="with it")
+    await trio.sleep(0.25)
+    graph.commit(message="while the disk is busy with those")
+    await trio.sleep(10)
+    # A tenth of a second in the buffer and half a second for the disk; the last waited for the disk to be free first.
+    assert waited == pytest.approx([0.6, 0.3 + 0.5], abs=0.02)
+
+
+async def test_what_went_to_disk_by_itself_is_no_wait(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
+) -> None:
+    waited: list[float] = []
+    nursery.start_soon(write_behind, graph, DEFAULTS, inline, lambda _: None, waited.append)
+    await trio.testing.wait_all_tasks_blocked()
+    graph.commit(message="durable on return", ref="main")
+    await trio.sleep(10)
+    assert waited == []
+    graph.commit(message="written behind")
+    await trio.sleep(10)
+    assert waited == pytest.approx([0.1], abs=0.02)
