@@ -1,4 +1,7 @@
-"""Answers as they come from a graph, read into types: the edge behind which commands see no raw tables."""
+"""Answers as they come from a graph, read into types: the edge behind which commands see no raw tables.
+
+The types of the graph are imported by the functions that read them: many answers are numbers and texts alone.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from crdtgraph.errors import RemoteError
-from crdtgraph.ids import CommitId
-from crdtgraph.records import Commit, Value
-from sync.plain import value_from_plain
 
 if TYPE_CHECKING:
+    from crdtgraph.ids import CommitId
+    from crdtgraph.records import Commit, Value
     from crdtgraph.state import PathChange
     from sync.calls import Plain
 
@@ -78,6 +80,8 @@ def table_of(value: Plain) -> dict[str, Plain]:
 
 def ids_of(value: Plain) -> tuple[CommitId, ...]:
     """A list of commit ids."""
+    from crdtgraph.ids import CommitId
+
     return tuple(CommitId(of(bytes, each)) for each in list_of(value))
 
 
@@ -94,14 +98,16 @@ def refs_of(value: Plain) -> list[KnownRef]:
 
 def changes_of(value: Plain) -> list[tuple[str, Value]]:
     """A list of [path, value]."""
+    from sync.plain import value_from_plain
+
     pairs = [list_of(each) for each in list_of(value)]
     return [(of(str, path), value_from_plain(each)) for path, each in pairs]
 
 
 def path_changes_of(value: Plain) -> list[PathChange]:
     """A list of [path, value before, value after]."""
-    # The module that it is in brings the whole index along, which most answers have no use for.
     from crdtgraph.state import PathChange
+    from sync.plain import value_from_plain
 
     triples = [list_of(each) for each in list_of(value)]
     return [PathChange(of(str, path), value_from_plain(old), value_from_plain(new)) for path, old, new in triples]
@@ -109,6 +115,8 @@ def path_changes_of(value: Plain) -> list[PathChange]:
 
 def conflicts_of(value: Plain) -> list[Conflict]:
     """The conflicts of a merge."""
+    from sync.plain import value_from_plain
+
     tables = [table_of(each) for each in list_of(value)]
     return [
         Conflict(
@@ -122,6 +130,9 @@ def conflicts_of(value: Plain) -> list[Conflict]:
 
 
 def _commit_of(table: dict[str, Plain]) -> KnownCommit:
+    from crdtgraph.ids import CommitId
+    from crdtgraph.records import Commit
+
     commit = Commit(
         parents=ids_of(table["parents"]),
         author=of(str, table["author"]),

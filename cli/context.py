@@ -12,12 +12,11 @@ to the user.
 from __future__ import annotations
 
 import os
-import socket
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
@@ -114,7 +113,7 @@ class Invocation:
             from crdtgraph.errors import UnreachableError
 
             raise UnreachableError(f"no node is running on {store}", hint=f"start one: crdtgraph serve --store {store}")
-        return str(path)
+        return path
 
     def open(self, access: Access) -> AbstractContextManager[Backend]:
         """The graph of this command line; closed, and durable, when the block ends."""
@@ -191,11 +190,10 @@ def open_any(place: str, access: Access = Access.READ) -> AbstractContextManager
 
     A store that a node is at work on is asked for through that node, also to write.
     """
-    path = Path(place)
-    if path.is_socket() or (path.name == CONTROL_NAME and not path.is_dir()):
+    if _is_socket(place) or (os.path.basename(place) == CONTROL_NAME and not os.path.isdir(place)):
         return open_node(place)
     control = control_socket(place)
-    return open_node(str(control)) if control is not None else open_store(place, access)
+    return open_node(control) if control is not None else open_store(place, access)
 
 
 @contextmanager
@@ -203,7 +201,7 @@ def open_store(url: str, access: Access) -> Iterator[Backend]:
     """A store in this process, or, to read one that a node is at work on, that node."""
     path = control_socket(url) if access is Access.READ else None
     if path is not None:
-        with open_node(str(path)) as backend:
+        with open_node(path) as backend:
             yield backend
         return
     import crdtgraph
@@ -229,20 +227,28 @@ def graph_of(backend: Backend) -> Graph | None:
     return backend.graph if isinstance(backend, LocalCaller) else None
 
 
-def control_socket(store_url: str) -> Path | None:
+def control_socket(store_url: str) -> str | None:
     """The control socket in a store's folder, if a node answers there."""
-    path = Path(store_url.removeprefix("rocksdb:")) / CONTROL_NAME
-    if not path.is_socket():
+    path = os.path.join(store_url.removeprefix("rocksdb:"), CONTROL_NAME)
+    if not _is_socket(path):
         return None
+    import socket
+
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(PROBE_TIMEOUT_S)
         try:
-            probe.connect(str(path))
+            probe.connect(path)
         except OSError:
             return None
     return path
 
 
-def _socket_path(address: str) -> Path:
-    path = Path(address)
-    return path / CONTROL_NAME if path.is_dir() else path
+def _socket_path(address: str) -> str:
+    return os.path.join(address, CONTROL_NAME) if os.path.isdir(address) else address
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False

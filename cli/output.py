@@ -6,13 +6,11 @@ epoch (`..._us`), durations seconds (`..._s`). A listing is printed item by item
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cli.context import Output
-from cli.render import jsonable, print_json, print_json_list
+from cli.render import json_line, jsonable, print_json, print_json_list
 
 __all__ = ["Output", "print_document", "print_documents"]
 
@@ -30,8 +28,10 @@ def print_documents(output: Output, documents: Iterable[Mapping[str, object]], c
     match output:
         case Output.JSONL:
             for document in documents:
-                sys.stdout.write(json.dumps(jsonable(document), ensure_ascii=False) + "\n")
+                sys.stdout.write(json_line(document) + "\n")
         case Output.CSV:
+            import csv
+
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(_cells(document, columns) for document in documents)
@@ -48,6 +48,6 @@ def _cells(document: Mapping[str, object], columns: Sequence[str]) -> Iterator[o
             case bool():
                 yield str(value).lower()
             case dict() | list():
-                yield json.dumps(value, ensure_ascii=False)
+                yield json_line(value)
             case _:
                 yield value

@@ -6,9 +6,7 @@ terminal. JSON is one document for every answer, with ids and digests in hex and
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -59,6 +57,8 @@ def paint(text: str, role: str) -> str:
 
 def screen_width() -> int | None:
     """How many columns there are to print to; None if standard output is no terminal, and has no end."""
+    import shutil
+
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -78,14 +78,23 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON document to standard output."""
+    import json
+
     sys.stdout.write(json.dumps(jsonable(value), ensure_ascii=False, indent=2) + "\n")
+
+
+def json_line(value: object) -> str:
+    """A JSON document on one line."""
+    import json
+
+    return json.dumps(jsonable(value), ensure_ascii=False)
 
 
 def print_json_list(values: Iterable[object]) -> None:
     """Print a JSON array item by item, so that a long one needs no memory."""
     separator = "[\n"
     for value in values:
-        sys.stdout.write(separator + json.dumps(jsonable(value), ensure_ascii=False))
+        sys.stdout.write(separator + json_line(value))
         separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
 

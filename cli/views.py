@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
-from cli.answers import KnownCommit, KnownRef
 from cli.render import moment, one_line, paint, printable
-from crdtgraph.ids import CommitId
-from crdtgraph.records import Reference, Value
+
+if TYPE_CHECKING:
+    from cli.answers import KnownCommit, KnownRef
+    from crdtgraph.ids import CommitId
+    from crdtgraph.records import Value
 
 SHORT_DIGITS = 12
 """Of ids that are shown: enough that among a million commits two alike are a rarity."""
 
-Labels = Mapping[CommitId, Sequence[str]]
+Labels: TypeAlias = "Mapping[CommitId, Sequence[str]]"
 """The refs at each commit, a conflicted one with a question mark, as in jj."""
 
 
@@ -70,9 +72,9 @@ def value_text(value: Value) -> str:
     """What a path holds, in a few words."""
     if value is None:
         return "removed"
-    if isinstance(value, Reference):
-        return f"{printable(value.scheme)}:{value.digest.hex()} ({value.size} bytes)"
-    return f"{len(value)} bytes"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return f"{printable(value.scheme)}:{value.digest.hex()} ({value.size} bytes)"
 
 
 def commit_document(known: KnownCommit, labels: Labels) -> dict[str, object]:
@@ -104,10 +106,12 @@ def value_document(value: Value) -> dict[str, object]:
     """What a path holds, for a program: `text` (or `base64`), `reference`, or `removed`."""
     if value is None:
         return {"removed": True}
-    if isinstance(value, Reference):
+    if not isinstance(value, bytes):
         digest = value.digest.hex()
         return {"size": value.size, "reference": {"scheme": value.scheme, "digest": digest}}
     try:
         return {"size": len(value), "text": value.decode()}
     except UnicodeDecodeError:
+        import base64
+
         return {"size": len(value), "base64": base64.b64encode(value).decode()}

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from crdtgraph.compaction import ranges
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import SegmentKey
+from crdtgraph.limits import DELTA_BYTES_MAX
 from crdtgraph.planes import Plane
 from crdtgraph.segment import unpack
-from crdtgraph.update import DELTA_BYTES_MAX as DELTA_BYTES_MAX
 from crdtgraph.update import Item, RemoteUpdateError, Update, decode_update
 
 

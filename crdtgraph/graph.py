@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, fits, record_size
 from crdtgraph.clock import HybridClock
 from crdtgraph.errors import LocalError
-from crdtgraph.fsck import Finding, check
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, Dot, SegmentKey
 from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane
@@ -36,9 +36,11 @@ from crdtgraph.refs import exact_ids
 from crdtgraph.replica import Replica
 from crdtgraph.segment import RECORD_OVERHEAD_BYTES, RECORDS_MAX
 from crdtgraph.signing import Identity
-from crdtgraph.state import MergeResult, merge_heads
-from crdtgraph.status import Status, summarise
 from crdtgraph.store import Store
+
+if TYPE_CHECKING:
+    from crdtgraph.fsck import Finding
+    from crdtgraph.state import MergeResult
 
 META_VALUE_BYTES_MAX = 64 << 10
 REFS_AT_ONCE = 500
@@ -350,12 +352,10 @@ class Graph(Replica):
 
     # Looking after it
 
-    def status(self) -> Status:
-        """A summary of this replica. O(heads + refs)."""
-        return summarise(self._plane(LEDGER), self.cluster)
-
     def fsck(self) -> Iterator[Finding]:
         """Check everything; yields progress and findings, see `crdtgraph.fsck`. Writes the buffer first."""
+        from crdtgraph.fsck import check
+
         for plane in self._planes.values():
             if not self.read_only:
                 plane.flush(sync=True)
@@ -370,6 +370,8 @@ class Graph(Replica):
         return home
 
     def _prepare_merge(self, name: str) -> tuple[Commit | None, MergeResult]:
+        from crdtgraph.state import MergeResult, merge_heads
+
         targets = self.refs.require(name).targets
         if len(targets) == 1:
             return None, MergeResult(targets[0], targets, (), merged=False)

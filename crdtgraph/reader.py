@@ -17,10 +17,10 @@ from crdtgraph.prefixes import ids_with_prefix, texts_with_prefix
 from crdtgraph.projection import Projection
 from crdtgraph.records import META_NAMESPACE, Assign, Commit
 from crdtgraph.refs import Ref, Refs
-from crdtgraph.state import PathChange, State, difference, replay
 
 if TYPE_CHECKING:
     from crdtgraph.dag import Dag
+    from crdtgraph.state import PathChange, State
 
 PREFIX_DIGITS_MIN = 4
 CANDIDATES_SHOWN = 10
@@ -214,6 +214,8 @@ class Reader:
 
     def state(self, commit: CommitId, *, plane: str = LEDGER) -> State:
         """Path -> value at a commit. O(first-parent chain)."""
+        from crdtgraph.state import replay
+
         home = self._plane(plane)
         return replay(home.projection, home.contents, self._node(home, commit))
 
@@ -222,6 +224,8 @@ class Reader:
 
         O(commits of the first-parent chains that the two do not share), and below as far as those paths were last set.
         """
+        from crdtgraph.state import difference
+
         home = self._plane(plane)
         start = None if before is None else self._node(home, before)
         return difference(home.projection, home.contents, start, self._node(home, after))

@@ -6,16 +6,19 @@ No network here: a node in `sync` moves these values between replicas.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from crdtgraph import exchange
 from crdtgraph.clock import HybridClock
 from crdtgraph.errors import RemoteError
-from crdtgraph.exchange import Delta, Received
 from crdtgraph.ids import ReplicaId, SegmentKey
-from crdtgraph.planes import Durable, Plane
+from crdtgraph.limits import DELTA_BYTES_MAX
+from crdtgraph.planes import LEDGER, Durable, Plane
 from crdtgraph.reader import Reader
 from crdtgraph.segment import unpack
-from crdtgraph.status import PlaneStatus, summarise_plane
+
+if TYPE_CHECKING:
+    from crdtgraph.exchange import Delta, Received
+    from crdtgraph.status import PlaneStatus, Status
 
 
 class RemotePlaneError(RemoteError):
@@ -39,8 +42,16 @@ class Replica(Reader):
         """The names of the planes, sorted."""
         return sorted(self._planes)
 
+    def status(self) -> Status:
+        """A summary of this replica. O(heads + refs)."""
+        from crdtgraph.status import summarise
+
+        return summarise(self._plane(LEDGER), self.cluster)
+
     def plane_status(self, plane: str) -> PlaneStatus:
         """How a plane is doing. O(heads)."""
+        from crdtgraph.status import summarise_plane
+
         return summarise_plane(self._shared(plane))
 
     def state_vector(self, plane: str) -> Mapping[int, int]:
@@ -51,14 +62,14 @@ class Replica(Reader):
         """32 bytes over the set of segments held; equal ones mean that there is nothing to exchange."""
         return self._shared(plane).set_digest()
 
-    def deltas(
-        self, plane: str, state_vector: Mapping[int, int], bytes_max: int = exchange.DELTA_BYTES_MAX
-    ) -> Iterator[Delta]:
+    def deltas(self, plane: str, state_vector: Mapping[int, int], bytes_max: int = DELTA_BYTES_MAX) -> Iterator[Delta]:
         """What a replica with that state vector lacks, in deltas without gaps; the last has `last` set.
 
         Exactly one empty delta when it lacks nothing. Each has about `bytes_max` bytes at most, or one segment.
         """
-        return exchange.deltas(self._shared(plane), state_vector, bytes_max)
+        from crdtgraph.exchange import deltas
+
+        return deltas(self._shared(plane), state_vector, bytes_max)
 
     def receive(self, plane: str, update: bytes) -> Received:
         """Verify and apply a delta's update, all at once; see `receive_steps`."""
@@ -76,8 +87,10 @@ class Replica(Reader):
         Raises RemoteGapError when it builds on segments that are not here, any other RemoteError when it is invalid,
         StoreError when the disk refuses. Segments before the offending one stay applied.
         """
+        from crdtgraph.exchange import receive_steps
+
         home = self._shared(plane)
-        received = yield from exchange.receive_steps(home, update)
+        received = yield from receive_steps(home, update)
         self._clock.witness(home.stamp_max)
         return received
 
@@ -138,7 +151,9 @@ class Replica(Reader):
 
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:
-            delta = exchange.make_delta(plane.name, durable.update)
+            from crdtgraph.exchange import make_delta
+
+            delta = make_delta(plane.name, durable.update)
             for listener in list(self._listeners):
                 listener(delta)
 

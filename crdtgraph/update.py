@@ -23,9 +23,6 @@ from crdtgraph.errors import RemoteError
 from crdtgraph.ids import WRITER_BITS, SegmentKey
 
 ROOT = "segments"
-DELTA_BYTES_MAX = 64 << 10
-"""A delta grows to about this size, or to that of one segment: what fits a socket's buffers, so that the next is made
-while this one travels and is folded, and what a slow link does not lose much of with a connection."""
 CLIENTS_MAX = 1 << 20
 """Incarnations that may have written to one plane."""
 CLOCK_MAX = 1 << 32

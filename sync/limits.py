@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crdtgraph.update import DELTA_BYTES_MAX
+from crdtgraph.limits import DELTA_BYTES_MAX
 
 PROTOCOL_VERSION = 2
 """Both ends must speak the same one; it grows when an older node could misread a newer one."""

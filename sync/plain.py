@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from crdtgraph import Commit, CommitId, CrdtGraphError, LocalError, Reference, errors
-from crdtgraph.records import Value
-from sync.calls import Plain
+from crdtgraph import errors
+from crdtgraph.errors import CrdtGraphError, LocalError
+
+if TYPE_CHECKING:
+    from crdtgraph.ids import CommitId
+    from crdtgraph.records import Commit, Value
+    from sync.calls import Plain
 
 
 def error_to_plain(error: CrdtGraphError) -> Plain:
@@ -46,7 +51,7 @@ def commit_to_plain(commit_id: CommitId, commit: Commit) -> dict[str, Plain]:
 
 def value_to_plain(value: Value) -> Plain:
     """Bytes, None, or [scheme, digest, size] for a reference."""
-    return [value.scheme, value.digest, value.size] if isinstance(value, Reference) else value
+    return value if value is None or isinstance(value, bytes) else [value.scheme, value.digest, value.size]
 
 
 def value_from_plain(value: Plain) -> Value:
@@ -55,6 +60,8 @@ def value_from_plain(value: Plain) -> Value:
         case None | bytes():
             return value
         case [str() as scheme, bytes() as digest, int() as size]:
+            from crdtgraph.records import Reference
+
             return Reference(scheme, digest, size)
     raise LocalError(f"{value!r:.60} is no value of a path", hint="bytes, nothing, or [scheme, digest, size]")
 

@@ -72,20 +72,28 @@ def _print_cluster(invocation: Invocation, cluster: Cluster) -> None:
 
 
 def _lines(answer: dict[str, Plain], pending: list[Plain]) -> Iterator[str]:
-    from cli.answers import of, table_of
+    from cli.answers import table_of
     from cli.render import fields, printable
-    from cli.views import short
-    from crdtgraph.ids import CommitId
 
     graph = table_of(answer["graph"])
     yield from fields([(name.replace("_", " "), printable(str(value))) for name, value in graph.items()])
+    if pending:
+        yield from _pending_lines(pending)
+    if answer["node"] is not None:
+        yield ""
+        yield from _node_lines(table_of(answer["node"]))
+
+
+def _pending_lines(pending: list[Plain]) -> Iterator[str]:
+    from cli.answers import of, table_of
+    from cli.render import printable
+    from cli.views import short
+    from crdtgraph.ids import CommitId
+
     for each in map(table_of, pending):
         about = f"{of(str, each['kind'])} {of(str, each['subject'])[:40]}".rstrip()
         waits_for = short(CommitId(of(bytes, each["waits_for"])))
         yield f"  pending: {printable(about)} waits for commit {waits_for}"
-    if answer["node"] is not None:
-        yield ""
-        yield from _node_lines(table_of(answer["node"]))
 
 
 def _node_lines(node: dict[str, Plain]) -> Iterator[str]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from crdtgraph.compaction import ranges
 from crdtgraph.document import Document
-from crdtgraph.exchange import DELTA_BYTES_MAX
 from crdtgraph.ids import SegmentKey
+from crdtgraph.limits import DELTA_BYTES_MAX
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.replica import Replica
 from crdtgraph.update import item_size, varint

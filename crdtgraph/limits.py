@@ -1,0 +1,5 @@
+"""Bounds that the graph and those who carry its segments share."""
+
+DELTA_BYTES_MAX = 64 << 10
+"""A delta grows to about this size, or to that of one segment: what fits a socket's buffers, so that the next is made
+while this one travels and is folded, and what a slow link does not lose much of with a connection."""
