@@ -15,8 +15,8 @@ from crdtgraph.divergence.refs import RefSpread
 from crdtgraph.divergence.sides import Sides
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Value
-from crdtgraph.state import PathChange, PathConflict, State, replay
-from crdtgraph.state.difference import difference, values_at
+from crdtgraph.state import PathConflict, State, replay
+from crdtgraph.state.difference import chains_apart, last_set, values_at
 from crdtgraph.state.merge import merge_states
 
 MERGES_MAX = 50
@@ -66,35 +66,57 @@ def conflicts_between(sides: Sides, targets: Sequence[CommitId]) -> list[PathCon
     found: list[PathConflict] = []
     merged: dict[str, Value] = {}
     for number, target in enumerate(targets[1:], 1):
-        place, bases = sides.merge_bases(targets[:number], target)
+        _, bases = sides.merge_bases(targets[:number], target)
         start = bases[0] if bases else None
-        first, second = _beyond(sides, start, targets[0]), _beyond(sides, start, target)
-        others = [_beyond(sides, start, base) for base in bases[1:]]
-        base = {path: change.before for layer in (first, second, *others) for path, change in layer.items()}
-        base |= _values(sides, place, start, merged.keys() - base.keys())
+        first, second = _layer(sides, start, targets[0]), _layer(sides, start, target)
+        others = [_layer(sides, start, base) for base in bases[1:]]
+        paths = first.paths | merged.keys()
+        # A path that one side alone changed is taken over, which matters only to a merge that follows.
+        paths = paths | second.paths if number < len(targets) - 1 else paths & second.paths
+        paths = paths.union(*(other.paths for other in others))
+        base = _values(sides, start, paths)
         changes, conflicts = merge_states(
-            [_state(base, layer) for layer in ({}, *others)] if bases else [],
-            _state(base, first) | merged,
-            _state(base, second),
+            [base, *(other.over(base) for other in others)] if bases else [],
+            first.over(base) | {path: merged[path] for path in merged.keys() & paths},
+            second.over(base),
         )
         found += conflicts
         merged |= changes
     return found
 
 
-def _beyond(sides: Sides, start: CommitId | None, end: CommitId) -> dict[str, PathChange]:
-    """The paths that have another value at `end` than at `start`."""
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """What the state at one commit may have otherwise than that at another: the values that it has for some paths."""
+
+    values: dict[str, Value]
+
+    @property
+    def paths(self) -> set[str]:
+        """The paths."""
+        return set(self.values)
+
+    def over(self, base: Mapping[str, Value]) -> dict[str, Value]:
+        """The state, as far as the paths of `base` go, which is the state at the other commit."""
+        return {path: self.values.get(path, value) for path, value in base.items()}
+
+
+def _layer(sides: Sides, start: CommitId | None, end: CommitId) -> _Layer:
+    """The paths that may have another value at `end` than at `start`. O(first parents that they do not share)."""
     place = sides.place_of_all([end] if start is None else [start, end])
     if place is None:
-        # The base of other targets, that this one does not build on.
-        before, after = ({} if each is None else _replayed(sides, each) for each in (start, end))
-        paths = sorted(before.keys() | after.keys())
-        changes = (PathChange(path, before.get(path), after.get(path)) for path in paths)
-        return {change.path: change for change in changes if change.before != change.after}
+        # A base of other targets, which this one does not build on: all of both states.
+        after = _replayed(sides, end)
+        before = {} if start is None else _replayed(sides, start)
+        return _Layer({path: after.get(path) for path in after.keys() | before.keys()})
     home = sides.homes[place]
-    nodes = home.projection.nodes
-    node = None if start is None else nodes[start]
-    return {change.path: change for change in difference(home.projection, home.contents, node, nodes[end])}
+    projection, contents = home.projection, home.contents
+    node = None if start is None else projection.nodes[start]
+    above_start, above_end, meet = chains_apart(projection, node, projection.nodes[end])
+    values = last_set(projection, contents, above_end)
+    undone = last_set(projection, contents, above_start).keys() - values.keys()
+    below = values_at(projection, contents, meet, set(undone))
+    return _Layer(values | {path: below.get(path) for path in undone})
 
 
 def _replayed(sides: Sides, commit: CommitId) -> State:
@@ -102,12 +124,10 @@ def _replayed(sides: Sides, commit: CommitId) -> State:
     return replay(home.projection, home.contents, home.projection.nodes[commit])
 
 
-def _values(sides: Sides, place: int, commit: CommitId | None, paths: set[str]) -> dict[str, Value]:
-    home = sides.homes[place]
-    node = None if commit is None else home.projection.nodes[commit]
-    found = values_at(home.projection, home.contents, node, set(paths))
+def _values(sides: Sides, commit: CommitId | None, paths: set[str]) -> dict[str, Value]:
+    """The values of paths in the state at a commit; None for those that it lacks."""
+    if commit is None:
+        return dict.fromkeys(paths)
+    home = sides.home_of(commit)
+    found = values_at(home.projection, home.contents, home.projection.nodes[commit], set(paths))
     return {path: found.get(path) for path in paths}
-
-
-def _state(base: Mapping[str, Value], layer: Mapping[str, PathChange]) -> dict[str, Value]:
-    return {path: layer[path].after if path in layer else value for path, value in base.items()}

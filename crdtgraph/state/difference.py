@@ -29,9 +29,9 @@ def difference(projection: Projection, contents: Contents, before: int | None, a
     Reads the commits above the place where the chains of first parents meet, and below it as many as it takes to find
     what each path was set to before, at most to the root.
     """
-    above_before, above_after, meet = _chains(projection, before, after)
-    first = _latest(projection, contents, above_before)
-    second = _latest(projection, contents, above_after)
+    above_before, above_after, meet = chains_apart(projection, before, after)
+    first = last_set(projection, contents, above_before)
+    second = last_set(projection, contents, above_after)
     # A path that both chains set needs no look below; the value of any other is the same on the side that left it.
     wanted = first.keys() ^ second.keys()
     below = values_at(projection, contents, meet, set(wanted))
@@ -44,7 +44,7 @@ def difference(projection: Projection, contents: Contents, before: int | None, a
     return changes
 
 
-def _chains(projection: Projection, before: int | None, after: int) -> tuple[list[int], list[int], int | None]:
+def chains_apart(projection: Projection, before: int | None, after: int) -> tuple[list[int], list[int], int | None]:
     """Both chains down to where they meet, the latest first, and the node where they do."""
     dag = projection.dag
     left: list[int] = []
@@ -62,7 +62,7 @@ def _chains(projection: Projection, before: int | None, after: int) -> tuple[lis
     return left, right, at
 
 
-def _latest(projection: Projection, contents: Contents, chain: list[int]) -> dict[str, Value]:
+def last_set(projection: Projection, contents: Contents, chain: list[int]) -> dict[str, Value]:
     """What each path that the chain sets was set to last."""
     found: dict[str, Value] = {}
     for changes in contents.changes(projection.locations[node] for node in chain):
