@@ -37,6 +37,8 @@ _COLOURS = {
 
 def printable(text: str) -> str:
     """The text with control characters (but tabs and line ends) as escapes and lone surrogates replaced."""
+    if text.isprintable():
+        return text
     return text.translate(_CONTROLS).encode("utf-8", "replace").decode()
 
 

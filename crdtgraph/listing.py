@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence, Set
-from typing import NamedTuple
+from typing import TypeAlias
 
 from crdtgraph.drawing import Drawn, drawing_order
 from crdtgraph.ids import CommitId
@@ -15,22 +15,9 @@ _PREFIX_BYTES = 8
 """Two ids that share so much are looked at whole."""
 
 
-class Row(NamedTuple):
-    """One commit of a listing.
-
-    `parents`, `indirect` and `is_cut_off` are as in `Drawn`; `subject` is the first line of the message, `time`
-    microseconds since the epoch, `counters` the totals that were counted.
-    """
-
-    id: CommitId
-    parents: tuple[CommitId, ...]
-    indirect: tuple[CommitId, ...]
-    is_cut_off: bool
-    author: str
-    time: int
-    subject: str
-    is_live: bool
-    counters: tuple[int, ...]
+Row: TypeAlias = tuple[CommitId, list[CommitId], list[CommitId], bool, str, int, str, bool, list[int]]
+"""One commit of a listing: id, parents, nearest indirect ancestors, whether it is cut off (all as in `Drawn`), author,
+time in microseconds since the epoch, the first line of the message, whether it is live, and what was counted."""
 
 
 def drawn(reader: Reader, selected: Set[int] | None = None, *, plane: str = LEDGER) -> Iterator[Drawn]:
@@ -42,21 +29,21 @@ def rows(reader: Reader, commits: Sequence[Drawn], *, plane: str = LEDGER) -> It
     """The rows of some commits. About 2 us each, and what it takes to unpack the segments that they lie in."""
     home = reader._plane(plane)
     projection = home.projection
-    ids, times, counters = projection.ids, projection.times, projection.counters
-    is_discarded = projection.discards.__contains__
+    ids, times, totals = projection.ids, projection.times, projection.counters.get
+    discards = projection.discards
     texts = home.contents.texts([projection.locations[each.node] for each in commits])
     for (node, direct, indirect, is_cut_off), (author, message) in zip(commits, texts, strict=True):
         commit = ids[node]
-        yield Row(
+        yield (
             commit,
-            tuple([ids[parent] for parent in direct]),
-            tuple([ids[below] for below in indirect]),
+            [ids[parent] for parent in direct],
+            [ids[below] for below in indirect] if indirect else [],
             is_cut_off,
             author,
             times[node],
             message.strip().partition("\n")[0],
-            not is_discarded(node),
-            counters.get(commit),
+            node not in discards,
+            list(totals(commit)),
         )
 
 

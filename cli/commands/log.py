@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -68,18 +69,23 @@ def command(
     """
     from cli.pager import paged
 
+    # A listing makes no cycles, and the collector would look through the whole graph again and again.
+    gc.disable()
     chosen = None if every or not revs else list(revs)
-    with invocation.open(Access.READ) as backend:
-        if invocation.output is not Output.TEXT:
-            _print_documents(invocation.output, backend, chosen, limit, plane, graph=graph)
-            return
-        with paged(wanted=not no_pager):
-            if graph:
-                from cli.drawing.log import print_drawing
+    try:
+        with invocation.open(Access.READ) as backend:
+            if invocation.output is not Output.TEXT:
+                _print_documents(invocation.output, backend, chosen, limit, plane, graph=graph)
+                return
+            with paged(wanted=not no_pager):
+                if graph:
+                    from cli.drawing.log import print_drawing
 
-                print_drawing(backend, chosen, limit, plane, plain=plain)
-            else:
-                _print_lines(backend, chosen, limit, plane)
+                    print_drawing(backend, chosen, limit, plane, plain=plain)
+                else:
+                    _print_lines(backend, chosen, limit, plane)
+    finally:
+        gc.enable()
 
 
 def _print_lines(backend: Backend, revs: list[str] | None, limit: int | None, plane: str) -> None:

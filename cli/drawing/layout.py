@@ -40,7 +40,7 @@ class Layout(Generic[_Key]):
         self._columns: dict[_Key, int] = {}
         """The column of every commit that is to come."""
         self._bars = ""
-        """The lines of all columns as they go down from here, two characters a column."""
+        """The lines of all columns as they go down from here, two characters a column. None at the end is empty."""
         self._resting = -1
 
     @property
@@ -67,11 +67,13 @@ class Layout(Generic[_Key]):
         self._resting = -1
         at = 2 * column
         bars = self._bars
-        row = (bars[:at] + symbol + bars[at + 1 :]).rstrip() if at < len(bars) else bars.ljust(at) + symbol
+        # There is never an empty column at the right, so all that is to cut off is the space behind the last one.
+        row = f"{bars[:at]}{symbol}{bars[at + 1 : -1]}" if at < len(bars) else bars.ljust(at) + symbol
         if len(direct) == 1 and not indirect and not is_cut_off and direct[0] not in self._columns:
             # Most commits: the line goes straight on down.
             self._columns[direct[0]] = column
-            self._draw(column, _DOWN)
+            if bars[at : at + 1] != "│":
+                self._draw(column, _DOWN)
             return Placed(row, ())
         self._draw(column, _NOTHING)
         if not direct and not indirect and not is_cut_off:
@@ -165,10 +167,10 @@ class Layout(Generic[_Key]):
 def _stroke(before: str, column: int, ends: list[int], begun: set[int], turned: int, *, goes_on: bool) -> str:
     """The row of links between a column and others, over the lines that were there before."""
     left, right = min(column, *ends), max(column, *ends)
-    cells = list(before.ljust(2 * right + 2))
-    for place in range(2 * left + 1, 2 * right):
-        if cells[place] == " ":
-            cells[place] = "─"
+    # From here on one text a column would be slow where a drawing is wide: only the ends are set one by one.
+    before = before.ljust(2 * right + 2)
+    start, stop = 2 * left + 1, 2 * right
+    cells = list(before[:start] + before[start:stop].replace(" ", "─") + before[stop:])
     for end in ends:
         if end == turned:
             corner = "╯" if end == right else "┴"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cli.answers import ids_of, list_of, of, refs_of
+from cli.answers import RemoteAnswerError, list_of, refs_of
 from cli.drawing.layout import Layout
 from cli.drawing.style import ASCII, UNICODE, Style, coloured
 from cli.render import has_colour, moment, one_line, paint, printable
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 AUTHOR_CHARACTERS = 12
 MILLIONTHS = 1_000_000
+MINUTE_US = 60_000_000
+DAY_US = 24 * 60 * MINUTE_US
 CHUNK_LINES = 512
 """Lines written at once where nobody watches them come."""
 
@@ -27,15 +29,19 @@ class Line(NamedTuple):
     """What one line of a drawing shows."""
 
     id: CommitId
-    parents: tuple[CommitId, ...]
-    indirect: tuple[CommitId, ...]
+    parents: list[CommitId]
+    indirect: list[CommitId]
     is_cut_off: bool
     author: str
     time: int
     subject: str
     is_live: bool
-    counters: list[Plain]
-    unique_digits: int
+    counters: list[int]
+    unique_digits: int = SHORT_DIGITS
+
+
+KINDS = (bytes, list, list, bool, str, int, str, bool, list)
+"""The types of a row's fields."""
 
 
 def print_drawing(
@@ -71,6 +77,7 @@ def draw(
 ) -> Iterator[str]:
     """The rows of a drawing, with a line of text behind each commit."""
     layout: Layout[CommitId] = Layout()
+    text = _texts(labels, colour=colour)
     place, table = layout.place, style.table
     for each in commits:
         symbol = style.commit
@@ -83,7 +90,7 @@ def draw(
             row, below = row.translate(table), tuple(bars.translate(table) for bars in below)
         if colour:
             row, below = coloured(row), tuple(map(coloured, below))
-        yield f"{row} {_text(each, labels)}"
+        yield f"{row} {text(each)}"
         yield from below
 
 
@@ -105,9 +112,9 @@ def documents(backend: Backend, revs: list[str] | None, limit: int | None, plane
         }
 
 
-def counted(counters: list[Plain]) -> str:
+def counted(counters: list[int]) -> str:
     """Counters in a few words: visits, and the mean value if one was counted."""
-    visits, *values = [of(int, each) for each in counters]
+    visits, *values = counters
     if not values or not visits:
         return f"visits {visits}"
     return f"visits {visits}, value {values[0] / MILLIONTHS / visits:.4g}"
@@ -123,38 +130,49 @@ def _lines(
 ) -> Iterator[Line]:
     asked: list[Plain] | None = None if revs is None else [*revs]
     for part in backend.stream("drawing", revs=asked, limit=limit, plane=plane, prefixes=prefixes):
-        for row in map(list_of, list_of(part)):
-            commit, parents, indirect, is_cut_off, author, time, subject, is_live, counters, *digits = row
-            yield Line(
-                CommitId(of(bytes, commit)),
-                ids_of(parents),
-                ids_of(indirect) if indirect else (),
-                of(bool, is_cut_off),
-                of(str, author),
-                of(int, time),
-                of(str, subject),
-                of(bool, is_live),
-                list_of(counters),
-                of(int, digits[0]) if digits else SHORT_DIGITS,
-            )
+        for row in list_of(part):
+            fields: list[Any] = list_of(row)
+            # One look at the types of all fields: a whole history has many rows.
+            if tuple(map(type, fields[: len(KINDS)])) != KINDS:
+                raise RemoteAnswerError(f"an answer holds {row!r:.60} where a row of a drawing belongs")
+            yield Line(*fields)
 
 
-def _text(each: Line, labels: Labels) -> str:
-    digits = each.id[: SHORT_DIGITS // 2].hex()
-    if each.unique_digits < SHORT_DIGITS:
-        shown = paint(digits[: each.unique_digits], "unique") + paint(digits[each.unique_digits :], "faint")
-    else:
-        shown = paint(digits, "id")
-    author = one_line(each.author.partition(" <")[0])[:AUTHOR_CHARACTERS]
-    text = f"{shown}  {moment(each.time)[:16]}  {author:{AUTHOR_CHARACTERS}}  "
-    names = labels.get(each.id)
-    if names:
-        text += paint("(" + ", ".join(printable(name) for name in names) + ")", "ref") + "  "
+def _texts(labels: Labels, *, colour: bool) -> Callable[[Line], str]:
+    """What turns a commit into the text behind it."""
+    authors: dict[str, str] = {}
+    days: dict[int, str] = {}
+
+    def text(each: Line) -> str:
+        digits = each.id[: SHORT_DIGITS // 2].hex()
+        if colour:
+            unique = each.unique_digits
+            digits = paint(digits[:unique], "unique") + paint(digits[unique:], "faint")
+        author = authors.get(each.author)
+        if author is None:
+            shown = one_line(each.author.partition(" <")[0])[:AUTHOR_CHARACTERS]
+            author = authors[each.author] = shown.ljust(AUTHOR_CHARACTERS)
+        day, microseconds = divmod(each.time, DAY_US)
+        date = days.get(day)
+        if date is None:
+            date = days[day] = moment(each.time)[: len("2026-11-01")]
+        hour, minute = divmod(microseconds // MINUTE_US, 60)
+        notes = _notes(each, labels) if each.id in labels or each.counters or not each.is_live else ""
+        subject = one_line(each.subject) or paint("(no message)", "faint")
+        return f"{digits}  {date} {hour:02}:{minute:02}  {author}  {notes}{subject}"
+
+    return text
+
+
+def _notes(each: Line, labels: Labels) -> str:
+    notes = ""
+    if each.id in labels:
+        notes += paint("(" + ", ".join(map(printable, labels[each.id])) + ")", "ref") + "  "
     if each.counters:
-        text += paint(f"[{counted(each.counters)}]", "added") + "  "
+        notes += paint(f"[{counted(each.counters)}]", "added") + "  "
     if not each.is_live:
-        text += paint("[discarded]", "conflict") + "  "
-    return text + (one_line(each.subject) or paint("(no message)", "faint"))
+        notes += paint("[discarded]", "conflict") + "  "
+    return notes
 
 
 def _has_unicode() -> bool:

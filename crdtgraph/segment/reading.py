@@ -272,17 +272,6 @@ def unpack(data: bytes, *, check_signature: bool = True) -> Segment:
     return segment
 
 
-def read_texts(data: bytes) -> tuple[list[str], list[str]]:
-    """The authors and the messages of the commits in a segment that was verified before; 0.6 us a commit."""
-    held = _held.get(hashlib.sha256(data).digest())
-    if held is not None:
-        return held.texts()
-    header, compressed, _ = decode(data)
-    columns = decode(decompress(compressed, read_header(header).payload_bytes))[0]
-    authors, numbers, messages = columns[3], _integers(columns[4]), columns[6]
-    return [authors[number] for number in numbers], messages
-
-
 def _group_changes(counts: list[int], paths: list[str], values: list[object]) -> list[tuple[tuple[str, Value], ...]]:
     groups: list[tuple[tuple[str, Value], ...]] = []
     at = 0

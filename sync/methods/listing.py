@@ -1,7 +1,7 @@
 """The method behind drawings: commits in the order of a drawing, with what a line shows of each.
 
 A row is [id, parents, indirect ancestors, whether it is cut off, author, time, first line of the message, whether it
-is live, counters] as in `crdtgraph.listing.Row`, and with `prefixes` how many digits of its id are unique. Parts begin
+is live, counters] (`crdtgraph.listing.Row`), and with `prefixes` how many digits of its id are unique. Parts begin
 small, so that the first lines come at once.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
+from typing import cast
 
 from crdtgraph import LEDGER
 from crdtgraph.listing import drawn, prefix_digits, rows
@@ -37,16 +38,12 @@ def _drawing(target: Target, params: Params) -> Parts:
     order = islice(drawn(reader, nodes, plane=plane), limit)
     size = ROWS_FIRST
     while batch := list(islice(order, size)):
-        part: list[Plain] = []
-        for row in rows(reader, batch, plane=plane):
-            plain: list[Plain] = [*row]
-            plain[1], plain[2], plain[8] = list(row.parents), list(row.indirect), list(row.counters)
-            part.append(plain)
+        part: list[Plain] = [cast("list[Plain]", list(row)) for row in rows(reader, batch, plane=plane)]
         if prefixes:
             digits = prefix_digits(reader, [reader.id_of(each.node, plane=plane) for each in batch], plane=plane)
-            for plain_row, count in zip(part, digits, strict=True):
-                assert isinstance(plain_row, list)
-                plain_row.append(count)
+            for plain, count in zip(part, digits, strict=True):
+                assert isinstance(plain, list)
+                plain.append(count)
         yield part
         size = min(2 * size, ROWS_MAX)
     return None
