@@ -97,8 +97,8 @@ def tell(cluster: Cluster, claims: Claims, repository: Path) -> None:
     merges = [run_cli_json("--node", node.control, "merge", REF) for node in (a, c)]
     ids = {each["commit"] for each in merges}
     claims.hold("merged on a and on c: both made the same commit", len(ids) == 1, ids)
-    paths = [each["path"] for each in merges[0]["conflicts"]]
-    claims.hold("the merge reports the path in conflict", paths == ["plan.txt"], paths)
+    apart = [each["path"] for each in merges[0]["conflicts"]]
+    claims.hold("the merge reports the path in conflict", apart == ["plan.txt"], apart)
     digest = cluster.wait_until_equal("the merge arrives everywhere")
     targets = [_targets(node) for node in cluster.nodes]
     claims.hold(f"{REF} has one target on all three", all(len(each) == 1 for each in targets), targets)
