@@ -43,8 +43,8 @@ def commit_line(known: KnownCommit, labels: Labels) -> str:
     return "  ".join([*parts, one_line(commit.message) or paint("(no message)", "faint")])
 
 
-def commit_page(known: KnownCommit, labels: Labels) -> Iterator[str]:
-    """One commit with all there is to it, as `git show` has it."""
+def commit_lines(known: KnownCommit, labels: Labels) -> Iterator[str]:
+    """The head of one commit, as `git show` has it."""
     commit = known.commit
     yield paint(f"commit {known.id.hex()}", "id")
     if known.id in labels:
@@ -55,6 +55,11 @@ def commit_page(known: KnownCommit, labels: Labels) -> Iterator[str]:
     yield f"Date:    {moment(commit.time)}"
     if commit.origin:
         yield f"Origin:  {one_line(commit.origin)}"
+
+
+def changed_lines(known: KnownCommit) -> Iterator[str]:
+    """Its message, and the paths that it changed."""
+    commit = known.commit
     if commit.message:
         yield ""
         yield from (f"    {line}".rstrip() for line in printable(commit.message).rstrip("\n").split("\n"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cli.answers import RemoteAnswerError, list_of, refs_of
+from cli.drawing.counters import counted
 from cli.drawing.layout import Layout
 from cli.drawing.style import ASCII, UNICODE, Style, coloured
 from cli.render import has_colour, moment, one_line, paint, printable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from sync.messages import Plain
 
 AUTHOR_CHARACTERS = 12
-MILLIONTHS = 1_000_000
 MINUTE_US = 60_000_000
 DAY_US = 24 * 60 * MINUTE_US
 CHUNK_LINES = 512
@@ -110,14 +110,6 @@ def documents(backend: Backend, revs: list[str] | None, limit: int | None, plane
             "live": each.is_live,
             "counters": each.counters,
         }
-
-
-def counted(counters: list[int]) -> str:
-    """Counters in a few words: visits, and the mean value if one was counted."""
-    visits, *values = counters
-    if not values or not visits:
-        return f"visits {visits}"
-    return f"visits {visits}, value {values[0] / MILLIONTHS / visits:.4g}"
 
 
 def _labels(backend: Backend) -> tuple[Labels, set[CommitId]]:
