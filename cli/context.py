@@ -72,11 +72,6 @@ class Invocation:
     at: str | None = None
     """A time or a digest: the graph as of then is meant."""
 
-    @property
-    def json(self) -> bool:
-        """Whether the answer is for a program."""
-        return self.output is not Output.TEXT
-
     def place(self) -> tuple[str | None, str | None]:
         """Store and node, exactly one of which is not None; the command line goes before the environment."""
         store, node = self.store, self.node

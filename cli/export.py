@@ -34,7 +34,7 @@ def summarise(invocation: Invocation, file: str, kind: str, facts: Mapping[str, 
 
     if file == STANDARD:
         return
-    if invocation.json:
+    if invocation.output is not Output.TEXT:
         print_document(invocation.output, {"file": file, "format": kind, **facts})
         return
     digest = facts.get("digest")

@@ -24,7 +24,10 @@ def print_document(output: Output, document: Mapping[str, object]) -> None:
 
 
 def print_documents(output: Output, documents: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
-    """Print a listing: a JSON array with one item a line, an object a line, or CSV with these columns."""
+    """Print a listing: a JSON array with one item a line, an object a line, or CSV with these columns.
+
+    A key that a document does not have is an empty cell.
+    """
     match output:
         case Output.JSONL:
             for document in documents:
@@ -41,7 +44,7 @@ def print_documents(output: Output, documents: Iterable[Mapping[str, object]], c
 
 def _cells(document: Mapping[str, object], columns: Sequence[str]) -> Iterator[object]:
     for column in columns:
-        value = jsonable(document[column])
+        value = jsonable(document.get(column))
         match value:
             case None:
                 yield ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, Output, examples, graph_options
 
 if TYPE_CHECKING:
     from sync.calls import Plain
@@ -60,7 +60,8 @@ def command(
     a commit that descends from where it is.
     """
     from cli.answers import of
-    from cli.render import print_json, print_lines
+    from cli.output import print_document
+    from cli.render import print_lines
 
     changes = _changes(settings, files, removals)
     with invocation.open(Access.WRITE) as backend:
@@ -74,8 +75,8 @@ def command(
             durability="critical",
         )
     commit = of(bytes, answer).hex()
-    if invocation.json:
-        print_json({"id": commit})
+    if invocation.output is not Output.TEXT:
+        print_document(invocation.output, {"id": commit})
     else:
         print_lines([commit])
 

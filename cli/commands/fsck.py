@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, Output, examples, graph_options
 
 
 @click.command("fsck", epilog=examples("crdtgraph fsck", "crdtgraph fsck -o json"))
@@ -16,8 +16,9 @@ def command(invocation: Invocation) -> None:
     Exit code 5 if anything is wrong; every problem is listed.
     """
     from cli.answers import of, table_of
+    from cli.output import print_document
     from cli.progress import progress_bar
-    from cli.render import print_json, print_lines, printable
+    from cli.render import print_lines, printable
     from crdtgraph.errors import CorruptError
 
     problems: list[str] = []
@@ -30,9 +31,9 @@ def command(invocation: Invocation) -> None:
             show(of(int, finding["checked"]), of(int, finding["total"]))
             if problem:
                 problems.append(f"plane {plane}: {problem}")
-    if invocation.json:
+    if invocation.output is not Output.TEXT:
         counts = {"segments": sum(segments.values()), "commits": sum(commits.values())}
-        print_json({**counts, "problems": problems})
+        print_document(invocation.output, {**counts, "problems": problems})
     else:
         print_lines(printable(problem) for problem in problems)
         print_lines([f"checked {sum(segments.values())} segments with {sum(commits.values())} commits"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Invocation, examples, graph_options
+from cli.context import Invocation, Output, examples, graph_options
 
 
 @click.command(
@@ -20,7 +20,8 @@ def command(invocation: Invocation, cluster: str | None) -> None:
     Where there is a store already nothing changes; anything else at that place is left alone, and an error.
     """
     import crdtgraph
-    from cli.render import print_json, print_lines
+    from cli.output import print_document
+    from cli.render import print_lines
 
     url = invocation.required_store()
     try:
@@ -30,8 +31,8 @@ def command(invocation: Invocation, cluster: str | None) -> None:
         created = True
     with crdtgraph.open(url, create=True, cluster=cluster) as graph:
         facts = {"url": graph.url, "replica": graph.replica_id.hex(), "cluster": graph.cluster}
-    if invocation.json:
-        print_json({**facts, "created": created})
+    if invocation.output is not Output.TEXT:
+        print_document(invocation.output, {**facts, "created": created})
     else:
         what = "created" if created else "there is one already:"
         print_lines([f"{what} {facts['url']}, replica {facts['replica']} of cluster {facts['cluster']}"])

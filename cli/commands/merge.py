@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, Output, examples, graph_options
 
 if TYPE_CHECKING:
     from cli.answers import Conflict
@@ -26,7 +26,8 @@ def command(invocation: Invocation, ref: str, dry_run: bool) -> None:
     sides changed a path differently the winner's value stands, and the path is listed.
     """
     from cli.answers import conflicts_of, ids_of, of, table_of
-    from cli.render import print_json, print_lines
+    from cli.output import print_document
+    from cli.render import print_lines
     from cli.views import value_document
     from crdtgraph.ids import CommitId
 
@@ -35,8 +36,9 @@ def command(invocation: Invocation, ref: str, dry_run: bool) -> None:
     commit, parents = CommitId(of(bytes, answer["commit"])), ids_of(answer["parents"])
     conflicts = conflicts_of(answer["conflicts"])
     merged = of(bool, answer["merged"])
-    if invocation.json:
-        print_json(
+    if invocation.output is not Output.TEXT:
+        print_document(
+            invocation.output,
             {
                 "ref": ref,
                 "commit": commit,
@@ -51,7 +53,7 @@ def command(invocation: Invocation, ref: str, dry_run: bool) -> None:
                     }
                     for each in conflicts
                 ],
-            }
+            },
         )
     else:
         print_lines(_lines(ref, commit, parents, conflicts, merged=merged, dry_run=dry_run))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Backend, Invocation, examples, reading_options
+from cli.context import Access, Backend, Invocation, Output, examples, reading_options
 
 if TYPE_CHECKING:
     from sync.calls import Plain
@@ -53,20 +53,26 @@ def command(invocation: Invocation, revs: tuple[str, ...], every: bool, from_std
 
 
 def _print_lines(invocation: Invocation, answers: Iterator[list[str]]) -> None:
+    from cli.output import print_documents
     from cli.render import print_json_list, print_lines
 
-    if invocation.json:
+    if invocation.output is Output.JSON:
         print_json_list(answers)
+    elif invocation.output is not Output.TEXT:
+        print_documents(invocation.output, ({"bases": bases} for bases in answers), ["bases"])
     else:
         print_lines(" ".join(bases) for bases in answers)
 
 
 def _print_one(invocation: Invocation, revs: tuple[str, ...], bases: list[str]) -> None:
+    from cli.output import print_documents
     from cli.render import print_json, print_lines
     from crdtgraph.errors import NotFoundError
 
-    if invocation.json:
+    if invocation.output is Output.JSON:
         print_json(bases)
+    elif invocation.output is not Output.TEXT:
+        print_documents(invocation.output, ({"base": base} for base in bases), ["base"])
     elif bases:
         print_lines(bases)
     if not bases:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, reading_options
+from cli.context import Access, Invocation, Output, examples, reading_options
+
+COLUMNS = ("name", "target", "targets", "conflicted")
 
 
 @click.command("refs", epilog=examples("crdtgraph refs", "crdtgraph refs -o json"))
@@ -13,13 +15,14 @@ from cli.context import Access, Invocation, examples, reading_options
 def command(invocation: Invocation) -> None:
     """List refs by name. A ref in conflict has several targets; the first one is what readers get."""
     from cli.answers import refs_of
-    from cli.render import paint, print_json, print_lines, printable, table
+    from cli.output import print_documents
+    from cli.render import paint, print_lines, printable, table
     from cli.views import ref_document, short
 
     with invocation.open(Access.READ) as backend:
         refs = refs_of(backend.call("refs"))
-    if invocation.json:
-        print_json([ref_document(ref) for ref in refs])
+    if invocation.output is not Output.TEXT:
+        print_documents(invocation.output, map(ref_document, refs), COLUMNS)
         return
     rows = []
     for ref in refs:

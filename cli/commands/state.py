@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, reading_options
+from cli.context import Access, Invocation, Output, examples, reading_options
+
+COLUMNS = ("path", "size", "text", "base64", "reference")
 
 
 @click.command(
@@ -18,20 +20,22 @@ from cli.context import Access, Invocation, examples, reading_options
 def command(invocation: Invocation, rev: str, path: str | None) -> None:
     """List the paths at a commit with their sizes, or write one path's contents to standard output."""
     from cli.answers import changes_of
-    from cli.render import print_bytes, print_json, print_json_list, print_lines, printable
+    from cli.output import print_document, print_documents
+    from cli.render import print_bytes, print_lines, printable
     from cli.views import value_document, value_text
     from crdtgraph.errors import NotFoundError
 
     with invocation.open(Access.READ) as backend:
         entries = (entry for part in backend.stream("state", rev=rev, path=path) for entry in changes_of(part))
-        if path is None and invocation.json:
-            print_json_list({"path": name, **value_document(value)} for name, value in entries)
+        if path is None and invocation.output is not Output.TEXT:
+            documents = ({"path": name, **value_document(value)} for name, value in entries)
+            print_documents(invocation.output, documents, COLUMNS)
         elif path is None:
             print_lines(f"{value_text(value):>14}  {printable(name)}" for name, value in entries)
         else:
             [(name, value)] = entries
-            if invocation.json:
-                print_json({"path": name, **value_document(value)})
+            if invocation.output is not Output.TEXT:
+                print_document(invocation.output, {"path": name, **value_document(value)})
             elif isinstance(value, bytes):
                 print_bytes(value)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Invocation, examples, graph_options
+from cli.context import Invocation, Output, examples, graph_options
 
 
 @click.command("unblock", epilog=examples("crdtgraph unblock 127.0.0.1:7401"))
@@ -13,11 +13,12 @@ from cli.context import Invocation, examples, graph_options
 @click.pass_obj
 def command(invocation: Invocation, peer: str) -> None:
     """Take a block back, in the words in which it was given."""
-    from cli.render import print_json, print_lines, printable
+    from cli.output import print_document
+    from cli.render import print_lines, printable
 
     with invocation.open_required_node() as backend:
         backend.call("unblock", peer=peer)
-    if invocation.json:
-        print_json({"unblocked": peer})
+    if invocation.output is not Output.TEXT:
+        print_document(invocation.output, {"unblocked": peer})
     else:
         print_lines([f"unblocked {printable(peer)}"])

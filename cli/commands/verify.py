@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Invocation, examples, graph_options
+from cli.context import Access, Invocation, Output, examples, graph_options
 
 if TYPE_CHECKING:
     from crdtgraph import CommitId, Divergence, Graph
@@ -45,7 +45,7 @@ def command(ctx: click.Context, file: str | None) -> None:
             exported = read_lines(lines, cluster=graph.cluster, progress=lines.counted(show))
         with exported:
             found = compare(graph, exported)
-            if invocation.json:
+            if invocation.output is not Output.TEXT:
                 from cli.output import print_document
 
                 print_document(invocation.output, _document(file, found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, reading_options
+from cli.context import Access, Invocation, Output, examples, reading_options
 
 
 @click.command(
@@ -41,7 +41,7 @@ def command(invocation: Invocation, repository: str) -> None:
             "objects_written": report.objects_written,
             "digest": digest,
         }
-    if invocation.json:
+    if invocation.output is not Output.TEXT:
         from cli.output import print_document
 
         print_document(invocation.output, document)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Backend, Invocation, examples, graph_of, graph_options
+from cli.context import Access, Backend, Invocation, Output, examples, graph_of, graph_options
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -29,8 +29,9 @@ def command(invocation: Invocation, repository: str, trees: bool) -> None:
     to bring what is new. An import that was stopped goes on where it was. A branch or tag that is gone in git stays a
     ref here. From a repository that `export git` made the very same commits come back, and all that was said of them.
     """
+    from cli.output import print_document
     from cli.progress import progress_bar
-    from cli.render import print_json, print_lines
+    from cli.render import print_lines
     from crdtgraph.gitbridge import import_git
 
     with invocation.open(Access.WRITE) as backend, progress_bar("importing") as show, _stoppable() as check:
@@ -40,15 +41,16 @@ def command(invocation: Invocation, repository: str, trees: bool) -> None:
             check(done, total)
 
         report = import_git(repository, _target(backend), trees=trees, progress=progress)
-    if invocation.json:
-        print_json(
+    if invocation.output is not Output.TEXT:
+        print_document(
+            invocation.output,
             {
                 "commits": report.commits_added,
                 "refs": {each.name: {"target": each.target, "action": each.action.value} for each in report.refs},
                 "skipped": report.skipped,
                 "ledger": _ledger_document(report),
                 "altered": report.altered,
-            }
+            },
         )
     else:
         print_lines(_lines(report))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Backend, Invocation, examples, graph_of, graph_options
+from cli.context import Access, Backend, Invocation, Output, examples, graph_of, graph_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def command(invocation: Invocation, file: str) -> None:
                 "digest": digest,
                 "equal": source.digest() == digest,
             }
-    if invocation.json:
+    if invocation.output is not Output.TEXT:
         from cli.output import print_document
 
         print_document(invocation.output, document)

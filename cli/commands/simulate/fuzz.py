@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Invocation, examples, output_option
+from cli.context import Invocation, Output, examples, output_option
 
 if TYPE_CHECKING:
     from cli.failures import StoppedError
@@ -50,8 +50,9 @@ def command(
     if all passed, 1 if one failed.
     """
     from cli.failures import StoppedError
+    from cli.output import print_document
     from cli.progress import progress_bar
-    from cli.render import print_json, print_lines
+    from cli.render import print_lines
     from cli.running import interrupted
 
     invocation = ctx.find_object(Invocation) or Invocation()
@@ -67,14 +68,14 @@ def command(
             for result in results:
                 tally.add(result)
                 bar(tally.count, seeds, tally.note())
-                if result.failure is not None and not invocation.json:
+                if result.failure is not None and invocation.output is Output.TEXT:
                     bar.print_lines(result.lines)
                 if result.failure is not None and not keep_going:
                     break
     except StoppedError as stopped:
         was_stopped = stopped
-    if invocation.json:
-        print_json(tally.document())
+    if invocation.output is not Output.TEXT:
+        print_document(invocation.output, tally.document())
     else:
         print_lines([tally.line()])
     if was_stopped is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Invocation, examples, output_option
+from cli.context import Invocation, Output, examples, output_option
+
+COLUMNS = ("name", "about", "nodes", "topology", "duration_s", "events")
 
 
 @click.command("list", epilog=examples("crdtgraph simulate list", "crdtgraph simulate list -o json"))
@@ -12,14 +14,16 @@ from cli.context import Invocation, examples, output_option
 @click.pass_obj
 def command(invocation: Invocation) -> None:
     """List the scenarios that come with the program, each with the hazard that it is about."""
-    from cli.render import one_line, print_json, print_lines, table
+    from cli.output import print_documents
+    from cli.render import one_line, print_lines, table
     from simulations.files import shipped
     from simulations.page.paper import seconds
 
     scenarios = shipped()
-    if invocation.json:
-        print_json(
-            [
+    if invocation.output is not Output.TEXT:
+        print_documents(
+            invocation.output,
+            (
                 {
                     "name": name,
                     "about": each.about,
@@ -29,7 +33,8 @@ def command(invocation: Invocation) -> None:
                     "events": len(each.timeline),
                 }
                 for name, each in scenarios.items()
-            ]
+            ),
+            COLUMNS,
         )
         return
     heading = ["name", "nodes", "duration", "hazard"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Invocation, examples, output_option
+from cli.context import Invocation, Output, examples, output_option
 
 if TYPE_CHECKING:
     from cli.failures import StoppedError
@@ -39,8 +39,9 @@ def command(ctx: click.Context, names: tuple[str, ...], count: int | None, jobs:
     The code without bugs has to pass all the seeds. Exit code 0 if that is so and every bug is caught, else 1.
     """
     from cli.failures import StoppedError
+    from cli.output import print_document
     from cli.progress import progress_bar
-    from cli.render import print_json, print_lines
+    from cli.render import print_lines
     from cli.running import interrupted
     from simulations.mutants import MUTANTS, SEEDS, UNPATCHED, find, hunt
 
@@ -59,16 +60,16 @@ def command(ctx: click.Context, names: tuple[str, ...], count: int | None, jobs:
             progress_bar("hunting") as bar,
             closing(hunt(report.hunted, seeds, jobs=jobs, environment={**os.environ}, observe=watch)) as catches,
         ):
-            if not invocation.json:
+            if invocation.output is Output.TEXT:
                 bar.print_lines([report.heading()])
             for catch in catches:
                 report.catches.append(catch)
-                if not invocation.json:
+                if invocation.output is Output.TEXT:
                     bar.print_lines(report.row(catch))
     except StoppedError as stopped:
         report.stopped = stopped
-    if invocation.json:
-        print_json(report.document())
+    if invocation.output is not Output.TEXT:
+        print_document(invocation.output, report.document())
     else:
         print_lines(["", report.summary()])
     if report.stopped is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Invocation, examples, output_option
+from cli.context import Invocation, Output, examples, output_option
 
 if TYPE_CHECKING:
     from simulations.scenario import Scenario
@@ -64,7 +64,8 @@ def show(
         report: where to write the page.
         trace: whether to print everything that happened.
     """
-    from cli.render import print_json, print_lines, printable
+    from cli.output import print_document
+    from cli.render import print_lines, printable
     from cli.running import promised, watched
     from cli.worlds import LINES_SHOWN, document, failure_lines, report_lines
     from simulations.page import page
@@ -74,8 +75,10 @@ def show(
         outcome = watched(seed, scenario, all_lines=trace)
         if report is not None:
             write(page(outcome, command=again))
-    if invocation.json:
-        print_json({**document(outcome), "again": again, **({"trace": outcome.lines} if trace else {})})
+    if invocation.output is not Output.TEXT:
+        print_document(
+            invocation.output, {**document(outcome), "again": again, **({"trace": outcome.lines} if trace else {})}
+        )
     else:
         print_lines(map(printable, outcome.lines if trace else ()))
         print_lines(report_lines(outcome))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Invocation, examples, output_option
+from cli.context import Invocation, Output, examples, output_option
 
 if TYPE_CHECKING:
     from cli.failures import StoppedError
@@ -114,11 +114,12 @@ def _search(search: Search, outcome: Outcome, attempts_max: int | None, path: st
 
 
 def _print(invocation: Invocation, outcome: Outcome, search: Search, path: str) -> None:
-    from cli.render import print_json, print_lines
+    from cli.output import print_document
+    from cli.render import print_lines
     from cli.worlds import count, run_command, verdict_line
 
     again = run_command(path, search.smallest.seed if search.attempts else outcome.seed)
-    if invocation.json:
+    if invocation.output is not Output.TEXT:
         found: dict[str, object] = {"passed": not outcome.failure, "seed": outcome.seed, "rule": outcome.rule}
         if outcome.failure:
             found |= {
@@ -128,7 +129,7 @@ def _print(invocation: Invocation, outcome: Outcome, search: Search, path: str) 
                 "file": path,
                 "again": again,
             }
-        print_json(found)
+        print_document(invocation.output, found)
         return
     lines = [verdict_line(outcome)]
     if outcome.failure:
