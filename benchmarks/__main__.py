@@ -20,7 +20,7 @@ NAMES = {
     "traverse": "merge bases, against libgit2 and git's recorded answers",
     "reopen": "open a store after SIGKILL",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
-    "inspect": "two replicas that differ by 1,000 commits, compared",
+    "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
 
