@@ -37,6 +37,7 @@ COMMANDS: Table = {
     "status": ("status", "Show how a store or a running node is doing."),
     "peers": ("peers", "List the peers of a running node."),
     "topology": ("topology", "Show who is linked to whom in the cluster."),
+    "top": ("top", "Watch the cluster, live."),
     "block": ("block", "Cut a running node off from a peer."),
     "unblock": ("unblock", "Let a running node talk to a peer again."),
     "digest": ("digest", "Print the digest; equal digests are equal graphs."),

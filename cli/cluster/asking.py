@@ -50,7 +50,7 @@ def ask(invocation: Invocation, places: Sequence[str], timeout_s: float) -> Clus
     from cli.cluster.members import Stranger, merged
     from crdtgraph.errors import UnreachableError
 
-    if getattr(invocation, "at", None) is not None:
+    if invocation.at is not None:
         raise click.UsageError("--at and --cluster exclude each other: only a graph has a past")
     if not places:
         with invocation.open_required_node() as backend:
