@@ -39,12 +39,13 @@ async def _a_failed_sync_is_shrugged_off(
     settings: Settings,
     run_sync: RunSync,
     failed: Callable[[StoreError], None],
+    took: Callable[[float], None],
 ) -> None:
     async def run_and_shrug(work: Callable[[], None]) -> None:
         with suppress(StoreError):
             await run_sync(work)
 
-    await write_behind(graph, settings, run_and_shrug, failed)
+    await write_behind(graph, settings, run_and_shrug, failed, took)
 
 
 def _memory_is_first(

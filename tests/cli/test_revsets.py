@@ -50,7 +50,7 @@ def test_the_mistake_of_the_guide_looks_as_it_says(crdtgraph: CommandLine) -> No
 def test_one_commit_by_a_revset_or_an_exit_code_that_says_why_not(
     crdtgraph: CommandLine, revset: str, code: int
 ) -> None:
-    outcome = crdtgraph("show", revset)
+    outcome = crdtgraph("state", revset)
     assert outcome.code == code, outcome.err
     assert bool(outcome.err) == bool(code)
 

@@ -32,7 +32,8 @@ def command(invocation: Invocation, file: str, force: bool) -> None:
 
     require_text(invocation, file)
     with (
-        invocation.open(Access.READ) as backend, graph_in_process(backend) as graph,
+        invocation.open(Access.READ) as backend,
+        graph_in_process(backend) as graph,
         output_text(file, force=force) as write,
         progress_bar("exporting segments") as show,
     ):
