@@ -16,6 +16,7 @@ import trio
 
 from crdtgraph import LEDGER, Graph, LocalError
 from simulations import checkers
+from simulations.acquaintance import check_acquaintance
 from simulations.agenda import Agenda
 from simulations.checkers import ViolationError
 from simulations.clock import SimClock
@@ -103,6 +104,7 @@ class World:
                 dice = child(self._seed, "promptness")
                 promptness = Promptness(self.scenario, self.network, self.processes, self.trace, dice)
                 await promptness.check(self.bound_s)
+                await check_acquaintance(self.processes, self._settings.anti_entropy_s, promptness.bound_s)
                 self._inspection.look(self.processes.values(), Depth.WHOLE)
                 self._inspection.check_losses(self.processes.values())
                 nursery.cancel_scope.cancel()

@@ -55,7 +55,7 @@ class Members:
         self.started_us = _count(node.graph.host.now_us())
         self.commits_in = SegmentCounts(node.graph)
         self._node = node
-        self._nonce = nonce
+        self.nonce = nonce
         self._look = look
         self._news = trio.Event()
         self.table = Membership(
@@ -113,7 +113,7 @@ class Members:
         status = graph.status()
         return Card(
             replica=node.replica_id,
-            nonce=self._nonce,
+            nonce=self.nonce,
             number=number,
             name=_cut(node.name),
             version=_cut(software_version()),
