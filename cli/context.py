@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STORE_VARIABLE = "CRDTGRAPH_STORE"
 NODE_VARIABLE = "CRDTGRAPH_NODE"
+CONTEXT_VARIABLE = "CRDTGRAPH_CONTEXT"
 CONTROL_NAME = "control"
 """A node's control socket, within its store's folder unless another place is given."""
 PROBE_TIMEOUT_S = 1.0
@@ -68,25 +69,35 @@ class Invocation:
 
     store: str | None = None
     node: str | None = None
+    context: str | None = None
+    """The name of a store or a node: see `crdtgraph context`."""
     output: Output = Output.TEXT
     at: str | None = None
     """A time or a digest: the graph as of then is meant."""
 
     def place(self) -> tuple[str | None, str | None]:
-        """Store and node, exactly one of which is not None; the command line goes before the environment."""
-        store, node = self.store, self.node
-        if store is None and node is None:
-            store = os.environ.get(STORE_VARIABLE) or None
-            node = os.environ.get(NODE_VARIABLE) or None
-            if store and node:
-                raise click.UsageError(f"{STORE_VARIABLE} and {NODE_VARIABLE} are both set; unset one of them")
-        if store is not None and node is not None:
-            raise click.UsageError("--store and --node exclude each other")
-        if store is None and node is None:
-            raise click.UsageError(
-                f"which graph? Give --store PATH or --node SOCKET, or set {STORE_VARIABLE} or {NODE_VARIABLE}"
-            )
-        return store, node
+        """Store and node, exactly one of which is not None.
+
+        The command line goes before the environment, and that before the context in use.
+        """
+        given = _only(("--store", self.store), ("--node", self.node), ("--context", self.context))
+        if given is None:
+            variables = (STORE_VARIABLE, NODE_VARIABLE, CONTEXT_VARIABLE)
+            given = _only(*((name, os.environ.get(name) or None) for name in variables))
+        kind, place = ("context", None) if given is None else given
+        if "context" in kind.lower():
+            from cli.contexts import load
+
+            contexts = load()
+            name = place or contexts.current
+            if not name:
+                raise click.UsageError(
+                    "which graph? Give --store PATH, --node SOCKET or --context NAME, "
+                    f"set {STORE_VARIABLE} or {NODE_VARIABLE}, or choose one: crdtgraph context use NAME"
+                )
+            context = contexts.get(name)
+            kind, place = context.kind, context.place
+        return (place, None) if "store" in kind.lower() else (None, place)
 
     def required_store(self) -> str:
         """The store, for commands that no node can carry out."""
@@ -124,18 +135,31 @@ class Invocation:
         return open_node(self.required_node())
 
 
+def _only(*given: tuple[str, str | None]) -> tuple[str, str] | None:
+    """The one name with a value; several exclude each other."""
+    values = [(name, value) for name, value in given if value is not None]
+    if len(values) > 1:
+        first, second = values[0][0], values[1][0]
+        if first in os.environ:
+            raise click.UsageError(f"{first} and {second} are both set; unset one of them")
+        raise click.UsageError(f"{first} and {second} exclude each other")
+    return values[0] if values else None
+
+
 def examples(*lines: str) -> str:
     """The end of a command's help: examples, each of which runs (a test does it)."""
     return "\b\nExamples:\n" + "\n".join(f"  $ {line}" for line in lines)
 
 
 def graph_options(function: _Function) -> _Function:
-    """The options --store, --node and -o, which may stand before or after the command's name."""
+    """The options --store, --node, --context and -o, which may stand before or after the command's name."""
     decorators = (
         click.option("--store", metavar="PATH|URL", expose_value=False, callback=_remember("store"),
                      help="The store: a folder, rocksdb:PATH or memory:."),
         click.option("--node", metavar="SOCKET", expose_value=False, callback=_remember("node"),
                      help="A running node, by its control socket."),
+        click.option("--context", metavar="NAME", expose_value=False, callback=_remember("context"),
+                     shell_complete=_context_names, help="A store or a node by its name; see crdtgraph context."),
         output_option,
     )  # fmt: skip
     for decorator in reversed(decorators):
@@ -167,6 +191,19 @@ def output_option(function: _Function) -> _Function:
     )(function)
 
 
+def complete_ref(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """How a REV that is being typed may go on."""
+    from cli.completing import ref_names
+
+    return ref_names(ctx, incomplete)
+
+
+def _context_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from cli.completing import context_names
+
+    return context_names(incomplete)
+
+
 def _remember(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
     def callback(ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
         if value is not None:
@@ -181,12 +218,19 @@ def _remember_output(ctx: click.Context, _option: click.Parameter, value: str | 
 
 
 def open_any(place: str, access: Access = Access.READ) -> AbstractContextManager[Backend]:
-    """A graph by whatever names it: a control socket, or a store's path or URL.
+    """A graph by whatever names it: a control socket, a store's path or URL, or a context, in this order.
 
     A store that a node is at work on is asked for through that node, also to write.
     """
     if _is_socket(place) or (os.path.basename(place) == CONTROL_NAME and not os.path.isdir(place)):
         return open_node(place)
+    from cli.contexts import lookup
+
+    context = lookup(place)
+    if context is not None:
+        if context.kind == "node":
+            return open_node(context.place)
+        place = context.place
     control = control_socket(place)
     return open_node(control) if control is not None else open_store(place, access)
 
@@ -211,7 +255,7 @@ def open_node(address: str) -> Iterator[Backend]:
     """A running node."""
     from sync.client import BlockingControlClient
 
-    with BlockingControlClient(_socket_path(address)) as client:
+    with BlockingControlClient(socket_path(address)) as client:
         yield client
 
 
@@ -222,9 +266,9 @@ def graph_of(backend: Backend) -> Graph | None:
     return backend.graph if isinstance(backend, LocalCaller) else None
 
 
-def control_socket(store_url: str) -> str | None:
-    """The control socket in a store's folder, if a node answers there."""
-    path = os.path.join(store_url.removeprefix("rocksdb:"), CONTROL_NAME)
+def control_socket(store_url: str, *, is_socket: bool = False) -> str | None:
+    """The control socket in a store's folder (or that socket itself), if a node answers there."""
+    path = store_url if is_socket else os.path.join(store_url.removeprefix("rocksdb:"), CONTROL_NAME)
     if not _is_socket(path):
         return None
     import socket
@@ -238,7 +282,8 @@ def control_socket(store_url: str) -> str | None:
     return path
 
 
-def _socket_path(address: str) -> str:
+def socket_path(address: str) -> str:
+    """The control socket itself, of which also the folder may be named."""
     return os.path.join(address, CONTROL_NAME) if os.path.isdir(address) else address
 
 

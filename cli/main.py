@@ -9,6 +9,7 @@ failing store; and those of every program: 70 a bug, 130 interrupted, 141 the re
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import NoReturn
@@ -17,6 +18,9 @@ import click
 
 from cli.context import Invocation, graph_options
 from cli.tables import CommandTable, Table
+
+COMPLETE_VARIABLE = "_CRDTGRAPH_COMPLETE"
+"""Set by the scripts of `crdtgraph completion`: a shell asks how a line may go on."""
 
 COMMANDS: Table = {
     "init": ("init", "Create an empty store."),
@@ -43,6 +47,8 @@ COMMANDS: Table = {
     "digest": ("digest", "Print the digest; equal digests are equal graphs."),
     "diverge": ("diverge", "Show how replicas differ."),
     "converge": ("converge", "Make replicas equal."),
+    "context": ("context", "Name stores and nodes, and choose one."),
+    "completion": ("completion", "Print what makes a shell complete commands, options and names."),
     "fsck": ("fsck", "Check everything in a store from its bytes."),
     "simulate": ("simulate", "Simulate whole clusters, with faults, from a seed."),
 }
@@ -123,4 +129,8 @@ def main() -> NoReturn:
         # A name that the terminal's encoding lacks is no reason to fail.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=errors)
+    if os.environ.get(COMPLETE_VARIABLE):
+        from cli.completing import answer
+
+        sys.exit(answer(program, os.environ[COMPLETE_VARIABLE]))
     sys.exit(run(sys.argv[1:]))

@@ -37,10 +37,11 @@ ONLY_IMPORTED_BY = {
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),
-    "tomli_w": ("simulations/files.py",),
+    "tomli_w": ("simulations/files.py", "cli/contexts.py"),
     "trio._core": ("simulations/runner.py",),
     "trio": ("sync/*.py", "simulations/*.py", "cli/*.py", "cli/commands/*.py"),
     "click": ("cli/*.py", "cli/commands/*.py"),
+    "platformdirs": ("cli/contexts.py",),
     "rich": ("cli/*.py", "cli/commands/*.py"),
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Invocation, Output, examples, graph_options
+from cli.context import Access, Invocation, Output, complete_ref, examples, graph_options
 
 if TYPE_CHECKING:
     from cli.answers import Conflict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("merge", epilog=examples("crdtgraph merge main --dry-run", "crdtgraph merge main"))
-@click.argument("ref", metavar="REF")
+@click.argument("ref", shell_complete=complete_ref, metavar="REF")
 @click.option("--dry-run", is_flag=True, help="Show what would be merged, and change nothing.")
 @graph_options
 @click.pass_obj

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Backend, Invocation, Output, examples, reading_options
+from cli.context import Access, Backend, Invocation, Output, complete_ref, examples, reading_options
 
 if TYPE_CHECKING:
     from sync.calls import Plain
@@ -25,7 +25,7 @@ PAIRS_PER_CALL = 500
         "echo main side | crdtgraph merge-base --stdin --origin",
     ),
 )
-@click.argument("revs", metavar="[A B]", nargs=-1)
+@click.argument("revs", shell_complete=complete_ref, metavar="[A B]", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Print all best common ancestors, not just one.")
 @click.option(
     "--stdin",

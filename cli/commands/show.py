@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Backend, Invocation, Output, examples, reading_options
+from cli.context import Access, Backend, Invocation, Output, complete_ref, examples, reading_options
 
 if TYPE_CHECKING:
     from cli.answers import KnownCommit
@@ -26,7 +26,7 @@ COLUMNS = (
         "crdtgraph show 'heads()' -o jsonl",
     ),
 )
-@click.argument("revs", metavar="REV...", nargs=-1, required=True)
+@click.argument("revs", shell_complete=complete_ref, metavar="REV...", nargs=-1, required=True)
 @click.option("-p", "--patch", is_flag=True, help="Also what changed against the first parent, as a unified diff.")
 @reading_options
 @click.pass_obj

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, Output, examples, reading_options
+from cli.context import Access, Invocation, Output, complete_ref, examples, reading_options
 
 COLUMNS = ("path", "size", "text", "base64", "reference")
 
@@ -13,7 +13,7 @@ COLUMNS = ("path", "size", "text", "base64", "reference")
     "state",
     epilog=examples("crdtgraph state main", "crdtgraph state main board", "crdtgraph state main --at 2h"),
 )
-@click.argument("rev", metavar="REV")
+@click.argument("rev", shell_complete=complete_ref, metavar="REV")
 @click.argument("path", metavar="[PATH]", required=False)
 @reading_options
 @click.pass_obj

@@ -42,9 +42,10 @@ CommandLine = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("CRDTGRAPH_STORE", "CRDTGRAPH_NODE", "CRDTGRAPH_DEBUG"):
+def _nothing_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in ("CRDTGRAPH_STORE", "CRDTGRAPH_NODE", "CRDTGRAPH_CONTEXT", "CRDTGRAPH_DEBUG"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("CRDTGRAPH_CONFIG", str(tmp_path / "config-of-nobody"))
 
 
 @pytest.fixture

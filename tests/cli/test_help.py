@@ -17,7 +17,7 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import export, importing, simulate
+from cli.commands import context, export, importing, simulate
 from cli.main import COMMANDS, program
 from cli.tables import Table
 from crdtgraph.interchange import export_lines
@@ -51,6 +51,7 @@ EXAMPLES = sorted(
     }
 )
 FINDING_DIFFERENCES = ("diff", "diverge", "converge")
+NAMING = (("context", "ls"), ("context", "use"), ("context", "rm"))
 NEEDING_A_NODE = ("peers", "topology", "top", "block", "unblock")
 
 
@@ -68,7 +69,7 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
     graph = {"--store", "--node"}
     if not isinstance(ALL[path], click.Group):
         assert {"-o", "--output"} <= names
-        assert graph & names == (set() if path[0] == "simulate" else graph)
+        assert graph & names == (set() if path[0] in ("simulate", "completion") or path in NAMING else graph)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,7 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (simulate.COMMANDS, "simulate"),
         (importing.COMMANDS, "importing"),
         (export.COMMANDS, "export"),
+        (context.COMMANDS, "context"),
     ],
 )
 def test_the_table_names_every_command_file(table: Table, folder: str) -> None:
@@ -163,6 +165,8 @@ def test_every_example_runs(
         start("serve", "--store", "search.db").wait_for("ready")
     if words[1] == "unblock":
         crdtgraph("block", *words[2:])
+    if words[1:3] in (["context", "use"], ["context", "rm"]):
+        crdtgraph("context", "add", "lab", "--store", "search.db")
     outcome = crdtgraph(*words[1:])
     fine = {0, 1} if words[1] in FINDING_DIFFERENCES else {int("shrink" in words)}
     assert outcome.code in fine, outcome.err
