@@ -66,6 +66,12 @@ class Link:
     due: dict[ReplicaId, None] = field(default_factory=dict)
     censuses: dict[bytes, int] = field(default_factory=dict)
     forgets: dict[ReplicaId, int] = field(default_factory=dict)
+    nonce: bytes = b""
+    """Of the peer's process, once it has told a card of its own."""
+
+    def is_of_another_life(self, card: Card) -> bool:
+        """Whether a card is about this peer as it was before it restarted: it has to hear of that, to outrank it."""
+        return card.replica == self.replica and self.nonce not in (b"", card.nonce)
 
 
 class Membership:
@@ -253,7 +259,7 @@ class Membership:
     def _keep(self, card: Card, issued_at: float, source: Link | None) -> None:
         self.members[card.replica] = Member(card, issued_at)
         for link in self._links.values():
-            if link is not source and link.replica != card.replica:
+            if link is not source and (link.replica != card.replica or link.is_of_another_life(card)):
                 link.due[card.replica] = None
                 link.wake()
         self._changed()
@@ -261,6 +267,8 @@ class Membership:
     def _receive_card(self, held: HeldCard, link: Link, now: float) -> None:
         card, issued_at = held.card, now - held.age_ms / 1e3
         replica = card.replica
+        if replica == link.replica:
+            link.nonce = card.nonce
         known = self.members.get(replica)
         if known is not None:
             link.known[replica] = max(link.known.get(replica, LOWEST), rank(card))
@@ -271,6 +279,9 @@ class Membership:
                 self.issue_soon(now)
             return
         if known is not None and rank(card) <= rank(known.card):
+            if link.is_of_another_life(known.card):
+                link.due[replica] = None
+                link.wake()
             return
         if now - issued_at > MEMBER_FORGET_S or card.number <= self._forgotten.get(replica, (-1, 0.0))[0]:
             return

@@ -338,6 +338,20 @@ def test_a_node_that_restarts_with_a_slow_clock_is_believed_as_soon_as_it_heard_
     assert net.nodes[2].table.members[replica_of(0)].card.nonce == bytes([2]) * 16
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_restarted_node_hears_of_its_past_however_late_that_arrives(is_late: bool) -> None:
+    net = Net(3)
+    net.connect(0, 1)
+    net.run(1.0)
+    net.restart(0, clock_us=START_US - 10**9)
+    net.connect(0, 2)
+    net.run(1.0 if is_late else 0.0)
+    net.connect(1, 2)
+    net.run(1.0)
+    net.check_equal(0, 1, 2)
+    assert net.nodes[1].table.members[replica_of(0)].card.nonce == bytes([2]) * 16
+
+
 def test_what_others_say_of_us_raises_our_number_and_nothing_else() -> None:
     node = lone()
     before = node.table.members[replica_of(0)]
