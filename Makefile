@@ -49,7 +49,7 @@ nodes: $(STAMP)
 	@$(BIN)/python -m examples.demo --nodes "$(FOLDER)" $(if $(REPO),--repo "$(REPO)")
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

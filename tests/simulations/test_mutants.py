@@ -353,11 +353,3 @@ def test_what_differs_between_processes_is_caught_by_running_two() -> None:
     assert catch.verdict is not None
     assert catch.verdict.rule == "the same seed is the same run"
     assert catch.is_proof
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_every_bug_is_caught_by_one_of_so_many_fuzzed_worlds(mutant: Mutant) -> None:
-    [catch] = hunt([mutant])
-    assert catch.is_proof, catch
