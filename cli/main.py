@@ -46,6 +46,7 @@ COMMANDS: Table = {
     "unblock": ("unblock", "Let a running node talk to a peer again."),
     "digest": ("digest", "Print the digest; equal digests are equal graphs."),
     "diverge": ("diverge", "Show how replicas differ."),
+    "episodes": ("episodes", "List the split brains that a replica has lived through."),
     "converge": ("converge", "Make replicas equal."),
     "context": ("context", "Name stores and nodes, and choose one."),
     "completion": ("completion", "Print what makes a shell complete commands, options and names."),

@@ -2,7 +2,8 @@
 
 For every segment: the signature, the canonical form, the ids (they are not stored, so each commit is hashed again), and
 that the map key is the segment's own. For the plane: the index leads back to every commit, a projection folded from
-scratch has the digest that the incremental one has, and the document's own accounting is right.
+scratch has the digest that the incremental one has, and the document's own accounting is right. And the records of
+episodes can be read.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from crdtgraph.episodes import Episode, stored
 from crdtgraph.errors import CorruptError, RemoteError
 from crdtgraph.ids import CommitId
 from crdtgraph.planes import Plane
 from crdtgraph.projection import fold_all
 from crdtgraph.segment import Segment
+from crdtgraph.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,15 @@ def check(plane: Plane) -> Iterator[Finding]:
         problem = "the document does not hold the segments that its digest is made of"
     problem = problem or _misplaced(plane)
     yield Finding(plane.name, total, total, len(seen), problem)
+
+
+def check_episodes(store: Store) -> Iterator[Finding]:
+    """Check the records of episodes; yields those that cannot be read."""
+    for number, data in stored(store):
+        try:
+            Episode.from_bytes(data)
+        except CorruptError as failure:
+            yield Finding("episodes", 0, 0, 0, f"episode {number}: {failure}")
 
 
 def _misplaced(plane: Plane) -> str:

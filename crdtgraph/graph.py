@@ -354,12 +354,13 @@ class Graph(Replica):
 
     def fsck(self) -> Iterator[Finding]:
         """Check everything; yields progress and findings, see `crdtgraph.fsck`. Writes the buffer first."""
-        from crdtgraph.fsck import check
+        from crdtgraph.fsck import check, check_episodes
 
         for plane in self._planes.values():
             if not self.read_only:
                 plane.flush(sync=True)
             yield from check(plane)
+        yield from check_episodes(self.store)
 
     # Inside
 

@@ -23,7 +23,7 @@ from sync.codec import encode_message
 from sync.framing import encode_frame
 from sync.limits import LINK_BYTES_PER_S_MIN, READ_BYTES, WRITE_BYTES, Settings
 from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage
-from sync.session import RemoteClosedError, Session
+from sync.session import RemoteClosedError, RemoteTimeoutError, Session
 from sync.state import State
 from sync.transport import Address
 
@@ -40,10 +40,14 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a connection ended. `by_fault` is False for a goodbye from either side and for a plain close."""
+    """Why a connection ended. `by_fault` is False for a goodbye from either side and for a plain close.
+
+    `by_silence` says that the peer may have been out of reach since it was last heard of.
+    """
 
     text: str
     by_fault: bool
+    by_silence: bool = False
 
 
 class Connection:
@@ -128,11 +132,11 @@ class Connection:
         while self.ending is None and not self._idle.is_set():
             await self._idle.wait()
 
-    def end(self, text: str, last_words: Error | Goodbye | None = None) -> None:
+    def end(self, text: str, last_words: Error | Goodbye | None = None, *, by_silence: bool = False) -> None:
         """Close it soon, after these last words. The first reason given is the one that counts."""
         if self.ending is None:
             words = self.session.farewell(last_words) if last_words is not None else b""
-            self._end(Ending(text, by_fault=isinstance(last_words, Error)), words)
+            self._end(Ending(text, isinstance(last_words, Error), by_silence), words)
 
     def _end(self, ending: Ending, last_words: bytes) -> None:
         if self.ending is not None:
@@ -174,7 +178,9 @@ class Connection:
                 await work()
             except RemoteError as error:
                 by_fault = not (isinstance(error, RemoteClosedError) and not error.code)
-                self._end(Ending(error.message, by_fault), self.session.fail(error))
+                self._end(
+                    Ending(error.message, by_fault, isinstance(error, RemoteTimeoutError)), self.session.fail(error)
+                )
             except BROKEN:
                 self._end(Ending("the connection broke", by_fault=False), b"")
 
@@ -230,7 +236,7 @@ class Connection:
                 self.bytes_out += len(piece)
                 self.session.note_sent(trio.current_time())
         if waiting.cancelled_caught:
-            self._end(Ending(f"the peer did not read {size} bytes within {timeout_s:g} s", by_fault=True), b"")
+            self._end(Ending(f"the peer did not read {size} bytes within {timeout_s:g} s", True, True), b"")
 
     def _gather(self) -> bytes:
         """The next write: whatever there is to say, up to about `WRITE_BYTES`."""
@@ -255,6 +261,12 @@ async def refuse(stream: trio.abc.Stream, settings: Settings) -> None:
     await trio.aclose_forcefully(stream)
 
 
+def dialled_at_once(old: Connection, new: Connection, settings: Settings) -> bool:
+    """Whether two connections lead to one process and were begun at the same time, each end unaware of the other."""
+    is_same = old.peer is not None and new.peer is not None and old.peer.nonce == new.peer.nonce
+    return is_same and new.started_at - old.started_at <= settings.duplicate_window_s
+
+
 def loser(old: Connection, new: Connection, ours: ReplicaId, settings: Settings) -> Connection:
     """Which of two connections to one replica goes; both said hello. Both ends decide alike.
 
@@ -263,8 +275,7 @@ def loser(old: Connection, new: Connection, ours: ReplicaId, settings: Settings)
     """
     if old.peer is None or new.peer is None:
         return new if new.peer is None else old
-    at_once = new.started_at - old.started_at <= settings.duplicate_window_s
-    if old.peer.nonce != new.peer.nonce or old.direction is new.direction or not at_once:
+    if old.direction is new.direction or not dialled_at_once(old, new, settings):
         return old
     stays = Direction.DIALLED if ours < new.peer.replica else Direction.ACCEPTED
     return new if old.direction is stays else old

@@ -69,6 +69,7 @@ class Gossip:
         rng: for jitter.
         now: the current time in seconds, from the origin that all later calls use.
         on_ephemeral: given (sender, topic, payload) of what is not stored.
+        on_summary: given every summary of a plane that is kept here.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Gossip:
         *,
         alarms: Alarms | None = None,
         on_ephemeral: Callable[[ReplicaId, str, bytes], None] | None = None,
+        on_summary: Callable[[Peer, PlaneSummary], None] = lambda _peer, _told: None,
     ) -> None:
         self.peers: dict[int, Peer] = {}
         self.wants = Wants(replica, settings, self.peers)
@@ -90,6 +92,7 @@ class Gossip:
         self._settings = settings
         self._rng = rng
         self._on_ephemeral = on_ephemeral
+        self._on_summary = on_summary
         self._comparison = Comparison(replica)
         self._announce_at = now
         self._schedule_announcement(now)
@@ -256,6 +259,7 @@ class Gossip:
             view.told = told
             view.confirm(told.state_vector)
             self._compare(peer, view, told, now)
+            self._on_summary(peer, told)
             if view.withheld and not peer.outbox.is_answering(DIFF, told.plane):
                 view.withheld = False
                 peer.outbox.summarize(Due.TELL)

@@ -27,7 +27,7 @@ from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
 from sync.alarms import Alarm, Alarms
 from sync.blocklist import Blocklist
-from sync.connection import Connection, Direction, loser, refuse
+from sync.connection import Connection, Direction, dialled_at_once, loser, refuse
 from sync.dialer import Backoff, Dialer
 from sync.durability import RunSync, run_in_thread, write_behind
 from sync.gossip import Gossip
@@ -38,6 +38,7 @@ from sync.messages import NONCE_BYTES, Error, ErrorCode, Goodbye, GossipMessage,
 from sync.metrics import Metrics, Timed
 from sync.replica import LocalReplica
 from sync.session import RemoteProtocolError
+from sync.splits import Splits
 from sync.status import NodeStatus, node_status
 from sync.timekeeping import Timekeeper
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
@@ -135,9 +136,11 @@ class Node:
                 trio.current_time(),
                 alarms=Alarms(self._report_alarm),
                 on_ephemeral=self._on_ephemeral,
+                on_summary=lambda peer, told: self.splits.compare(peer, told),
             )
             self.members = Members(self, self._nonce, self._rng, lambda: self._time.look())
-            self._time = Timekeeper([self.gossip, self.members.table])
+            self.splits = Splits(self, lambda: self._time.look())
+            self._time = Timekeeper([self.gossip, self.members.table, self.splits])
             self.dialers = [self._dialer(address) for address in self._peers]
             stack.callback(self.graph.on_durable(self._receive_durable))
             nursery = await stack.enter_async_context(trio.open_nursery())
@@ -146,7 +149,7 @@ class Node:
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
             nursery.start_soon(self._time.run)
-            failed, took = self._note_store_failure, self._note_durable
+            failed, took = self.note_store_failure, self._note_durable
             nursery.start_soon(write_behind, self.graph, self.settings, self._run_sync, failed, took)
             self._nursery = nursery
             self._stack = stack.pop_all()
@@ -174,6 +177,7 @@ class Node:
                 raise
 
     async def _say_goodbye(self) -> None:
+        self.splits.stop()
         self.members.table.farewell(trio.current_time())
         with trio.move_on_after(self.settings.goodbye_timeout_s):
             # What was written last is on disk now; whoever reads gets it before we go.
@@ -312,10 +316,14 @@ class Node:
         if other is not None:
             if loser(other, connection, self.replica_id, self.settings) is connection:
                 return Goodbye("duplicate connection")
-            other.end("duplicate connection", Goodbye("duplicate connection"))
+            if dialled_at_once(other, connection, self.settings):
+                # The peer was never gone.
+                self._by_replica[hello.replica] = connection
+            other.end("duplicate connection", Goodbye("duplicate connection"), by_silence=True)
         self._by_replica[hello.replica] = connection
         self.gossip.join(connection.number, hello, connection.wake)
         self.members.join(connection, hello.replica)
+        self.splits.join(hello)
         self._time.look()
         self._log.info(
             "peer connected",
@@ -334,6 +342,7 @@ class Node:
         hello = connection.peer
         if hello is not None and self._by_replica.get(hello.replica) is connection:
             del self._by_replica[hello.replica]
+            self.splits.leave(connection, hello)
 
     def _forget(self, connection: Connection) -> None:
         self._leave(connection)
@@ -343,16 +352,11 @@ class Node:
         ending, hello = connection.ending, connection.peer
         if ending is not None:
             report = self._log.warning if ending.by_fault else self._log.info
-            report(
-                "connection closed",
-                replica=hello.replica.hex() if hello is not None else "",
-                address=connection.shown_address,
-                reason=ending.text,
-            )
+            replica = hello.replica.hex() if hello is not None else ""
+            report("connection closed", replica=replica, address=connection.shown_address, reason=ending.text)
 
     def _is_blocked_connection(self, connection: Connection) -> bool:
-        hello = connection.peer
-        if hello is None:
+        if (hello := connection.peer) is None:
             return self.blocklist.covers(None, connection.address)
         return self.blocklist.covers(hello.replica, connection.address, hello.addresses)
 
@@ -370,7 +374,7 @@ class Node:
             except StoreCorruptError:
                 raise
             except StoreError as error:
-                self._note_store_failure(error)
+                self.note_store_failure(error)
                 connection.end("our store refuses to write", Error(ErrorCode.BUSY, "the store refuses to write"))
         self._time.look()
 
@@ -389,6 +393,7 @@ class Node:
     def _note_durable(self, seconds: float) -> None:
         self.metrics.record(Timed.DURABLE, seconds, trio.current_time())
 
-    def _note_store_failure(self, error: StoreError) -> None:
+    def note_store_failure(self, error: StoreError) -> None:
+        """The store refused something that is tried again, or that the graph does not depend on."""
         self.store_failures += 1
         self._log.error("the store refuses to write", error=error.message, hint=error.hint)

@@ -11,7 +11,9 @@ from typing import Protocol
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
+from crdtgraph.store import Store
 
 
 class DeltaLike(Protocol):
@@ -91,13 +93,6 @@ class Replica(Protocol):
         """Verify segments and keep those that the document cannot carry; how many were new."""
 
 
-class Syncable(Protocol):
-    """The part of a store that a flush waits for."""
-
-    def sync(self) -> None:
-        """Return when everything written is on disk; may run beside anything else, in another thread."""
-
-
 class LocalReplica(Replica, Protocol):
     """The part of a graph that a running node looks after as well."""
 
@@ -114,8 +109,12 @@ class LocalReplica(Replica, Protocol):
         """Whether it refuses to write."""
 
     @property
-    def store(self) -> Syncable:
+    def store(self) -> Store:
         """The store below."""
+
+    @property
+    def refs(self) -> Refs:
+        """The refs."""
 
     def status(self) -> Status:
         """How it is doing."""

@@ -30,5 +30,5 @@ class SegmentCounts:
         self.looks += 1
         while len(self._counts) >= COUNTS_MAX:
             del self._counts[next(iter(self._counts))]
-        count = self._counts[plane, key] = sum(len(unpack(data, check_signature=False).ids) for data in held)
+        count = self._counts[plane, key] = sum(len(unpack(data, check_signature=False).times) for data in held)
         return count

@@ -79,7 +79,8 @@ class Session:
         self._settings = settings
         self._parser = FrameParser()
         self._handshake_deadline = now + settings.handshake_timeout_s
-        self._heard_at = self._said_at = now
+        self.heard_at = self._said_at = now
+        """When the peer was last heard of."""
         self._asked_at = -math.inf
         self._frame_began_at: float | None = None
         self._ping: tuple[int, float] | None = None
@@ -128,7 +129,7 @@ class Session:
             if self.state is not State.CLOSED:
                 raise RemoteClosedError("the peer closed the connection")
             return
-        self._heard_at = now
+        self.heard_at = now
         self._parser.feed(data)
 
     def next_message(self, now: float) -> Hello | GossipMessage | MemberMessage | None:
@@ -214,7 +215,7 @@ class Session:
                 f"a frame did not end within {settings.frame_timeout_s:g} s; {self._parser.received} bytes of it came"
             )
         if now >= self._silence_deadline:
-            raise RemoteTimeoutError(f"silent for {now - self._heard_at:.1f} s")
+            raise RemoteTimeoutError(f"silent for {now - self.heard_at:.1f} s")
         if now >= self._question_due:
             self._ask(now)
         if now >= self._sign_due:
@@ -231,7 +232,7 @@ class Session:
     @property
     def _is_waiting(self) -> bool:
         """Whether the peer was asked for a sign of life and gave none; any byte is one."""
-        return self._heard_at <= self._asked_at
+        return self.heard_at <= self._asked_at
 
     @property
     def _silence_deadline(self) -> float:
@@ -240,7 +241,7 @@ class Session:
     @property
     def _question_due(self) -> float:
         """When the peer has been silent for long."""
-        return math.inf if self._is_waiting else self._heard_at + self._settings.ping_after_s
+        return math.inf if self._is_waiting else self.heard_at + self._settings.ping_after_s
 
     @property
     def _sign_due(self) -> float:

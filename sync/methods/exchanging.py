@@ -91,7 +91,10 @@ async def _deliver(node: Node, steps: _Steps) -> Plain:
 
 
 def _receiving(node: Node, plane: str, update: bytes) -> _Steps:
+    node.splits.expect()
     received = yield from node.graph.receive_steps(plane, update)
+    if received.segments:
+        node.splits.receive()
     if received.delta is not None:
         node.gossip.push(received.delta)
     return len(received.segments)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crdtgraph import CommitId, LocalError
+from crdtgraph.planes import LEDGER
 from crdtgraph.reader import Reader, meta_namespace
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, Count
 from sync.calls import Plain
@@ -15,8 +17,10 @@ from sync.methods.target import Handler, Parts, Target
 from sync.params import Params
 
 if TYPE_CHECKING:
+    from crdtgraph.episodes import Episode, Side
     from crdtgraph.history import Assignment
     from crdtgraph.operations import Operation
+    from crdtgraph.steps import Stepwise
 
 KINDS = ("commit", "assign", "count", "discard")
 """How parameters and answers call the four records."""
@@ -142,4 +146,47 @@ def _operation(said: Operation) -> dict[str, Plain]:
     return row | {"commit": record.commit}
 
 
-TABLE: Mapping[str, Handler] = {"history": _history, "ops": _ops}
+def _episodes(target: Target, params: Params) -> Parts:
+    """Oldest first. What goes on is counted as if it ended now."""
+    from crdtgraph.episodes import read_episodes
+
+    params.done()
+    for _, episode in read_episodes(target.graph.store):
+        if not episode.ended:
+            episode = yield from in_parts(_as_of_now(target, episode))
+        yield [_episode(episode)]
+    return None
+
+
+def _as_of_now(target: Target, episode: Episode) -> Stepwise[Episode]:
+    from sync.sides import Reaches, count_sides
+
+    held = target.graph.state_vector(LEDGER)
+    ours, theirs = (frozenset(each.replica for each in side) for side in (episode.ours, episode.theirs))
+    counts = yield from count_sides(target.graph, Reaches(dict(episode.base), held, held), ours, theirs)
+    return replace(episode, commits_ours=counts.ours, commits_theirs=counts.theirs, exact=False)
+
+
+def _episode(episode: Episode) -> dict[str, Plain]:
+    return {
+        "from_us": episode.from_us,
+        "to_us": episode.to_us,
+        "returned_us": episode.returned_us,
+        "kind": episode.kind,
+        "ours": [_side(each) for each in episode.ours],
+        "theirs": [_side(each) for each in episode.theirs],
+        "commits_ours": episode.commits_ours,
+        "commits_theirs": episode.commits_theirs,
+        "exact": episode.exact,
+        "conflicts": list(episode.conflicts),
+        "conflicts_total": episode.conflicts_total,
+        "cause": episode.cause,
+        "ended": episode.ended,
+    }
+
+
+def _side(side: Side) -> Plain:
+    return {"replica": side.replica, "name": side.name}
+
+
+TABLE: Mapping[str, Handler] = {"episodes": _episodes, "history": _history, "ops": _ops}
