@@ -33,11 +33,13 @@ class Waiting:
     """A record that cannot be applied yet, and the commit that it waits for.
 
     `kind` is "commit", "assign", "count" or "discard"; `subject` the id of a waiting commit, the name of a ref, or "".
+    `since_us` is when it was made by its writer's clock: a commit's own time, else the stamp.
     """
 
     kind: str
     subject: str
     waits_for: CommitId
+    since_us: int
 
 
 class Source(Protocol):
@@ -358,12 +360,12 @@ def commit_title(commit: Commit) -> str:
 
 def _waiting(record: WaitingRecord, missing: CommitId) -> Waiting:
     if isinstance(record, PendingCommit):
-        return Waiting("commit", record.id.hex(), missing)
+        return Waiting("commit", record.id.hex(), missing, record.time)
     if isinstance(record, PendingCount):
-        return Waiting("count", "", missing)
+        return Waiting("count", "", missing, record.record.stamp)
     if isinstance(record, Assign):
-        return Waiting("assign", record.key, missing)
-    return Waiting("discard", "", missing)
+        return Waiting("assign", record.key, missing, record.stamp)
+    return Waiting("discard", "", missing, record.stamp)
 
 
 __all__ = ["Reader", "Ref", "Waiting"]

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crdtgraph.planes import Plane
+from crdtgraph.store import FORMAT, FORMAT_KEY, Keyspace
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """How one replica is doing. Counts are of the ledger.
 
-    `holes` are places of compacted segments whose records have not come; a peer that has them gives them.
+    `format` is that of the store. `holes` are places of compacted segments whose records have not come; a peer that
+    has them gives them.
     """
 
     replica: str
     cluster: str
     url: str
+    format: int
     writer: str
     commits: int
     live: int
@@ -68,6 +71,7 @@ def summarise(plane: Plane, cluster: str) -> Status:
         replica=identity.replica_id.hex(),
         cluster=cluster,
         url=plane.store.url,
+        format=int(plane.store.get(Keyspace.META, FORMAT_KEY) or FORMAT),
         writer=f"{identity.writer:x}",
         commits=len(projection),
         live=projection.live_count(),

@@ -179,6 +179,14 @@ class Episodes:
             if replica in absence.lost:
                 self._compare(absence, replica, theirs, is_equal, now_us)
 
+    def forget(self, replica: ReplicaId, now_us: int) -> None:
+        """It will not come back."""
+        for absence in [*self._open]:
+            if replica in absence.lost:
+                absence.lost.discard(replica)
+                if not absence.lost:
+                    self._end(absence, "given up", now_us)
+
     def expect(self) -> None:
         """A courier is about to bring something."""
         for absence in self._open:

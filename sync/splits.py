@@ -88,6 +88,11 @@ class Splits:
         self._look_at = now + LOOK_S
         self._look()
 
+    def forget(self, replica: ReplicaId) -> None:
+        """The operator says that it will not come back."""
+        self._tracker.forget(replica, self._now_us())
+        self._look()
+
     def compare(self, peer: Peer, told: PlaneSummary) -> None:
         """A peer told a summary."""
         if told.plane == LEDGER and self._tracker.is_open:

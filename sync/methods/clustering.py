@@ -76,6 +76,7 @@ def _forget(target: Target, params: Params) -> Plain:
     if found[0] == node.replica_id:
         raise LocalError("a node cannot forget itself", hint="ask another node")
     node.members.forget(found[0])
+    node.splits.forget(found[0])
     return found[0]
 
 

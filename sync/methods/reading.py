@@ -159,7 +159,8 @@ def _meta_get(target: Target, params: Params) -> Plain:
 def _pending(target: Target, params: Params) -> Plain:
     params.done()
     return [
-        {"kind": each.kind, "subject": each.subject, "waits_for": each.waits_for} for each in target.reader.pending()
+        {"kind": each.kind, "subject": each.subject, "waits_for": each.waits_for, "since_us": each.since_us}
+        for each in target.reader.pending()
     ]
 
 

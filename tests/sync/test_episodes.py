@@ -306,6 +306,15 @@ def test_peers_that_never_come_back_are_given_up_when_there_are_too_many() -> No
     assert [each.ended for each in around.episodes] == ["given up"] + OPEN_MAX * [""]
 
 
+def test_who_is_forgotten_is_given_up() -> None:
+    around = split()
+    around.tracker.forget(N1.replica, around.now_us)
+    assert [each.ended for each in around.episodes] == [""]
+    around.tracker.forget(N2.replica, around.now_us)
+    around.count_all()
+    assert [(each.ended, each.kind) for each in around.episodes] == [("given up", "one-sided")]
+
+
 def test_who_was_never_connected_is_not_lost() -> None:
     around = Around()
     around.leave(N1)
