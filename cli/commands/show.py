@@ -35,7 +35,7 @@ def command(invocation: Invocation, revs: tuple[str, ...], patch: bool) -> None:
 
     A REV may be any revset; each commit that it selects is shown, the newest first.
     """
-    from cli.output import print_document, print_documents
+    from cli.output import print_documents
     from cli.pager import paged
     from cli.render import print_lines
 
@@ -46,10 +46,9 @@ def command(invocation: Invocation, revs: tuple[str, ...], patch: bool) -> None:
                 for place, page in enumerate(pages):
                     print_lines([""] * bool(place))
                     print_lines(_lines(backend, page, patch=patch))
-        elif invocation.output is Output.JSON and len(pages) == 1:
-            print_document(invocation.output, _document(pages[0]))
         else:
-            print_documents(invocation.output, map(_document, pages), COLUMNS)
+            documents = (_document(backend, page, patch=patch) for page in pages)
+            print_documents(invocation.output, documents, (*COLUMNS, "patch") if patch else COLUMNS)
 
 
 class _Page:
@@ -104,7 +103,8 @@ def _lines(backend: Backend, page: _Page, *, patch: bool) -> Iterator[str]:
         yield f"Meta:    {printable(key)} = {printable(text) if text.isprintable() else value_text(value)}"
     yield from changed_lines(page.known)
     if patch:
-        yield from _patch(backend, page.known)
+        changed = list(_patch(backend, page.known))
+        yield from ["", *changed] if changed else []
 
 
 def _patch(backend: Backend, known: KnownCommit) -> Iterator[str]:
@@ -113,16 +113,18 @@ def _patch(backend: Backend, known: KnownCommit) -> Iterator[str]:
 
     for part in backend.stream("diff", after=known.id):
         for change in path_changes_of(part):
-            yield ""
             yield from patch_lines(change, 3)
 
 
-def _document(page: _Page) -> dict[str, object]:
+def _document(backend: Backend, page: _Page, *, patch: bool) -> dict[str, object]:
     from cli.views import commit_document, value_document
 
-    return {
+    document = {
         **commit_document(page.known, page.labels),
         "live": page.is_live,
         "counters": page.counters,
         "metadata": {key: value_document(value) for key, value in page.metadata.items()},
     }
+    if patch:
+        document["patch"] = "".join(f"{line}\n" for line in _patch(backend, page.known))
+    return document

@@ -25,7 +25,7 @@ def test_init_creates_a_store_and_leaves_one_that_is_there(crdtgraph: CommandLin
 
 def test_a_commit_prints_its_id_and_moves_the_ref(crdtgraph: CommandLine, store: str) -> None:
     made = crdtgraph("commit", "-m", "next", "--set", "board=x=y", "--remove", "gone", "--ref", "main")
-    shown = crdtgraph("show", "main", "-o", "json").json
+    [shown] = crdtgraph("show", "main", "-o", "json").json
     assert isinstance(shown, dict)
     assert shown["id"] == made.out.strip()
     assert shown["changes"] == [
@@ -46,7 +46,7 @@ def test_a_commit_takes_contents_from_files_and_standard_input(crdtgraph: Comman
 
 def test_a_commit_with_several_parents_keeps_their_order(crdtgraph: CommandLine, store: str) -> None:
     crdtgraph("commit", "--parent", "side", "--parent", "main", "--author", "me", "--ref", "both")
-    shown = crdtgraph("show", "both", "-o", "json").json
+    [shown] = crdtgraph("show", "both", "-o", "json").json
     tips = {ref["name"]: ref["target"] for ref in crdtgraph("refs", "-o", "json").json}  # type: ignore[attr-defined]
     assert isinstance(shown, dict)
     assert shown["parents"] == [tips["side"], tips["main"]]
@@ -241,7 +241,7 @@ def test_import_git_makes_commits_and_refs_once(crdtgraph: CommandLine, store: s
         "tags/v1": "unchanged",
     }
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=git_repository, text=True).strip()
-    shown = crdtgraph("show", f"git:{head[:7]}", "-o", "json").json
+    [shown] = crdtgraph("show", f"git:{head[:7]}", "-o", "json").json
     assert isinstance(shown, dict)
     assert (shown["message"], shown["origin"]) == ("two\n", f"git:{head}")
     assert crdtgraph("state", f"git:{head}", "file").stdout == b"2\n"

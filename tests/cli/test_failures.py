@@ -294,7 +294,7 @@ def test_control_characters_of_others_never_reach_the_terminal(crdtgraph: Comman
         written = outcome.out + outcome.err
         assert written
         assert not {"\x1b", "\x07", "\x9b"} & set(written)
-    shown = crdtgraph("show", "nasty", "-o", "json").json
+    [shown] = crdtgraph("show", "nasty", "-o", "json").json
     assert isinstance(shown, dict)
     assert shown["author"] == nasty, "programs get it as it is"
 

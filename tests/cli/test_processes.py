@@ -201,7 +201,7 @@ def test_a_node_killed_in_the_middle_leaves_a_store_that_opens(
     made = crdtgraph("commit", "-m", "durable", "--ref", "main", "--node", store).out
     node.end(signal.SIGKILL)
     assert Path(store, "control").is_socket(), "stale, and no obstacle"
-    shown = crdtgraph("show", "main", "-o", "json").json
+    [shown] = crdtgraph("show", "main", "-o", "json").json
     assert isinstance(shown, dict)
     assert shown["id"] == made.strip()
     assert crdtgraph("commit", "-m", "on", "--ref", "main").code == 0

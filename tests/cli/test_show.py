@@ -23,7 +23,7 @@ def test_counters_metadata_and_discards_are_shown(crdtgraph: CommandLine) -> Non
     assert "\x1b" not in shown
     assert "Discarded" not in shown
     assert "Discarded" in crdtgraph("show", gone.hex(), "--store", "s.db").out
-    document = crdtgraph("show", "main", "--store", "s.db", "-o", "json").json
+    [document] = crdtgraph("show", "main", "--store", "s.db", "-o", "json").json
     assert document["counters"] == [4, 3_000_000]
     assert document["live"] is True
     assert document["metadata"]["note"] == {"size": 4, "text": "good"}
@@ -33,6 +33,8 @@ def test_a_patch_is_that_against_the_first_parent(crdtgraph: CommandLine, store:
     shown = crdtgraph("show", "main", "-p").out
     assert "-e2 e4" in shown
     assert "+e7 e5" in shown
+    [document] = crdtgraph("show", "main", "-p", "-o", "json").json
+    assert document["patch"] == crdtgraph("diff", "main-", "main").out
 
 
 def test_several_commits_and_a_revset(crdtgraph: CommandLine, store: str) -> None:
