@@ -271,6 +271,7 @@ class Gossip:
         ours = self._replica.set_digest(told.plane)
         if told.set_digest == ours:
             peer.exchanged_at = now
+            peer.outbox.drop_news(told.plane)
             self._check_projection(peer, told)
             return
         if not view.has_given_all(ours):

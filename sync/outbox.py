@@ -9,7 +9,8 @@ the parts of a large answer are made one by one, as fast as the peer reads them.
 3. a summary, once no answer is under way: it tells what is left after all that was said before.
 
 The queue of pushed deltas is bounded in messages and bytes. When it would overflow it is dropped whole and a
-summary that asks for the peer's takes its place: memory stays, and the peer catches up by asking.
+summary that asks for the peer's takes its place: memory stays, and the peer catches up by asking. News that reached
+the peer by another way is not sent once its summary shows that it has all there is.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Outbox:
 
     def push(self, message: Delta | Ephemeral) -> bool:
         """Queue news. False if that was too much: then the whole queue is gone and a summary is due."""
-        size = len(message.update if isinstance(message, Delta) else message.payload)
+        size = _size(message)
         if len(self._pushes) >= self._messages_max or self.queued_bytes + size > QUEUE_BYTES_MAX:
             self._pushes.clear()
             self.queued_bytes = 0
@@ -99,6 +100,13 @@ class Outbox:
         self.queued_bytes += size
         self._wake()
         return True
+
+    def drop_news(self, plane: str) -> None:
+        """The peer has all there is of a plane: news of it that waits is none."""
+        kept = [each for each in self._pushes if not (isinstance(each, Delta) and each.plane == plane)]
+        if len(kept) < len(self._pushes):
+            self._pushes = deque(kept)
+            self.queued_bytes = sum(map(_size, kept))
 
     def answer(self, kind: str, plane: str, messages: Iterator[GossipMessage]) -> None:
         """Begin an answer; one of the same kind for the same plane is given up for it."""
@@ -128,7 +136,7 @@ class Outbox:
             if self._pushes and not (self._answer_next and self._answers):
                 self._answer_next = True
                 message = self._pushes.popleft()
-                self.queued_bytes -= len(message.update if isinstance(message, Delta) else message.payload)
+                self.queued_bytes -= _size(message)
                 return message
             if self._answers:
                 self._answer_next = False
@@ -155,3 +163,7 @@ class Outbox:
             if part is not None:
                 self._answers[name] = messages
         return part
+
+
+def _size(message: Delta | Ephemeral) -> int:
+    return len(message.update if isinstance(message, Delta) else message.payload)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from crdtgraph import Graph, RemoteError
 from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.union import unite
 from crdtgraph.update import Item, Update, decode_update
 from sync.alarms import AlarmKind, Alarms
 from sync.codec import decode_message, encode_message
@@ -388,6 +389,27 @@ def test_a_queue_may_be_shorter_and_those_who_overflow_it_catch_up_as_well() -> 
     assert (outbox.queued, outbox.drops) == (0, 1)
     world.rest()
     world.check_equal()
+
+
+def test_news_that_came_another_way_is_not_sent() -> None:
+    world = net("ab")
+    number = world.connect(0, 1)
+    world.rest()
+    grow(world.graphs[0], 5)
+    peer = world.nodes[0].peers[number]
+    peer.outbox.push(Ephemeral("topic", b"payload"))
+    unite(world.graphs[0], world.graphs[1])
+    there = world.graphs[1]
+    told = PlaneSummary(PLANE, there.digest(), there.set_digest(PLANE), dict(there.state_vector(PLANE)))
+    world.nodes[0].receive(number, Summary((told,)), world.now)
+    assert (peer.outbox.queued, peer.outbox.queued_bytes) == (1, len(b"payload"))
+    world.rest()
+    assert world.count(Delta) == 0
+    assert world.count(Ephemeral) == 1
+    grow(world.graphs[0], 1)
+    world.rest()
+    world.check_equal()
+    assert world.count(Delta) == 1
 
 
 def test_news_during_a_diff_is_withheld_and_follows_it() -> None:
