@@ -36,6 +36,16 @@ class Contents:
         self._cache: OrderedDict[int, Segment] = OrderedDict()
         self._texts: dict[int, tuple[list[str], list[str]]] = {}
 
+    def keys(self) -> list[SegmentKey | None] | None:
+        """What locations count by, for `restore`; None if a segment has no key of its own."""
+        keys = [key for key in self._keys if not isinstance(key, bytes)]
+        return keys if len(keys) == len(self._keys) else None
+
+    def restore(self, keys: Iterable[SegmentKey | None]) -> None:
+        """Count by these keys; only before anything was registered. A batch that was started is to be started anew."""
+        self._keys = [*keys]
+        self._open.clear()
+
     def start(self, records: Records) -> int:
         """The location of the first commit of a batch that has no segment yet; the next ones count up from it."""
         self._keys.append(None)

@@ -45,6 +45,11 @@ class Counters:
         if live:
             self.enter(commit)
 
+    def restore(self, totals: dict[CommitId, tuple[int, ...]], total: int) -> None:
+        """Become the counters that had these totals and this sum; only for empty ones."""
+        self._totals = totals
+        self.sum = total
+
     def get(self, commit: CommitId) -> tuple[int, ...]:
         """The totals of a commit without trailing zeros; empty when nothing was counted."""
         return self._totals.get(commit, ())

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, fits, record_size
 from crdtgraph.clock import HybridClock
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, StoreError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, Dot, SegmentKey
 from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane
@@ -95,6 +96,10 @@ class Graph(Replica):
         try:
             if not self.read_only:
                 self.flush()
+                for plane in self._planes.values():
+                    # The disk may be full: nothing is lost without it, opening only takes longer.
+                    with suppress(StoreError):
+                        plane.keep_checkpoint(self._clock.last)
         finally:
             self._planes.clear()
             self.store.close()

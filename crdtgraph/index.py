@@ -73,6 +73,19 @@ class Index:
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.edge_starts, self.edge_parents)
 
+    def arrays(self) -> "tuple[array[int], ...]":
+        """All that the index is made of, to be kept and given to `restore`."""
+        return (
+            self.generations, self.edge_starts, self.edge_parents, self._last_children, self._previous_children,
+            self._roots,
+        )  # fmt: skip
+
+    def restore(self, arrays: "Sequence[array[int]]") -> None:
+        """Become the index that gave these `arrays`; only for one that is empty."""
+        for own, kept in zip(self.arrays(), arrays, strict=True):
+            # In place, as others hold them, too.
+            own[:] = kept
+
     def append(self, parents: Sequence[int]) -> int:
         """Add a node below the given parents.
 

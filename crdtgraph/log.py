@@ -1,7 +1,8 @@
 """A plane on disk: a snapshot of its document, the updates since, and the strays beside it.
 
 Keyspaces: `snapshot` plane -> update, `log` (plane, number) -> update, `strays` (plane, digest) -> segment. The entries
-are Yjs updates, so reading them back in order gives the document that wrote them.
+are Yjs updates, so reading them back in order gives the document that wrote them. Beside them `meta` has a checkpoint
+of the plane's projection, which can be done without.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterator, Set
 
 from crdtgraph.store import Batch, Keyspace, Store
 from crdtgraph.update import Update
+
+_CHECKPOINT = b"checkpoint\0"
 
 
 class PlaneLog:
@@ -37,6 +40,16 @@ class PlaneLog:
         """The segments kept beside the document."""
         for _, value in self._store.scan(Keyspace.STRAYS, self._prefix):
             yield value
+
+    def checkpoint(self) -> bytes | None:
+        """What `keep_checkpoint` kept last."""
+        return self._store.get(Keyspace.META, _CHECKPOINT + self._prefix)
+
+    def keep_checkpoint(self, data: bytes) -> None:
+        """Keep this in the place of the last checkpoint; not synced, as it can always be done without."""
+        batch = Batch()
+        batch.put(Keyspace.META, _CHECKPOINT + self._prefix, data)
+        self._store.write(batch, sync=False)
 
     def append(self, update: Update, *, sync: bool) -> None:
         """Write one update; durable on return if `sync`."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from crdtgraph.ancestry import is_ancestor
 from crdtgraph.counters import Counters
@@ -33,6 +33,9 @@ from crdtgraph.records import REF_NAMESPACE, Assign, Count, Discard
 from crdtgraph.refs import Refs
 from crdtgraph.registers import Registers
 from crdtgraph.segment import Segment
+
+if TYPE_CHECKING:
+    from crdtgraph.checkpoint import Checkpoint
 
 _MASK = (1 << 256) - 1
 _DOMAIN = b"crdtgraph projection\0"
@@ -87,6 +90,29 @@ class Projection:
         self.superseded: set[SegmentKey] = set()
         self._folded: dict[SegmentKey, set[bytes]] = {}
         self._commit_sum = 0
+
+    # As it was
+
+    def arrays(self) -> tuple[array[int], ...]:
+        """By node: times, locations and corrected dates, for `restore`."""
+        return self.times, self.locations, self.dates.current()
+
+    def restore(self, kept: Checkpoint) -> None:
+        """Become what was kept; only for an empty projection."""
+        *index, times, locations, dates = kept.arrays
+        self.dag.restore(index)
+        self.times[:] = times
+        self.locations[:] = locations
+        self.dates.restore(dates)
+        self.ids += kept.ids
+        self.nodes.update(zip(kept.ids, range(len(kept.ids)), strict=True))
+        self.discards.marks[:] = kept.marks
+        self.discards.roots.update(kept.roots)
+        self.superseded.update(kept.superseded)
+        self._folded = {key: {digest} for key, digest in kept.held.items()}
+        self._commit_sum, registers, counters = kept.sums
+        self.registers.restore(kept.assigns, kept.superseded_dots, registers)
+        self.counters.restore(kept.totals, counters)
 
     # Folding
 
@@ -196,8 +222,11 @@ class Projection:
 
     def components(self) -> Components:
         """The sums over live commits, live assignments and counters of live commits."""
-        sums = (self._commit_sum & _MASK, self.registers.sum, self.counters.sum)
-        return Components(*(value.to_bytes(32, "big") for value in sums))
+        return Components(*(value.to_bytes(32, "big") for value in self.sums()))
+
+    def sums(self) -> tuple[int, int, int]:
+        """The same as numbers."""
+        return self._commit_sum & _MASK, self.registers.sum, self.counters.sum
 
     def digest(self) -> bytes:
         """32 bytes that are equal on two replicas exactly when their projections are. O(1)."""

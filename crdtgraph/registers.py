@@ -10,7 +10,7 @@ The fold is a set union of assignments and one of superseded dots, so order and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from crdtgraph.canonical import NULL, blob, integer, repeated_text, text
 from crdtgraph.ids import Dot
@@ -34,6 +34,18 @@ class Registers:
         self._live: dict[str, dict[str, dict[Dot, dict[tuple[bytes | None, int], Assign]]]] = {}
         self._superseded: set[tuple[Register, Dot]] = set()
         self.sum = 0
+
+    def superseded_dots(self) -> Set[tuple[Register, Dot]]:
+        """Every dot that an applied assignment replaced, with its register."""
+        return self._superseded
+
+    def restore(self, live: Iterable[Assign], superseded: set[tuple[Register, Dot]], total: int) -> None:
+        """Become the registers that had these live assignments, superseded dots and sum; only for empty ones."""
+        for assign in live:
+            keys = self._live.setdefault(assign.namespace, {})
+            keys.setdefault(assign.key, {}).setdefault(assign.dot, {})[assign.value, assign.stamp] = assign
+        self._superseded = superseded
+        self.sum = total
 
     def apply(self, assign: Assign) -> None:
         """Fold one assignment in; O(what it supersedes)."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
-from .conftest import CommandLine, Process, Starter
+from .conftest import PATIENCE_S, CommandLine, Process, Starter
 
 
 @pytest.fixture
@@ -16,6 +17,7 @@ def nodes(start: Starter) -> tuple[str, str]:
     left.wait_for('"event": "ready"')
     address = ready(left)["addresses"][0]
     right = start("serve", "--store", "r.db", "--name", "right", "--peer", address, "--log", "json")
+    right.wait_for('"event": "ready"')
     right.wait_for('"event": "peer connected"')
     left.wait_for('"event": "peer connected"')
     return "l.db/control", "r.db/control"
@@ -36,7 +38,9 @@ def test_a_peer_is_blocked_by_its_name_and_let_in_again(crdtgraph: CommandLine, 
     outcome = crdtgraph("block", "left", "--node", right, "-o", "json")
     assert outcome.code == 0, outcome.err
     assert len(outcome.json["closed"]) == 1
-    assert states(crdtgraph, right) == ["blocked"]
+    deadline = time.monotonic() + PATIENCE_S
+    while states(crdtgraph, right) != ["blocked"]:
+        assert time.monotonic() < deadline, states(crdtgraph, right)
     # It is known by its name also while it is cut off.
     assert crdtgraph("unblock", "left", "--node", right).code == 0
     assert crdtgraph("peers", "--node", right, "-o", "json").json["blocked"] == []

@@ -70,7 +70,7 @@ def test_every_reading_command_shows_what_was_then(crdtgraph: CommandLine, diges
         assert outcome.code in (0, 1), outcome.err
         return outcome.json
 
-    assert answer("show", "main", "--at", then)["message"] == "later 0"
+    assert answer("show", "main", "--at", then)[0]["message"] == "later 0"
     assert {each["path"] for each in answer("state", "main", "--at", then)} == {"board", "p0"}
     assert crdtgraph("state", "main", "p0", "--at", then).stdout == b"x"
     assert crdtgraph("state", "main", "p1", "--at", then).code == 3
@@ -83,7 +83,7 @@ def test_every_reading_command_shows_what_was_then(crdtgraph: CommandLine, diges
     assert answer("digest", "--at", now)["digest"] == now
     assert answer("merge-base", "main", "side", "--at", then) == answer("merge-base", "main", "side")
     assert crdtgraph("diff", "main-", "main", "--name-only", "--at", then).out == "p0\n"
-    main = answer("show", "main")["id"]
+    main = answer("show", "main")[0]["id"]
     assert crdtgraph("show", main, "--at", then).code == 3
     assert titles(crdtgraph, "heads()", "--at", then) == ["later 0", "aside"]
 
