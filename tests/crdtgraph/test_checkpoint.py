@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 import crdtgraph
 from crdtgraph import Graph, StoreError, checkpoint
+from crdtgraph.document import item_update
+from crdtgraph.ids import SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.store import Batch, Keyspace
 from crdtgraph.union import unite
@@ -256,3 +258,23 @@ def test_a_disk_that_refuses_it_loses_nothing(tmp_path: Path, monkeypatch: pytes
         before = graph.digest()
     with crdtgraph.open(path, read_only=True) as graph:
         assert (covered(graph), graph.digest()) == (0, before)
+
+
+def test_what_was_superseded_before_it_came_stays_so(tmp_path: Path) -> None:
+    first, second = replica("first"), replica("second")
+    first.set_meta("owner", b"ann")
+    first.flush()
+    unite(first, second)
+    second.set_meta("owner", b"bob")
+    second.flush()
+    path = str(tmp_path / "s")
+    with crdtgraph.open(path, cluster="test") as graph:
+        grow(graph, 1)
+        [key] = set(second.segment_keys("ledger")) - set(first.segment_keys("ledger"))
+        [data] = second.segments_of("ledger", key)
+        graph.receive("ledger", item_update(SegmentKey.parse(key), data).encode())
+    with crdtgraph.open(path, cluster="test") as graph:
+        assert covered(graph) == 1
+        unite(first, graph)
+        assert graph.meta() == {"owner": b"bob"}
+        sound(graph)
