@@ -9,6 +9,7 @@ failing store; and those of every program: 70 a bug, 130 interrupted, 141 the re
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from io import TextIOWrapper
@@ -19,6 +20,7 @@ import click
 from cli.context import Invocation, graph_options
 from cli.tables import CommandTable, Table
 
+GARBAGE_THRESHOLD = 10_000
 COMPLETE_VARIABLE = "_CRDTGRAPH_COMPLETE"
 """Set by the scripts of `crdtgraph completion`: a shell asks how a line may go on."""
 
@@ -128,6 +130,8 @@ def run(arguments: list[str]) -> int:
 
 def main() -> NoReturn:
     """The console script."""
+    # A graph is many objects and no cycles: looking for these after every 700 would be a quarter of a long listing.
+    gc.set_threshold(GARBAGE_THRESHOLD)
     for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
         # A name that the terminal's encoding lacks is no reason to fail.
         if isinstance(stream, TextIOWrapper):

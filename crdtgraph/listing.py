@@ -30,7 +30,7 @@ def rows(reader: Reader, commits: Sequence[Drawn], *, plane: str = LEDGER) -> It
     home = reader._plane(plane)
     projection = home.projection
     ids, times, totals = projection.ids, projection.times, projection.counters.get
-    discards = projection.discards
+    marks = projection.discards.marks
     texts = home.contents.texts([projection.locations[each.node] for each in commits])
     for (node, direct, indirect, is_cut_off), (author, message) in zip(commits, texts, strict=True):
         commit = ids[node]
@@ -42,7 +42,7 @@ def rows(reader: Reader, commits: Sequence[Drawn], *, plane: str = LEDGER) -> It
             author,
             times[node],
             message.strip().partition("\n")[0],
-            node not in discards,
+            not marks[node],
             list(totals(commit)),
         )
 

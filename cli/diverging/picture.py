@@ -34,7 +34,7 @@ def picture_lines(report: Report, limit: int) -> Iterator[str]:
     for commit, placed in drawn(report, limit):
         holders = report.found.scattered.holders.get(commit, ())
         content = report.graphs[holders[0] if holders else 0].get(commit)
-        rows = [row if style.table is None else row.translate(style.table) for row in (placed.row, *placed.below)]
+        rows = [row if style.table is None else row.translate(style.table) for row in (placed[0], *placed[1])]
         first, *others = [coloured(row) for row in rows] if is_painted else rows
         who = "" if len(holders) == 1 else ("".join(letters[place] for place in holders) or "all") + "  "
         yield f"{first}  {who}{commit_line(KnownCommit(commit, content), labels)}"

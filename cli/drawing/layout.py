@@ -19,18 +19,15 @@ thing that Python does with a row, and wide histories have a hundred columns.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 _Key = TypeVar("_Key", bound=Hashable)
 
 _DOWN, _DOTTED, _NOTHING = "│ ", "┊ ", "  "
 
 
-class Placed(NamedTuple):
-    """A commit in the drawing: the row that it stands in, and the rows of lines below it, all without spaces behind."""
-
-    row: str
-    below: tuple[str, ...]
+Placed: TypeAlias = tuple[str, tuple[str, ...]]
+"""A commit in the drawing: the row that it stands in, and the rows of lines below it, all without spaces behind."""
 
 
 class Layout(Generic[_Key]):
@@ -69,17 +66,25 @@ class Layout(Generic[_Key]):
         bars = self._bars
         # There is never an empty column at the right, so all that is to cut off is the space behind the last one.
         row = f"{bars[:at]}{symbol}{bars[at + 1 : -1]}" if at < len(bars) else bars.ljust(at) + symbol
-        if len(direct) == 1 and not indirect and not is_cut_off and direct[0] not in self._columns:
-            # Most commits: the line goes straight on down.
-            self._columns[direct[0]] = column
-            if bars[at : at + 1] != "│":
-                self._draw(column, _DOWN)
-            return Placed(row, ())
+        if len(direct) == 1 and not indirect and not is_cut_off:
+            end = self._columns.get(direct[0], -1)
+            if end < 0:
+                # Most commits: the line goes straight on down.
+                self._columns[direct[0]] = column
+                if bars[at : at + 1] != "│":
+                    self._draw(column, _DOWN)
+                return row, ()
+            if end < column and bars[2 * end] == "│":
+                # Most others: it ends, at a line to the left. What `_link` would do, written out.
+                self._draw(column, _NOTHING)
+                bars, to = self._bars.ljust(at + 1), 2 * end
+                below = f"{bars[:to]}├{bars[to + 1 : at].replace(' ', '─')}╯{bars[at + 1 :]}"
+                return row, (below.rstrip(),)
         self._draw(column, _NOTHING)
         if not direct and not indirect and not is_cut_off:
             self._resting = column
-            return Placed(row, ())
-        return Placed(row, self._link(column, direct, indirect, is_cut_off=is_cut_off))
+            return row, ()
+        return row, self._link(column, direct, indirect, is_cut_off=is_cut_off)
 
     def _link(
         self, column: int, direct: Sequence[_Key], indirect: Sequence[_Key], *, is_cut_off: bool

@@ -80,18 +80,20 @@ def draw(
     text = _texts(labels, colour=colour)
     place, table = layout.place, style.table
     for each in commits:
+        commit, parents, indirect, is_cut_off = each[:4]
         symbol = style.commit
         if not each.is_live:
             symbol = style.discarded
-        elif each.id in conflicted:
+        elif commit in conflicted:
             symbol = style.conflicted
-        row, below = place(each.id, symbol, each.parents, each.indirect, is_cut_off=each.is_cut_off)
+        row, below = place(commit, symbol, parents, indirect, is_cut_off=is_cut_off)
         if table is not None:
             row, below = row.translate(table), tuple(bars.translate(table) for bars in below)
         if colour:
             row, below = coloured(row), tuple(map(coloured, below))
         yield f"{row} {text(each)}"
-        yield from below
+        if below:
+            yield from below
 
 
 def documents(backend: Backend, revs: list[str] | None, limit: int | None, plane: str) -> Iterator[dict[str, object]]:
@@ -122,36 +124,42 @@ def _lines(
 ) -> Iterator[Line]:
     asked: list[Plain] | None = None if revs is None else [*revs]
     for part in backend.stream("drawing", revs=asked, limit=limit, plane=plane, prefixes=prefixes):
-        for row in list_of(part):
-            fields: list[Any] = list_of(row)
-            # One look at the types of all fields: a whole history has many rows.
-            if tuple(map(type, fields[: len(KINDS)])) != KINDS:
-                raise RemoteAnswerError(f"an answer holds {row!r:.60} where a row of a drawing belongs")
-            yield Line(*fields)
+        rows: list[Any] = list_of(part)
+        # Types are looked at a column at a time: a whole history has many rows.
+        columns = zip(KINDS, zip(*rows, strict=True), strict=False) if rows else ()
+        try:
+            fits = all(set(map(type, column)) == {kind} for kind, column in columns)
+            lines = [Line(*row) for row in rows]
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise RemoteAnswerError(f"an answer holds {rows!r:.60} where rows of a drawing belong")
+        yield from lines
 
 
 def _texts(labels: Labels, *, colour: bool) -> Callable[[Line], str]:
     """What turns a commit into the text behind it."""
     authors: dict[str, str] = {}
     days: dict[int, str] = {}
+    hours = [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)]
 
     def text(each: Line) -> str:
-        digits = each.id[: SHORT_DIGITS // 2].hex()
+        commit, _, _, _, author, time, subject, is_live, counters, unique = each
+        digits = commit[: SHORT_DIGITS // 2].hex()
         if colour:
-            unique = each.unique_digits
             digits = paint(digits[:unique], "unique") + paint(digits[unique:], "faint")
-        author = authors.get(each.author)
-        if author is None:
-            shown = one_line(each.author.partition(" <")[0])[:AUTHOR_CHARACTERS]
-            author = authors[each.author] = shown.ljust(AUTHOR_CHARACTERS)
-        day, microseconds = divmod(each.time, DAY_US)
+        name = authors.get(author)
+        if name is None:
+            shown = one_line(author.partition(" <")[0])[:AUTHOR_CHARACTERS]
+            name = authors[author] = shown.ljust(AUTHOR_CHARACTERS)
+        day, microseconds = divmod(time, DAY_US)
         date = days.get(day)
         if date is None:
-            date = days[day] = moment(each.time)[: len("2026-11-01")]
-        hour, minute = divmod(microseconds // MINUTE_US, 60)
-        notes = _notes(each, labels) if each.id in labels or each.counters or not each.is_live else ""
-        subject = one_line(each.subject) or paint("(no message)", "faint")
-        return f"{digits}  {date} {hour:02}:{minute:02}  {author}  {notes}{subject}"
+            date = days[day] = moment(time)[: len("2026-11-01")]
+        notes = _notes(each, labels) if commit in labels or counters or not is_live else ""
+        if not subject or not subject.isprintable():
+            subject = one_line(subject) or paint("(no message)", "faint")
+        return f"{digits}  {date} {hours[microseconds // MINUTE_US]}  {name}  {notes}{subject}"
 
     return text
 

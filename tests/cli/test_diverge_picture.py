@@ -36,7 +36,7 @@ def test_every_line_joins_a_commit_and_its_parent(seed: int, count: int, steps: 
     commits = [commit for commit, _ in rows]
     scattered = report.found.scattered
     assert sorted(commits) == sorted([*scattered.holders, *scattered.fork_points])
-    text = [line for _, placed in rows for line in (placed.row, *placed.below)]
+    text = [line for _, placed in rows for line in (placed[0], *placed[1])]
     read = Drawing(line.translate(str.maketrans(LETTERS + FORK_POINT + SEVERAL, "○" * 6)) for line in text)
     edges = {
         (commits.index(child), commits.index(parent)) for child in scattered.holders for parent in union.parents(child)
@@ -44,7 +44,7 @@ def test_every_line_joins_a_commit_and_its_parent(seed: int, count: int, steps: 
     assert read.edges == edges
     for commit, placed in rows:
         holders = scattered.holders.get(commit, ())
-        assert (LETTERS[holders[0]] if len(holders) == 1 else SEVERAL if holders else FORK_POINT) in placed.row
+        assert (LETTERS[holders[0]] if len(holders) == 1 else SEVERAL if holders else FORK_POINT) in placed[0]
 
 
 def test_a_long_side_is_cut_and_a_dotted_line_leads_to_the_fork() -> None:

@@ -53,8 +53,8 @@ def drawn(drawing: list[Drawn]) -> list[str]:
     layout: Layout[int] = Layout()
     rows = []
     for each in drawing:
-        placed = layout.place(each.node, "○", each.direct, each.indirect, is_cut_off=each.is_cut_off)
-        rows += [placed.row, *placed.below]
+        row, below = layout.place(each.node, "○", each.direct, each.indirect, is_cut_off=each.is_cut_off)
+        rows += [row, *below]
     return rows
 
 
@@ -134,8 +134,8 @@ def test_an_octopus_and_lines_that_pass_under_others() -> None:
     layout: Layout[str] = Layout()
     rows = []
     for key, parents in [("m", "abc"), ("c", "r"), ("x", "a"), ("a", "r"), ("b", "r")]:
-        placed = layout.place(key, "○", list(parents))
-        rows += [placed.row, *placed.below]
+        row, below = layout.place(key, "○", list(parents))
+        rows += [row, *below]
     assert rows == [
         "○",
         "├─┬─╮",
@@ -157,8 +157,8 @@ def test_a_line_stays_in_its_column_until_it_ends(seed: int) -> None:
         order = list(drawing_order(graph._plane(crdtgraph.LEDGER).projection))
     before: dict[int, int] = {}
     for each in order:
-        placed = layout.place(each.node, "○", each.direct)
-        column = placed.row.index("○") // 2
+        row, _ = layout.place(each.node, "○", each.direct)
+        column = row.index("○") // 2
         assert before.pop(each.node, column) == column
         after = dict(layout._columns)
         moved = {node for node, at in before.items() if after[node] != at}
