@@ -3,7 +3,8 @@
 #
 #   make demo [REPO=/any/git/repository]   three nodes import a history, split, heal and agree
 #   make nodes [FOLDER=demo-nodes]         the three nodes of the demo, to cut and mend by hand
-#   make test [ARGS="-k gitbridge"]        the whole test suite
+#   make test [ARGS="-k gitbridge"]        the test suite, but for what takes longest
+#   make test-slow                         the rest: every scenario with other dice, and without its faults
 #   make lint                              ruff and mypy
 #   make bench                             every benchmark, as tables
 #   make clean                             remove the environment and what the tools left behind
@@ -17,7 +18,7 @@ BENCHMARKS := commit sync catchup traverse reopen inspect simulate growth
 PYTHON_CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
 RECENT_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help set-up demo nodes test lint format bench clean
+.PHONY: help set-up demo nodes test test-slow lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -49,7 +50,10 @@ nodes: $(STAMP)
 	@$(BIN)/python -m examples.demo --nodes "$(FOLDER)" $(if $(REPO),--repo "$(REPO)")
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" $(ARGS)
+
+test-slow: $(STAMP)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m slow $(ARGS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

@@ -8,7 +8,7 @@ episodes can be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from crdtgraph.episodes import Episode, stored
@@ -29,6 +29,13 @@ class Finding:
     total: int
     commits: int
     problem: str = ""
+
+
+def check_all(planes: Iterable[Plane], store: Store) -> Iterator[Finding]:
+    """Check all that is in a store; the planes' buffers are written."""
+    for plane in planes:
+        yield from check(plane)
+    yield from _check_episodes(store)
 
 
 def check(plane: Plane) -> Iterator[Finding]:
@@ -67,7 +74,7 @@ def check(plane: Plane) -> Iterator[Finding]:
     yield Finding(plane.name, total, total, len(seen), problem)
 
 
-def check_episodes(store: Store) -> Iterator[Finding]:
+def _check_episodes(store: Store) -> Iterator[Finding]:
     """Check the records of episodes; yields those that cannot be read."""
     for number, data in stored(store):
         try:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, fits, record_size
 from crdtgraph.clock import HybridClock
-from crdtgraph.errors import LocalError, StoreError
+from crdtgraph.errors import LocalError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, Dot, SegmentKey
 from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane
@@ -33,6 +32,7 @@ from crdtgraph.records import (
     encode_commit,
     ordered_changes,
 )
+from crdtgraph.recovery import keep_checkpoint, load
 from crdtgraph.refs import exact_ids
 from crdtgraph.replica import Replica
 from crdtgraph.segment import RECORD_OVERHEAD_BYTES, RECORDS_MAX
@@ -70,7 +70,7 @@ class Graph(Replica):
         self._dots = 0
         self._read_only = store.read_only
         ledger = Plane(LEDGER, store, self._identity)
-        self._clock.restore(ledger.load())
+        self._clock.restore(load(ledger))
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
@@ -97,9 +97,7 @@ class Graph(Replica):
             if not self.read_only:
                 self.flush()
                 for plane in self._planes.values():
-                    # The disk may be full: nothing is lost without it, opening only takes longer.
-                    with suppress(StoreError):
-                        plane.keep_checkpoint(self._clock.last)
+                    keep_checkpoint(plane, self._clock.last)
         finally:
             self._planes.clear()
             self.store.close()
@@ -126,8 +124,7 @@ class Graph(Replica):
     def write_behind(self) -> Written:
         """Write what is buffered without waiting for the disk.
 
-        The slow half of `flush`, `store.sync`, can then run in another thread; after it, give what this returns to
-        `settle`.
+        `store.sync`, the slow half of `flush`, can run in another thread then; after it, `settle` what this returns.
         """
         for plane in self._planes.values():
             plane.flush(sync=False)
@@ -359,13 +356,11 @@ class Graph(Replica):
 
     def fsck(self) -> Iterator[Finding]:
         """Check everything; yields progress and findings, see `crdtgraph.fsck`. Writes the buffer first."""
-        from crdtgraph.fsck import check, check_episodes
+        from crdtgraph.fsck import check_all
 
-        for plane in self._planes.values():
-            if not self.read_only:
-                plane.flush(sync=True)
-            yield from check(plane)
-        yield from check_episodes(self.store)
+        if not self.read_only:
+            self.flush()
+        yield from check_all(self._planes.values(), self.store)
 
     # Inside
 

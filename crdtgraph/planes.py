@@ -11,18 +11,15 @@ is verified, written, added to the document and folded, in this order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Set
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
-from crdtgraph.checkpoint import UnusableError, is_due
-from crdtgraph.checkpoint import pack as pack_checkpoint
-from crdtgraph.checkpoint import unpack as unpack_checkpoint
 from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update
-from crdtgraph.errors import CorruptError, LocalError, RemoteError
+from crdtgraph.errors import CorruptError, LocalError
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.projection import Projection
@@ -30,7 +27,7 @@ from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
-from crdtgraph.update import Item, Update, decode_update
+from crdtgraph.update import Item, Update
 
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
@@ -55,12 +52,12 @@ class Durable(NamedTuple):
 
 
 class Plane:
-    """One plane of one open replica. `load` must be called once before anything else."""
+    """One plane of one open replica. `recovery.load` must be called once before anything else."""
 
     def __init__(self, name: str, store: Store, identity: Identity) -> None:
         self.name = name
         self.store = store
-        self._log = PlaneLog(store, name)
+        self.log = PlaneLog(store, name)
         self.identity = identity
         self.document = Document(identity.writer)
         self.projection = Projection()
@@ -68,52 +65,14 @@ class Plane:
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
         self.on_buffered: Callable[[], object] = list
-        self.stamp_max = self._own_stamp_max = 0
+        self.stamp_max = self.own_stamp_max = 0
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
         self._written = False
-        self._covered = 0
+        self.covered = 0
+        """Commits that the last checkpoint has."""
         self._unsynced: dict[SegmentKey, tuple[Update, bytes]] = {}
-        self.buffer = self._new_buffer()
-
-    # Opening
-
-    def load(self) -> int:
-        """Read snapshot, log and strays from the store and fold them; the latest stamp of this replica itself.
-
-        Raises CorruptError naming the entry that cannot be read. About 1.5 us for a commit that the checkpoint covers,
-        5 us for others.
-        """
-        updates = list(self._read_log())
-        held = self._restore(updates)
-        for where, update in updates:
-            try:
-                fresh = [self._unpack_stored(value) for key, value in update.items if value and key not in held]
-            except RemoteError as failure:
-                raise self._unreadable(where, failure) from failure
-            self._integrate(update, fresh)
-        for value in self._log.strays():
-            try:
-                segment = self._unpack_stored(value)
-                if self.beside.is_wanted(segment.key, segment.digest, value):
-                    self._add_stray(segment, value)
-            except RemoteError as failure:
-                raise self._unreadable("an adopted segment", failure) from failure
-        return self._own_stamp_max
-
-    def keep_checkpoint(self, latest: int) -> None:
-        """Write what the projection is, if enough has come since the last time; nothing may be buffered.
-
-        `latest` is a stamp that none of our own is above. Raises StoreError when the disk refuses, which loses nothing.
-        """
-        keys = self.contents.keys()
-        if not is_due(len(self.projection), self._covered) or keys is None or any(self.beside.strays()):
-            return
-        stamps = max(self.stamp_max, latest), max(self._own_stamp_max, latest)
-        data = pack_checkpoint(self.projection, self.document.held, keys, stamps)
-        if data is not None:
-            self._log.keep_checkpoint(data)
-            self._covered = len(self.projection)
+        self.buffer = self.start_buffer()
 
     # Writing our own records
 
@@ -200,7 +159,7 @@ class Plane:
             batches = [(ahead, PAYLOAD_BYTES_MAX)] if ahead else []
             key = self._write_segments([*batches, (buffer.records, buffer.bytes)], (), sync=sync)
             self.contents.seal(buffer.start, key)
-            self.buffer = self._new_buffer()
+            self.buffer = self.start_buffer()
         elif sync and self._written:
             self.store.sync()
             self._written = False
@@ -237,14 +196,14 @@ class Plane:
                 yield
         finally:
             self._small = small | self._small
-        if self._log.bytes > 2 * self.document.bytes:
+        if self.log.bytes > 2 * self.document.bytes:
             self.flush(sync=True)  # The snapshot is of the document, and what was written just now is not in it yet.
-            self._log.replace(self.document.snapshot(), {digest for _, digest, _ in self.beside.strays()})
+            self.log.replace(self.document.snapshot(), {digest for _, digest, _ in self.beside.strays()})
         return joined
 
     def needs_compaction(self) -> bool:
         """Whether enough small segments lie about, or enough of the log is dead, to be worth `compact_steps`."""
-        dead = self._log.bytes - 2 * self.document.bytes
+        dead = self.log.bytes - 2 * self.document.bytes
         return len(self._small) >= SMALL_SEGMENTS_MAX or dead > DEAD_LOG_BYTES_MAX
 
     # Segments of others
@@ -253,19 +212,19 @@ class Plane:
         """Write, add and fold one verified segment that the document lacks and whose clock is the next one."""
         update = item_update(segment.key, data)
         self._write(update, sync=False)
-        self._integrate(update, [segment])
+        self.integrate(update, [segment])
 
     def receive_deletions(self, update: Update) -> None:
         """Write and apply deleted items and ranges that `exchange` has checked."""
         self._write(update, sync=False)
-        self._integrate(update, [])
+        self.integrate(update, [])
 
     def adopt(self, segment: Segment, data: bytes) -> bool:
         """Keep a verified segment beside the document, which cannot carry it; False if it is known."""
         if not self.beside.is_wanted(segment.key, segment.digest, data):
             return False
-        self._log.append_stray(segment.digest, data)
-        self._add_stray(segment, data)
+        self.log.append_stray(segment.digest, data)
+        self.add_stray(segment, data)
         # Deletions that came before it had no reason yet and were left out; they may not come again.
         if dead := sorted(key.seq for key in segment.supersedes if key in self.document):
             self.receive_deletions(Update((), ranges(segment.key.writer, dead)))
@@ -320,41 +279,8 @@ class Plane:
 
     # Inside
 
-    def _read_log(self) -> Iterator[tuple[str, Update]]:
-        for where, value in self._log.entries():
-            try:
-                yield where, decode_update(value)
-            except RemoteError as failure:
-                raise self._unreadable(where, failure) from failure
-
-    def _restore(self, updates: list[tuple[str, Update]]) -> Set[SegmentKey]:
-        """Take over the checkpoint if there is one for what the log holds; the keys that need not be folded then."""
-        data = self._log.checkpoint()
-        if data is None:
-            return frozenset()
-        try:
-            kept = unpack_checkpoint(data)
-        except UnusableError:
-            # The next one takes its place; until then everything is folded, as if there were none.
-            return frozenset()
-        found = {key: value for _, update in updates for key, value in update.items if value is not None}
-        for key, digest in kept.held.items():
-            if hashlib.sha256(found.get(key, b"")).digest() != digest:
-                return frozenset()
-        self.projection.restore(kept)
-        self.contents.restore(kept.keys)
-        self.buffer = self._new_buffer()
-        self.stamp_max, self._own_stamp_max = kept.stamps
-        self._covered = len(kept.ids)
-        return kept.held.keys() | kept.superseded
-
-    def _unreadable(self, where: str, failure: RemoteError) -> CorruptError:
-        return CorruptError(
-            f"{where} of plane {self.name!r} in {self.store.url} cannot be read: {failure}",
-            hint="restore the store from a backup, or create it anew and let it fetch from its peers",
-        )
-
-    def _new_buffer(self) -> Buffer:
+    def start_buffer(self) -> Buffer:
+        """A buffer for what is written next."""
         records = Records()
         return Buffer(records, self.contents.start(records), lambda: self.on_buffered())
 
@@ -402,10 +328,11 @@ class Plane:
         return keys[-1]
 
     def _write(self, update: Update, *, sync: bool) -> None:
-        self._log.append(update, sync=sync)
+        self.log.append(update, sync=sync)
         self._written = not sync
 
-    def _integrate(self, update: Update, segments: list[Segment]) -> None:
+    def integrate(self, update: Update, segments: list[Segment]) -> None:
+        """Fold new segments, and apply the update that brought them, which is written already."""
         # Fold before the deletions are applied: what a compaction takes back is read from the segments it deletes.
         here = {segment.key: segment for segment in segments}
 
@@ -418,7 +345,8 @@ class Plane:
         self.document.apply(update)
         self.beside.note_integrated(update.items, segments)
 
-    def _add_stray(self, segment: Segment, data: bytes) -> None:
+    def add_stray(self, segment: Segment, data: bytes) -> None:
+        """Fold a segment that is wanted beside the document, and is written already."""
         # A clock that was used twice keeps its two segments: the clone's is in no compaction of ours.
         self._small.pop(segment.key, None)
         self.projection.fold(segment, self.contents.register(data), self._load_folded)
@@ -431,7 +359,7 @@ class Plane:
         latest = max([*stamps, *(record.stamp for record in segment.discards)])
         self.stamp_max = max(self.stamp_max, latest)
         if segment.public_key == self.identity.public_key:
-            self._own_stamp_max = max(self._own_stamp_max, latest)
+            self.own_stamp_max = max(self.own_stamp_max, latest)
 
     def _unpack_stored(self, data: bytes) -> Segment:
         return unpack(data, check_signature=False)

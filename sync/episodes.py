@@ -80,6 +80,7 @@ class Absence:
     partner: ReplicaId | None = None
     claimed: dict[int, int] = field(default_factory=dict)
     had: dict[int, int] = field(default_factory=dict)
+    told: dict[int, int] = field(default_factory=dict)
 
     def was_never_apart(self, replica: ReplicaId) -> bool:
         """Whether others have led to a peer ever since its connection ended."""
@@ -179,6 +180,12 @@ class Episodes:
             if replica in absence.lost:
                 self._compare(absence, replica, theirs, is_equal, now_us)
 
+    def settle(self, now_us: int) -> None:
+        """Something came from peers."""
+        for absence in [*self._open]:
+            if absence.partner is not None and self._is_settled(absence):
+                self._end(absence, "reconnected", now_us)
+
     def forget(self, replica: ReplicaId, now_us: int) -> None:
         """It will not come back."""
         for absence in [*self._open]:
@@ -259,16 +266,21 @@ class Episodes:
                 known = absence.noticed if absence.low is None else absence.low
                 absence.low = {writer: min(clock, theirs.get(writer, 0)) for writer, clock in known.items()}
             absence.partner, absence.claimed, absence.had = replica, dict(theirs), dict(mine)
+            absence.told = absence.claimed
             raise_to(absence.high, theirs)
             raise_to(absence.high, mine)
             if is_equal:
                 self._end(absence, "reconnected" if has_returned and not absence.is_carried else "converged", now_us)
             else:
                 self._save(absence, self._returned(absence, now_us))
-        elif absence.partner == replica and (
-            is_equal or (covers(mine, absence.claimed) and covers(theirs, absence.had))
-        ):
-            self._end(absence, "reconnected", now_us)
+        elif absence.partner == replica:
+            absence.told = dict(theirs)
+            if is_equal or self._is_settled(absence):
+                self._end(absence, "reconnected", now_us)
+
+    def _is_settled(self, absence: Absence) -> bool:
+        """Whether each has what the other had when they met."""
+        return covers(self._ledger.state_vector(), absence.claimed) and covers(absence.told, absence.had)
 
     def _meet(self, absence: Absence) -> None:
         """Something of the other side is about to come."""

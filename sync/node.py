@@ -371,6 +371,7 @@ class Node:
         else:
             try:
                 await self.apply(self.gossip.receive_steps(connection.number, message, now))
+                self.splits.settle()
             except StoreCorruptError:
                 raise
             except StoreError as error:

@@ -100,6 +100,11 @@ class Splits:
             self._tracker.compare(peer.hello.replica, told.state_vector, is_equal, self._now_us())
             self._look()
 
+    def settle(self) -> None:
+        """Something came from peers."""
+        if self._tracker.is_open:
+            self._tracker.settle(self._now_us())
+
     def expect(self) -> None:
         """A courier is about to bring something."""
         self._tracker.expect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
 
+import crdtgraph.graph
 import sync.node
 from crdtgraph.errors import StoreError
 from crdtgraph.graph import Graph
@@ -73,9 +74,9 @@ def _the_log_goes_first(replace: Callable[..., None], self: PlaneLog, snapshot: 
     replace(self, snapshot, strays)
 
 
-def _who_waits_is_forgotten(load: Callable[..., int], self: Plane) -> int:
-    stamp = load(self)
-    self.projection.pending = Pending()
+def _who_waits_is_forgotten(load: Callable[..., int], plane: Plane) -> int:
+    stamp = load(plane)
+    plane.projection.pending = Pending()
     return stamp
 
 
@@ -83,9 +84,9 @@ def _every_start_is_the_first(init: Callable[..., None], self: Identity, seed: b
     init(self, seed, bytes(INCARNATION_BYTES))
 
 
-def _the_log_goes_on(load: Callable[..., int], self: Plane) -> int:
-    stamp = load(self)
-    self._seq = self.document.state_vector.get(self.identity.writer, 0)
+def _the_log_goes_on(load: Callable[..., int], plane: Plane) -> int:
+    stamp = load(plane)
+    plane._seq = plane.document.state_vector.get(plane.identity.writer, 0)
     return stamp
 
 
@@ -133,7 +134,7 @@ MUTANTS = (
         "pending commits lost at restart",
         "Commits that wait for a parent when a process ends are not known to the next one.",
         "The waiting room is in memory and looks like a cache.",
-        (Change(Plane, "load", _who_waits_is_forgotten),),
+        (Change(crdtgraph.graph, "load", _who_waits_is_forgotten),),
     ),
     Mutant(
         "client id reused after amnesia",
@@ -141,7 +142,7 @@ MUTANTS = (
         "A persistent client id looks like good manners, and state vectors stay short.",
         (
             Change(Identity, "__init__", _every_start_is_the_first),
-            Change(Plane, "load", _the_log_goes_on),
+            Change(crdtgraph.graph, "load", _the_log_goes_on),
             Change(Graph, "__init__", _the_dots_go_on),
         ),
     ),

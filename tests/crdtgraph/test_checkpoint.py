@@ -14,6 +14,7 @@ from crdtgraph import Graph, StoreError, checkpoint
 from crdtgraph.document import item_update
 from crdtgraph.ids import SegmentKey
 from crdtgraph.log import PlaneLog
+from crdtgraph.recovery import keep_checkpoint
 from crdtgraph.store import Batch, Keyspace
 from crdtgraph.union import unite
 from tests.sync.replicas import grow, host, replica
@@ -31,7 +32,7 @@ def _always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def covered(graph: Graph) -> int:
     """How many commits of this graph were not folded."""
-    return graph._planes["ledger"]._covered
+    return graph._planes["ledger"].covered
 
 
 def sound(graph: Graph) -> None:
@@ -157,7 +158,7 @@ def test_counts_that_a_compaction_takes_back_are_taken_back_once(tmp_path: Path)
         graph.count(root, [1])
         graph.flush()
     # A checkpoint of the small segments, while the log still has them.
-    graph._planes["ledger"].keep_checkpoint(graph._clock.last)
+    keep_checkpoint(graph._planes["ledger"], graph._clock.last)
     grow(graph, 1)
     graph.compact()
     assert graph.counters(root) == (80,)

@@ -74,7 +74,7 @@ def test_a_large_history_is_not_written_anew_for_a_few_small_segments(monkeypatc
     with crdtgraph.open("memory:") as graph:
         graph.commit_many([crdtgraph.Commit((), "a", number, f"{number * 7919:x}" * 9) for number in range(20_000)])
         replaced = []
-        monkeypatch.setattr(graph._planes[LEDGER]._log, "replace", replaced.append)
+        monkeypatch.setattr(graph._planes[LEDGER].log, "replace", replaced.append)
         commit_critically(graph, SMALL_SEGMENTS_MAX)
         assert graph.compact()
         assert not replaced

@@ -13,6 +13,7 @@ from crdtgraph.exchange import RemoteGapError, deltas, receive_steps
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.records import Discard
+from crdtgraph.recovery import load
 from crdtgraph.segment import Records, pack
 from crdtgraph.signing import Identity
 from crdtgraph.store import open_store
@@ -217,7 +218,7 @@ W = WRITER.writer
 
 def plane_of(identity=OWNER):
     plane = Plane(LEDGER, open_store("memory:"), identity)
-    plane.load()
+    load(plane)
     return plane
 
 

@@ -103,6 +103,19 @@ def test_both_sides_wrote_and_have_it_all_again() -> None:
     assert episode.base == ()
 
 
+def test_it_is_over_as_soon_as_the_last_of_it_has_come() -> None:
+    around = split()
+    around.vector[OURS] = 3
+    around.join(N2)
+    around.tell(N2, theirs=5)
+    around.tracker.settle(around.now_us)
+    assert around.episodes[0].kind == "open"
+    around.vector[THEIRS] = 5
+    around.tracker.settle(around.now_us)
+    around.count_all()
+    assert [(each.kind, each.commits_theirs) for each in around.episodes] == [("one-sided", 2)]
+
+
 def test_what_was_said_into_the_dead_link_did_not_get_there() -> None:
     around = split()
     around.join(N2)
