@@ -84,7 +84,10 @@ class Refs(Mapping[str, Ref]):
     def targets(self, name: str) -> tuple[CommitId, ...]:
         """The dominating targets, winner first: highest generation, then latest time, then greatest id."""
         projection = self._projection
-        values = {assign.value for assign in self.live(name) if assign.value is not None}
+        live = self.live(name)
+        if len(live) == 1 and live[0].value is not None:
+            return (CommitId(live[0].value),)
+        values = {assign.value for assign in live if assign.value is not None}
         nodes = [projection.nodes[CommitId(value)] for value in values]
         if len(nodes) > 1:
             nodes = independent(projection.dag, nodes)

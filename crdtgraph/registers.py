@@ -69,8 +69,12 @@ class Registers:
 
     def live(self, namespace: str, key: str) -> list[Assign]:
         """The live assignments of a register in a deterministic order, removals among them."""
-        found = _flat(self._live.get(namespace, {}).get(key, {}))
-        return sorted(found, key=lambda a: (a.dot, a.stamp, a.value is not None, a.value or b""))
+        found = list(_flat(self._live.get(namespace, {}).get(key, {})))
+        return (
+            found
+            if len(found) < 2
+            else sorted(found, key=lambda a: (a.dot, a.stamp, a.value is not None, a.value or b""))
+        )
 
     def is_superseded(self, namespace: str, key: str, dot: Dot) -> bool:
         """Whether some assignment that was applied replaced the one of this dot."""
@@ -95,7 +99,11 @@ class Registers:
                 yield from self.live(namespace, key)
 
 
-def _flat(live: Mapping[Dot, Mapping[tuple[bytes | None, int], Assign]]) -> Iterator[Assign]:
+def _flat(live: Mapping[Dot, Mapping[tuple[bytes | None, int], Assign]]) -> Iterable[Assign]:
+    if len(live) == 1:
+        # Nearly always.
+        (same_dot,) = live.values()
+        return same_dot.values()
     return (assign for same_dot in live.values() for assign in same_dot.values())
 
 

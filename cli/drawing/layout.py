@@ -80,11 +80,34 @@ class Layout(Generic[_Key]):
                 bars, to = self._bars.ljust(at + 1), 2 * end
                 below = f"{bars[:to]}├{bars[to + 1 : at].replace(' ', '─')}╯{bars[at + 1 :]}"
                 return row, (below.rstrip(),)
+        elif len(direct) == 2 and not indirect and not is_cut_off and direct[0] not in self._columns:
+            other = self._columns.get(direct[1], -1)
+            if other < 0 or bars[2 * other] == "│":
+                return row, (self._merge(column, other, direct),)
         self._draw(column, _NOTHING)
         if not direct and not indirect and not is_cut_off:
             self._resting = column
             return row, ()
         return row, self._link(column, direct, indirect, is_cut_off=is_cut_off)
+
+    def _merge(self, column: int, other: int, direct: Sequence[_Key]) -> str:
+        """The row below most merges: on to the first parent, and a line to the second, which may have column `other`.
+
+        What `_link` would do, written out.
+        """
+        self._columns[direct[0]] = column
+        self._draw(column, _DOWN)
+        bars, corners = self._bars, "├┤"
+        if other < 0:
+            other = self._columns[direct[1]] = self._free(column + 1)
+            self._draw(other, _DOWN)
+            corners = "╭╮"
+        if other > column:
+            left, right, start, end = "├", corners[1], 2 * column, 2 * other
+        else:
+            left, right, start, end = corners[0], "┤", 2 * other, 2 * column
+        bars = bars.ljust(end + 1)
+        return f"{bars[:start]}{left}{bars[start + 1 : end].replace(' ', '─')}{right}{bars[end + 1 :]}".rstrip()
 
     def _link(
         self, column: int, direct: Sequence[_Key], indirect: Sequence[_Key], *, is_cut_off: bool

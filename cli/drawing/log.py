@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cli.answers import RemoteAnswerError, list_of, refs_of
@@ -129,7 +130,7 @@ def _lines(
         columns = zip(KINDS, zip(*rows, strict=True), strict=False) if rows else ()
         try:
             fits = all(set(map(type, column)) == {kind} for kind, column in columns)
-            lines = [Line(*row) for row in rows]
+            lines = list(starmap(Line, rows))
         except (TypeError, ValueError):
             fits = False
         if not fits:

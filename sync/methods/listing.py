@@ -38,7 +38,7 @@ def _drawing(target: Target, params: Params) -> Parts:
     order = islice(drawn(reader, nodes, plane=plane), limit)
     size = ROWS_FIRST
     while batch := list(islice(order, size)):
-        part: list[Plain] = [cast("list[Plain]", list(row)) for row in rows(reader, batch, plane=plane)]
+        part = cast("list[Plain]", list(map(list, rows(reader, batch, plane=plane))))
         if prefixes:
             digits = prefix_digits(reader, [reader.id_of(each.node, plane=plane) for each in batch], plane=plane)
             for plain, count in zip(part, digits, strict=True):
