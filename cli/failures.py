@@ -96,7 +96,7 @@ def report(failure: BaseException) -> int:
         case OSError():
             _say(_system_text(failure))
             _abandon_output_if_broken()
-            return ExitCode.USAGE
+            return ExitCode.NOT_FOUND if isinstance(failure, FileNotFoundError) else ExitCode.USAGE
         case _:
             _say(
                 f"internal error: {type(failure).__name__}: {failure}",

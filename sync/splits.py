@@ -82,7 +82,8 @@ class Splits:
         is_silent = ending is not None and ending.by_silence
         heard_at = connection.session.heard_at if is_silent else now
         cause = ending.text if ending is not None else ""
-        earlier = [vector for at, vector in self._samples if at <= heard_at]
+        # What is noticed at once, is noticed with what we have now.
+        earlier = [vector for at, vector in self._samples if is_silent and at <= heard_at]
         silent_us = round((now - heard_at) * 1e6)
         self._tracker.leave(hello.replica, cause, self._now_us(), silent_us, earlier[-1] if earlier else None)
         self._look_at = now + LOOK_S

@@ -101,7 +101,13 @@ def _node_lines(node: dict[str, Plain]) -> Iterator[str]:
     from cli.render import fields, paint, printable
     from cli.units import size, span
 
-    shown = {name: value for name, value in node.items() if not isinstance(value, list) and value not in ("", None)}
+    # Whose node it is stands above already.
+    known = ("replica", "cluster")
+    shown = {
+        name: value
+        for name, value in node.items()
+        if name not in known and not isinstance(value, list) and value not in ("", None)
+    }
     shown["uptime"] = span(of(float, shown.pop("uptime_s")))
     if "store_bytes" in shown:
         shown["store"] = size(of(int, shown.pop("store_bytes")))

@@ -226,7 +226,9 @@ class _LineReader:
         )
 
     def _fail(self, what: str, hint: str = "") -> NoReturn:
-        raise RemoteLinesError(f"line {self._number} {what}", hint)
+        raise RemoteLinesError(
+            f"line {self._number} {what}", hint or "export it again, or mend that line; nothing was changed"
+        )
 
 
 _NAMES: dict[type, str] = {str: "text", int: "number", bool: "true or false"}

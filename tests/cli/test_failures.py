@@ -107,7 +107,7 @@ def test_text_that_no_utf8_can_hold_is_refused(crdtgraph: CommandLine, store: st
 
 
 def test_a_file_that_cannot_be_read_is_named(crdtgraph: CommandLine, store: str) -> None:
-    assert_fails(crdtgraph("commit", "--file", "a=missing"), 2, "missing: No such file or directory")
+    assert_fails(crdtgraph("commit", "--file", "a=missing"), 3, "missing: No such file or directory")
 
 
 # Not found, ambiguous

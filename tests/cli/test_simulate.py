@@ -134,7 +134,7 @@ def test_a_report_that_cannot_be_written_is_known_before_the_run(
 ) -> None:
     monkeypatch.setattr("cli.running.run", never)
     missing = crdtgraph("simulate", *arguments, "--report", "nowhere/world.html")
-    assert_fails(missing, 2, "nowhere/world.html", "No such file")
+    assert_fails(missing, 3, "nowhere/world.html", "No such file")
     assert_fails(crdtgraph("simulate", *arguments, "--report", "."), 2, "directory")
 
 
@@ -354,7 +354,7 @@ def test_where_the_smallest_cannot_be_written_nothing_runs(
     crdtgraph: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cli.running.run", never)
-    assert_fails(crdtgraph("simulate", "shrink", "failing.toml", "--to", "no/such.toml"), 2, "no/such.toml")
+    assert_fails(crdtgraph("simulate", "shrink", "failing.toml", "--to", "no/such.toml"), 3, "no/such.toml")
 
 
 def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far(
