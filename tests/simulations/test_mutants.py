@@ -332,6 +332,7 @@ def test_the_catch_is_that_of_the_first_seed_in_whatever_order_the_verdicts_come
         assert (catch.verdict.seed, catch.worlds, catch.wall_s) == (2, 3, 3.0)
 
 
+@pytest.mark.slow
 def test_several_processes_catch_what_one_does() -> None:
     mutants = [find("digest not updated on remove"), find("client id reused after amnesia")]
     found = {catch.mutant.name: catch for catch in hunt(mutants, range(6), jobs=2)}

@@ -63,6 +63,7 @@ print(*(run(seed).trace_hash for seed in map(int, sys.argv[1:])))
 """
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_run_in_every_process() -> None:
     seeds = [str(seed) for seed in range(20)]
     hashes = []

@@ -87,6 +87,7 @@ def test_a_machine_that_is_left_out_takes_what_is_about_it_along() -> None:
     )
 
 
+@pytest.mark.slow
 def test_worker_processes_run_the_same_worlds() -> None:
     alone = {outcome.seed: outcome.trace_hash for outcome in fuzz(range(4))}
     shared = {outcome.seed: outcome.trace_hash for outcome in fuzz(range(4), jobs=2)}
