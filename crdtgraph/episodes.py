@@ -65,7 +65,10 @@ class Episode:
 
     @property
     def kind(self) -> str:
-        """`split` when both sides wrote what the other lacked, `one-sided` when one did, else `quiet`; or `open`."""
+        """`split` when both sides wrote what the other lacked, `one-sided` when one did, else `quiet`; or `open`.
+
+        In a quiet one no commits were made, but other records: refs, metadata, counters, discards.
+        """
         if not self.ended:
             return "open"
         if self.commits_ours and self.commits_theirs:
@@ -132,7 +135,7 @@ def read_open(store: Store) -> tuple[list[tuple[int, Episode]], int]:
 
 
 def write_episode(store: Store, number: int, episode: Episode | None) -> None:
-    """Keep a record under a number, or drop it, and drop the one that is `EPISODES_MAX` older.
+    """Keep a record under a number, or drop it. Of more than `EPISODES_MAX` the oldest that are over make room.
 
     Not synchronous: it survives the death of the process, and that of the machine from the next sync on. Raises
     StoreError when the disk refuses.
@@ -142,9 +145,20 @@ def write_episode(store: Store, number: int, episode: Episode | None) -> None:
         batch.delete(Keyspace.META, _key(number))
     else:
         batch.put(Keyspace.META, _key(number), episode.to_bytes())
-        if number >= EPISODES_MAX:
-            batch.delete(Keyspace.META, _key(number - EPISODES_MAX))
+        others = [each for each in stored(store) if each[0] != number]
+        excess = len(others) + 1 - EPISODES_MAX
+        if excess > 0:
+            over = [other for other, data in others if not _goes_on(data)]
+            for other in over[:excess]:
+                batch.delete(Keyspace.META, _key(other))
     store.write(batch, sync=False)
+
+
+def _goes_on(data: bytes) -> bool:
+    try:
+        return not Episode.from_bytes(data).ended
+    except CorruptError:
+        return False
 
 
 def _key(number: int) -> bytes:

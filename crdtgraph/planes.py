@@ -44,6 +44,14 @@ LARGE_COMMIT_BYTES = PAYLOAD_BYTES_MAX // 2
 _MASK = (1 << 256) - 1
 
 
+Loader = Callable[[SegmentKey], list[Segment]]
+"""Gives the segments of a key."""
+
+
+def _nothing(_key: SegmentKey) -> list[Segment]:
+    return []
+
+
 class Durable(NamedTuple):
     """A segment of our own that may be given to peers now, as the update that adds it."""
 
@@ -193,6 +201,7 @@ class Plane:
                 for seq in supersedes:
                     small.pop(SegmentKey(self.identity.writer, seq), None)
                 joined = True
+                self.covered = 0
                 yield
         finally:
             self._small = small | self._small
@@ -331,25 +340,31 @@ class Plane:
         self.log.append(update, sync=sync)
         self._written = not sync
 
-    def integrate(self, update: Update, segments: list[Segment]) -> None:
-        """Fold new segments, and apply the update that brought them, which is written already."""
+    def integrate(self, update: Update, segments: list[Segment], earlier: Loader = _nothing) -> None:
+        """Fold new segments, and apply the update that brought them, which is written already.
+
+        `earlier` gives segments that were folded and are no longer, or not yet, in the document.
+        """
         # Fold before the deletions are applied: what a compaction takes back is read from the segments it deletes.
         here = {segment.key: segment for segment in segments}
 
         def load(key: SegmentKey) -> list[Segment]:
-            return [here[key]] if key in here else self._load_folded(key)
+            return [here[key]] if key in here else self._load_folded(key) or earlier(key)
 
         for segment in segments:
             self.projection.fold(segment, self.contents.register(segment.key), load)
             self._note_stamps(segment)
         self.document.apply(update)
+        if update.deletes:
+            # The checkpoint is of segments that are no longer there.
+            self.covered = 0
         self.beside.note_integrated(update.items, segments)
 
-    def add_stray(self, segment: Segment, data: bytes) -> None:
-        """Fold a segment that is wanted beside the document, and is written already."""
+    def add_stray(self, segment: Segment, data: bytes, earlier: Loader = _nothing) -> None:
+        """Fold a segment that is wanted beside the document, and is written already; `earlier` as for `integrate`."""
         # A clock that was used twice keeps its two segments: the clone's is in no compaction of ours.
         self._small.pop(segment.key, None)
-        self.projection.fold(segment, self.contents.register(data), self._load_folded)
+        self.projection.fold(segment, self.contents.register(data), lambda key: self._load_folded(key) or earlier(key))
         self.beside.add(segment, data)
         self._note_stamps(segment)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from crdtgraph.checkpoint import UnusableError, is_due, pack, unpack
+from crdtgraph.checkpoint import Checkpoint, UnusableError, is_due, pack, unpack
 from crdtgraph.errors import CorruptError, RemoteError, StoreError
 from crdtgraph.ids import SegmentKey
 from crdtgraph.planes import Plane
@@ -22,20 +22,27 @@ def load(plane: Plane) -> int:
     for others.
     """
     updates = list(_read_log(plane))
-    held = _restore(plane, updates)
+    values = {key: value for _, update in updates for key, value in update.items if value is not None}
+    kept = _restore(plane, values)
+    held = frozenset[SegmentKey]() if kept is None else kept.held.keys() | kept.superseded
+
+    def earlier(key: SegmentKey) -> list[Segment]:
+        return [_unpacked(values[key])] if key in values else []
+
     for where, update in updates:
         try:
             fresh = [_unpacked(value) for key, value in update.items if value is not None and key not in held]
         except RemoteError as failure:
             raise _unreadable(plane, where, failure) from failure
-        plane.integrate(update, fresh)
+        plane.integrate(update, fresh, earlier)
     for value in plane.log.strays():
         try:
             segment = _unpacked(value)
             if plane.beside.is_wanted(segment.key, segment.digest, value):
-                plane.add_stray(segment, value)
+                plane.add_stray(segment, value, earlier)
         except RemoteError as failure:
             raise _unreadable(plane, "an adopted segment", failure) from failure
+    plane.covered = 0 if kept is None else len(kept.ids)
     return plane.own_stamp_max
 
 
@@ -64,26 +71,24 @@ def _read_log(plane: Plane) -> Iterator[tuple[str, Update]]:
             raise _unreadable(plane, where, failure) from failure
 
 
-def _restore(plane: Plane, updates: list[tuple[str, Update]]) -> Set[SegmentKey]:
-    """Take over the checkpoint if there is one for what the log holds; the keys that need not be folded then."""
+def _restore(plane: Plane, values: Mapping[SegmentKey, bytes]) -> Checkpoint | None:
+    """Take over the checkpoint if there is one for what the log holds; what need not be folded then."""
     data = plane.log.checkpoint()
     if data is None:
-        return frozenset()
+        return None
     try:
         kept = unpack(data)
     except UnusableError:
         # The next one takes its place; until then everything is folded, as if there were none.
-        return frozenset()
-    found = {key: value for _, update in updates for key, value in update.items if value is not None}
+        return None
     for key, digest in kept.held.items():
-        if hashlib.sha256(found.get(key, b"")).digest() != digest:
-            return frozenset()
+        if hashlib.sha256(values.get(key, b"")).digest() != digest:
+            return None
     plane.projection.restore(kept)
     plane.contents.restore(kept.keys)
     plane.buffer = plane.start_buffer()
     plane.stamp_max, plane.own_stamp_max = kept.stamps
-    plane.covered = len(kept.ids)
-    return kept.held.keys() | kept.superseded
+    return kept
 
 
 def _unpacked(data: bytes) -> Segment:

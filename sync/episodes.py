@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from crdtgraph.episodes import CONFLICTS_MAX, MEMBERS_MAX, Episode, Side
+from crdtgraph.episodes import BASE_MAX, CONFLICTS_MAX, MEMBERS_MAX, Episode, Side
 from crdtgraph.ids import ReplicaId
 from crdtgraph.steps import Stepwise
 from sync.peerstate import covers, raise_to
@@ -95,6 +95,7 @@ class Over:
     number: int
     episode: Episode
     steps: Stepwise[Counts]
+    exact: bool
 
 
 class Episodes:
@@ -129,6 +130,11 @@ class Episodes:
     def is_waiting(self) -> bool:
         """Whether somebody is away, so that `look` has to be called now and then."""
         return any(absence.partner is None for absence in self._open)
+
+    @property
+    def lost(self) -> set[ReplicaId]:
+        """Who has not been seen to agree again."""
+        return {replica for absence in self._open for replica in absence.lost}
 
     # Events
 
@@ -166,8 +172,9 @@ class Episodes:
         """Look who can be reached over others."""
         reachable = self._ledger.reachable()
         for absence in [*self._open]:
-            for replica in sorted(absence.lost):
-                if replica not in reachable or replica == absence.partner:
+            # Once one is back, what it has is waited for.
+            for replica in sorted(absence.lost) if absence.partner is None else ():
+                if replica not in reachable:
                     absence.bridged_since_us.pop(replica, None)
                     continue
                 since_us = absence.bridged_since_us.setdefault(replica, now_us)
@@ -191,6 +198,7 @@ class Episodes:
         for absence in [*self._open]:
             if replica in absence.lost:
                 absence.lost.discard(replica)
+                absence.partner = None if absence.partner == replica else absence.partner
                 if not absence.lost:
                     self._end(absence, "given up", now_us)
 
@@ -219,8 +227,10 @@ class Episodes:
         except StopIteration as done:
             counts: Counts = done.value
             self._over.pop(0)
-            episode = replace(over.episode, commits_ours=counts.ours, commits_theirs=counts.theirs, exact=counts.exact)
-            self._ledger.keep(over.number, episode if episode.kind != "quiet" else None)
+            exact = counts.exact and over.exact
+            episode = replace(over.episode, commits_ours=counts.ours, commits_theirs=counts.theirs, exact=exact)
+            is_nothing = exact and not counts.records and not episode.conflicts_total
+            self._ledger.keep(over.number, None if is_nothing else episode)
 
     # Inside
 
@@ -327,7 +337,8 @@ class Episodes:
         low = absence.base if absence.low is None else absence.low
         reaches = Reaches(low, mine if absence.held is None else absence.held, absence.high or mine)
         ours, theirs = (frozenset(each.replica for each in side) for side in (done.ours, done.theirs))
-        self._over.append(Over(absence.number, done, self._ledger.count(reaches, ours, theirs)))
+        steps = self._ledger.count(reaches, ours, theirs)
+        self._over.append(Over(absence.number, done, steps, len(episode.base) < BASE_MAX))
         if away and together:
             # They were lost at the same time, and are on a third side that has not come back.
             rest = Episode(episode.from_us, episode.cause, episode.ours, away, base=episode.base)

@@ -67,6 +67,7 @@ class Members:
             rng=rng,
             now=trio.current_time(),
             changed=self._announce,
+            given_up=lambda replica: node.splits.forget(replica),
         )
 
     def join(self, connection: Connection, replica: ReplicaId) -> None:

@@ -85,6 +85,7 @@ class Membership:
         rng: for jitter.
         now: the current time in seconds, from the origin that all later calls use.
         changed: called when a card has come or a member gone.
+        given_up: called with a member that somebody, somewhere, has told all to forget.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Membership:
         rng: random.Random,
         now: float,
         changed: Callable[[], None] = lambda: None,
+        given_up: Callable[[ReplicaId], None] = lambda _: None,
     ) -> None:
         self.members: dict[ReplicaId, Member] = {}
         self.ignored = 0
@@ -109,6 +111,7 @@ class Membership:
         self._settings = settings
         self._rng = rng
         self._changed = changed
+        self._given_up = given_up
         self._links: dict[int, Link] = {}
         self._forgotten: dict[ReplicaId, tuple[int, float]] = {}
         self._censuses: dict[bytes, int] = {}
@@ -328,6 +331,7 @@ class Membership:
         member = self.members.get(replica)
         if member is not None and member.card.number <= upto:
             self._drop(replica)
+            self._given_up(replica)
         for number, link in self._links.items():
             if number != source:
                 link.forgets[replica] = upto

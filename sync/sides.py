@@ -22,11 +22,12 @@ COUNTED_MAX = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Commits of each side; where `exact` is False, an estimate."""
+    """Commits of each side; where `exact` is False, an estimate. `records` are those of both sides, of any kind."""
 
     ours: int
     theirs: int
     exact: bool
+    records: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ def count_sides(
 ) -> Stepwise[Counts]:
     """Count what `high` covers and `low` does not for the side that wrote it, a segment a step."""
     counts = {True: 0, False: 0}
-    exact, looks = True, 0
+    exact, looks, records = True, 0, 0
     for writer, first, many in ranges(reaches.low, reaches.high):
         gone, joined = set[int](), set[int]()
         for seq in range(first, first + many):
             if looks == COUNTED_MAX:
-                return Counts(counts[True], counts[False], False)
+                return Counts(counts[True], counts[False], False, records)
             looks += 1
             data = replica.segments_of(LEDGER, SegmentKey(writer, seq).text)
             for each in data:
@@ -57,9 +58,10 @@ def count_sides(
                 owner = segment.replica_id
                 is_ours = owner not in theirs and (owner in ours or seq < reaches.held.get(writer, 0))
                 counts[is_ours] += len(segment.times)
+                records += len(segment)
             if not data:
                 gone.add(seq)
             yield
         # What compaction took away is in a segment that was counted, which may also hold what is older than the cut.
         exact &= gone <= joined and min(joined, default=first) >= first
-    return Counts(counts[True], counts[False], exact)
+    return Counts(counts[True], counts[False], exact, records)

@@ -89,6 +89,11 @@ class Splits:
         self._look_at = now + LOOK_S
         self._look()
 
+    @property
+    def lost(self) -> set[ReplicaId]:
+        """Who is away in an episode that goes on."""
+        return self._tracker.lost
+
     def forget(self, replica: ReplicaId) -> None:
         """The operator says that it will not come back."""
         self._tracker.forget(replica, self._now_us())

@@ -123,8 +123,9 @@ def _links(facts: Facts) -> Trouble:
             f"nobody has ever answered at {stranger.address}: {stranger.failure}",
             "start that node, or take the address out of --peer",
         )
-    names = {member.id: member.card.name for member in facts.cluster.members}
-    blocked = [names.get(entry) or entry for entry in (of(str, each) for each in list_of(facts.node["blocked"]))]
+    named = {member.id: member.card.name for member in facts.cluster.members}
+    entries = [of(str, each) for each in list_of(facts.node["blocked"])]
+    blocked = [named.get(entry, "") or entry for entry in entries]
     if blocked:
         yield Verdict.WARNING, f"{_some(blocked)} blocked by hand", "crdtgraph unblock PEER, when that is over"
 

@@ -81,8 +81,9 @@ class Layout(Generic[_Key]):
                 below = f"{bars[:to]}├{bars[to + 1 : at].replace(' ', '─')}╯{bars[at + 1 :]}"
                 return row, (below.rstrip(),)
         elif len(direct) == 2 and not indirect and not is_cut_off and direct[0] not in self._columns:
+            # A parent that is listed twice, which a graph of ours never does, is left to `_link`.
             other = self._columns.get(direct[1], -1)
-            if other < 0 or bars[2 * other] == "│":
+            if direct[0] != direct[1] and (other < 0 or bars[2 * other] == "│"):
                 return row, (self._merge(column, other, direct),)
         self._draw(column, _NOTHING)
         if not direct and not indirect and not is_cut_off:

@@ -127,8 +127,8 @@ def _lines(
     for part in backend.stream("drawing", revs=asked, limit=limit, plane=plane, prefixes=prefixes):
         rows: list[Any] = list_of(part)
         # Types are looked at a column at a time: a whole history has many rows.
-        columns = zip(KINDS, zip(*rows, strict=True), strict=False) if rows else ()
         try:
+            columns = zip(KINDS, zip(*rows, strict=True), strict=False) if rows else ()
             fits = all(set(map(type, column)) == {kind} for kind, column in columns)
             lines = list(starmap(Line, rows))
         except (TypeError, ValueError):

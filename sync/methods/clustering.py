@@ -69,7 +69,8 @@ def _forget(target: Target, params: Params) -> Plain:
         raise LocalError(
             f"{text!r} names no member", hint=f"give the first {DIGITS_MIN} or more digits of a replica's id"
         )
-    found = [replica for replica in sorted(node.members.table.members) if replica.hex().startswith(text)]
+    known = sorted({*node.members.table.members, *node.splits.lost})
+    found = [replica for replica in known if replica.hex().startswith(text)]
     if len(found) != 1:
         what = "no member" if not found else f"{len(found)} members"
         raise NotFoundError(f"{what} begin with {text!r}", hint="see: crdtgraph status --cluster")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import crdtgraph
 from crdtgraph import Graph, StoreError, checkpoint
 from crdtgraph.document import item_update
-from crdtgraph.ids import SegmentKey
+from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.recovery import keep_checkpoint
 from crdtgraph.store import Batch, Keyspace
@@ -279,3 +279,55 @@ def test_what_was_superseded_before_it_came_stays_so(tmp_path: Path) -> None:
         unite(first, graph)
         assert graph.meta() == {"owner": b"bob"}
         sound(graph)
+
+
+def counted(path: str) -> tuple[CommitId, Graph]:
+    """A replica with a root and small segments that count 5 on it, flushed one by one; the second in a store."""
+    source = replica("source")
+    [root] = grow(source, 1)
+    for _ in range(5):
+        source.count(root, [1])
+        source.flush()
+    with crdtgraph.open(path, cluster="test") as graph:
+        unite(source, graph)
+        assert graph.counters(root) == (5,)
+    source.compact()
+    return root, source
+
+
+def joined_segment(source: Graph) -> tuple[SegmentKey, bytes]:
+    key = max(map(SegmentKey.parse, source.segment_keys("ledger")))
+    [data] = source.segments_of("ledger", key.text)
+    return key, data
+
+
+def test_a_snapshot_that_has_both_what_was_joined_and_what_it_was_joined_to(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    root, source = counted(path)
+    graph = crdtgraph.open(path, cluster="test")
+    assert covered(graph) == 1
+    key, data = joined_segment(source)
+    # The deletions that go with it have not come yet.
+    graph.receive("ledger", item_update(key, data).encode())
+    plane = graph._planes["ledger"]
+    plane.log.replace(plane.document.snapshot(), set())
+    graph.store.close()
+    with crdtgraph.open(path, read_only=True) as again:
+        assert covered(again) == 1
+        assert again.counters(root) == (5,)
+        sound(again)
+
+
+@pytest.mark.parametrize("with_checkpoint", [False, True])
+def test_a_joined_segment_that_was_adopted(tmp_path: Path, with_checkpoint: bool) -> None:
+    path = str(tmp_path / "s")
+    root, source = counted(path)
+    graph = crdtgraph.open(path, cluster="test")
+    if not with_checkpoint:
+        graph._planes["ledger"].log.keep_checkpoint(b"")
+    graph.adopt("ledger", [joined_segment(source)[1]])
+    before = graph.counters(root)
+    graph.close()
+    with crdtgraph.open(path, read_only=True) as again:
+        assert again.counters(root) == before == (5,)
+        sound(again)

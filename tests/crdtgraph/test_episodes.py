@@ -110,6 +110,21 @@ def test_the_oldest_make_room_and_numbers_go_on() -> None:
     assert read_open(store) == ([], EPISODES_MAX + 20)
 
 
+def test_flaps_that_leave_nothing_push_nothing_out_and_what_goes_on_stays() -> None:
+    store = open_store("memory:")
+    write_episode(store, 0, OPEN)
+    write_episode(store, 1, OVER)
+    for number in range(2, 2 * EPISODES_MAX):
+        write_episode(store, number, OPEN)
+        write_episode(store, number, None)
+    assert [number for number, _ in stored(store)] == [0, 1]
+    for number in range(2 * EPISODES_MAX, 3 * EPISODES_MAX):
+        write_episode(store, number, OVER)
+    numbers = [number for number, _ in stored(store)]
+    assert (numbers[0], len(numbers)) == (0, EPISODES_MAX)
+    assert 1 not in numbers
+
+
 def test_a_damaged_record_is_found_by_fsck_and_keeps_no_node_from_starting() -> None:
     with library.open("memory:") as graph:
         write_episode(graph.store, 0, OVER)

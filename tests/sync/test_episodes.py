@@ -23,6 +23,7 @@ class Around:
         self.linked: set[ReplicaId] = set()
         self.kept: dict[int, Episode] = {}
         self.now_us = 0
+        self.other_records = 0
         self.tracker = Episodes(self, ME)
 
     def state_vector(self) -> dict[int, int]:
@@ -37,7 +38,7 @@ class Around:
     def count(self, reaches: Reaches, ours: frozenset[ReplicaId], theirs: frozenset[ReplicaId]) -> Stepwise[Counts]:
         yield
         mine, others = (reaches.high.get(each, 0) - reaches.low.get(each, 0) for each in (OURS, THEIRS))
-        return Counts(max(mine, 0), max(others, 0), True)
+        return Counts(max(mine, 0), max(others, 0), True, max(mine, 0) + max(others, 0) + self.other_records)
 
     def keep(self, number: int, episode: Episode | None) -> None:
         if episode is None:
@@ -132,6 +133,30 @@ def test_nobody_wrote_and_nothing_is_left_of_it() -> None:
     around.join(N2)
     around.tell(N2)
     assert around.episodes == []
+    assert not around.tracker.is_open
+
+
+def test_what_is_no_commit_counts_as_well() -> None:
+    around = split()
+    around.vector[OURS] = 3
+    around.other_records = 2
+    around.conflicts.add("main")
+    around.join(N2)
+    around.tell(N2)
+    assert [(each.kind, each.conflicts) for each in around.episodes] == [("quiet", ("main",))]
+
+
+def test_the_partner_is_forgotten_and_others_are_waited_for() -> None:
+    around = Around()
+    around.join(N2, N3)
+    around.leave(N2, N3)
+    around.vector[OURS] += 1
+    around.join(N2)
+    around.tell(N2, ours=3)
+    around.tracker.forget(N2.replica, around.now_us)
+    around.join(N3)
+    around.tell(N3, ours=3)
+    around.tell(N3)
     assert not around.tracker.is_open
 
 
