@@ -33,10 +33,10 @@ def command(invocation: Invocation, limit: int | None, only_open: bool, only_spl
 
     SIDES has this replica and those with it on the left, COMMITS what each side wrote that the other lacked when they
     met again (~ marks an estimate, or what is known while it goes on), CONFLICTS the refs that came into conflict by
-    healing. In a split both sides made commits, in a one-sided episode only one, in a quiet one there were other records
-    only. It ended "reconnected" when the link carried
-    what was missing, and "converged" when that was there before the link was. A running node notes them, each node
-    those of its own links; peers that could be reached over others all the while were never apart.
+    healing. In a split both sides made commits, in a one-sided episode only one, in a quiet one none, but other
+    records. It ended "reconnected" when the link carried what was missing, and "converged" when that was there before
+    the link was. A running node notes them, each node those of its own links; peers that could be reached over others
+    all the while were never apart.
     """
     from cli.answers import list_of, table_of
     from cli.output import print_documents
