@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -399,6 +400,9 @@ def test_list_shows_every_shipped_scenario(crdtgraph: CommandLine) -> None:
 # Processes
 
 
+AGAIN_S = 20.0
+
+
 class Watched:
     """A real process whose standard error is a terminal, with its progress bar."""
 
@@ -429,7 +433,12 @@ class Watched:
     def interrupt(self) -> bytes:
         """Ctrl-C, which goes to every process of the terminal; what it printed in the end."""
         os.killpg(self.popen.pid, signal.SIGINT)
+        # An interrupt that arrives within a callback of a weak reference is lost: Python cannot raise it there. Whoever
+        # sits at the terminal presses again.
+        again = threading.Timer(AGAIN_S, os.killpg, (self.popen.pid, signal.SIGINT))
+        again.start()
         self.read_until("nothing more")
+        again.cancel()
         assert self.popen.stdout is not None
         with self.popen.stdout as stdout, self._terminal:
             printed: bytes = stdout.read()
