@@ -141,6 +141,8 @@ def run(
         trio.run(
             live,
             clock=world.agenda,
+            # Raised just anywhere, an interrupt can be lost: cbor2 drops what comes up while it looks at a type.
+            restrict_keyboard_interrupt_to_checkpoints=True,
         )
     except (Exception, BaseExceptionGroup) as error:
         if any(isinstance(each, KeyboardInterrupt) for each in _leaves(error)):
