@@ -32,7 +32,7 @@ ONLY_IMPORTED_BY = {
     "pycrdt": ("crdtgraph/document.py",),
     "cbor2": ("crdtgraph/canonical.py",),
     "msgpack": ("sync/packing.py",),
-    "rocksdict": ("crdtgraph/store/rocksdb.py",),
+    "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/rocksdb.py"),
     "hdrh": ("sync/metrics.py",),
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
