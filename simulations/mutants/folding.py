@@ -10,7 +10,6 @@ from dataclasses import replace
 import crdtgraph.planes
 from crdtgraph.counters import Counters
 from crdtgraph.discards import Discards
-from crdtgraph.graph import Graph
 from crdtgraph.ids import CommitId
 from crdtgraph.projection import Projection
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, Discard
@@ -19,6 +18,7 @@ from crdtgraph.registers import Registers
 from crdtgraph.segment import Records, Segment
 from crdtgraph.signing import Identity
 from crdtgraph.state import MergeResult
+from crdtgraph.writer import Writer
 from simulations.mutants.planting import Change, Evidence, Mutant
 
 FRACTION = 0.1
@@ -92,7 +92,7 @@ def _discards_are_left_out(records: Callable[..., Records], self: Segment) -> Re
 
 
 def _the_merger_signs(
-    prepare: Callable[..., tuple[Commit | None, MergeResult]], self: Graph, name: str
+    prepare: Callable[..., tuple[Commit | None, MergeResult]], self: Writer, name: str
 ) -> tuple[Commit | None, MergeResult]:
     commit, result = prepare(self, name)
     if commit is None:
@@ -177,7 +177,7 @@ MUTANTS = (
         "merge commits that depend on the merging node",
         "A merge commit names who merged, so that two replicas which merge the same heads make two commits.",
         "Commits have an author, and a merge is a commit.",
-        (Change(Graph, "_prepare_merge", _the_merger_signs),),
+        (Change(Writer, "_prepare_merge", _the_merger_signs),),
     ),
     Mutant(
         "set order leaking into bytes",
