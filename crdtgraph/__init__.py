@@ -30,6 +30,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.graph import Graph
     from crdtgraph.host import SYSTEM, Host
     from crdtgraph.ids import CommitId, ReplicaId
+    from crdtgraph.objects import Collected, ObjectCorruptError, ObjectMissingError
     from crdtgraph.opening import open
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
@@ -42,6 +43,7 @@ __all__ = [
     "LEDGER",
     "SYSTEM",
     "AmbiguousError",
+    "Collected",
     "Commit",
     "CommitId",
     "CorruptError",
@@ -57,6 +59,8 @@ __all__ = [
     "MergeResult",
     "NotAStoreError",
     "NotFoundError",
+    "ObjectCorruptError",
+    "ObjectMissingError",
     "PathChange",
     "PathConflict",
     "Received",
@@ -81,6 +85,7 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "Collected": "objects",
     "Commit": "records",
     "CommitId": "ids",
     "CorruptError": "errors",
@@ -97,6 +102,8 @@ _HOMES = {
     "MergeResult": "state",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
+    "ObjectCorruptError": "objects",
+    "ObjectMissingError": "objects",
     "PathChange": "state",
     "PathConflict": "state",
     "Received": "exchange",

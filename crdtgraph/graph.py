@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from crdtgraph.clock import HybridClock
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, SegmentKey
+from crdtgraph.objects.store import ObjectStore
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.recovery import keep_checkpoint, load
 from crdtgraph.signing import Identity
@@ -48,6 +49,8 @@ class Graph(Writer):
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
+        ledger.on_foreign = self._watch()
+        self.objects = ObjectStore(store)
         self._planes[LEDGER] = ledger
         if not store.read_only:
             # What a killed process left in the log may not have been fsynced, and it is served to peers from now on.
@@ -144,4 +147,4 @@ class Graph(Writer):
 
         if not self.read_only:
             self.flush()
-        yield from check_all(self._planes.values(), self.store)
+        yield from check_all(self._planes.values(), self.store, self.objects)

@@ -65,7 +65,7 @@ META_NAMESPACE = "meta"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A value kept elsewhere: `scheme` says where ("git-blob"), `digest` what, `size` how many bytes it has."""
+    """A value kept elsewhere: `scheme` says where ("object", "git-blob"), `digest` what, `size` how many bytes."""
 
     scheme: str
     digest: bytes

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, fits, record_size
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId, Dot
+from crdtgraph.largevalues import LargeValues
 from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane
 from crdtgraph.reader import meta_namespace, show_id
 from crdtgraph.records import (
@@ -29,7 +30,6 @@ from crdtgraph.records import (
     ordered_changes,
 )
 from crdtgraph.refs import exact_ids
-from crdtgraph.replica import Replica
 from crdtgraph.segment import RECORD_OVERHEAD_BYTES, RECORDS_MAX
 from crdtgraph.store import Store
 
@@ -41,7 +41,7 @@ REFS_AT_ONCE = 500
 """Refs moved with one fsync: half of what a segment holds."""
 
 
-class Writer(Replica):
+class Writer(LargeValues):
     """What a program says to a graph. `Graph` opens and closes it."""
 
     store: Store
@@ -70,7 +70,8 @@ class Writer(Replica):
         Args:
             parents: ids of visible commits, the base of the state first. By default the ref's target, or none.
             message: any text.
-            changes: path -> bytes, Reference, or None to remove the path.
+            changes: path -> bytes, Reference, or None to remove the path. Bytes above 16 KiB are kept as an object, and
+                the commit has a Reference in their place (see `put_object` and `read`).
             ref: move this ref to the new commit (create it if need be). The commit must descend from the ref's target,
                 or from one of them when the ref is conflicted; the other targets then stay.
             author: default is the graph's `author`.
@@ -92,7 +93,7 @@ class Writer(Replica):
             self.author if author is None else author,
             stamp if time is None else time,
             message,
-            ordered_changes(changes) if changes else (),
+            ordered_changes(self._with_objects(changes)) if changes else (),
             origin,
         )
         data = encode_commit(commit)
@@ -130,6 +131,7 @@ class Writer(Replica):
             data = encode_commit(commit)
             if commit.changes != ():
                 check_commit(commit)
+                self._want_objects_of([commit])
             for parent in commit.parents:
                 if parent not in nodes:
                     raise _missing_parent(parent)
