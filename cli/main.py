@@ -54,6 +54,7 @@ COMMANDS: Table = {
     "doctor": ("doctor", "Look for what goes wrong in practice, with a remedy for each."),
     "context": ("context", "Name stores and nodes, and choose one."),
     "completion": ("completion", "Print what makes a shell complete commands, options and names."),
+    "object": ("object", "List large values, and remove those that nothing names."),
     "fsck": ("fsck", "Check everything in a store from its bytes."),
     "simulate": ("simulate", "Simulate whole clusters, with faults, from a seed."),
 }

@@ -86,7 +86,14 @@ def _check_objects(objects: ObjectStore) -> Iterator[Finding]:
     """Check the bytes of every object; a damaged one is removed (unless this only reads), to be fetched again."""
     whole = [*objects.whole()]
     for checked, (object_id, size) in enumerate(whole, 1):
-        yield Finding(OBJECTS, checked, len(whole), 0, objects.check(object_id, size))
+        steps = objects.check_steps(object_id, size)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                yield Finding(OBJECTS, checked, len(whole), 0, done.value)
+                break
+            yield Finding(OBJECTS, checked - 1, len(whole), 0)
 
 
 def _check_episodes(store: Store) -> Iterator[Finding]:

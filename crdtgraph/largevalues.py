@@ -8,20 +8,22 @@ references, so states are compared and merged without looking at contents.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
-from crdtgraph.objects.format import INLINE_BYTES_MAX, OBJECT_SCHEME, Readable
+from crdtgraph.objects.format import INLINE_BYTES_MAX, Readable
 from crdtgraph.objects.store import ObjectStore, shown
 from crdtgraph.planes import LEDGER
-from crdtgraph.records import Commit, Reference, Value
+from crdtgraph.records import OBJECT_SCHEME, Commit, Reference, Value
 from crdtgraph.replica import Replica
 from crdtgraph.segment import Segment
 from crdtgraph.store import Store
 
 if TYPE_CHECKING:
     from crdtgraph.objects.collecting import Collected, Fold
+    from crdtgraph.status import Status
 
 
 class LargeValues(Replica):
@@ -30,6 +32,11 @@ class LargeValues(Replica):
     store: Store
     objects: ObjectStore
     """Where they are, for who moves them between replicas."""
+
+    def status(self) -> Status:
+        """A summary of this replica. O(heads + refs)."""
+        objects = self.objects
+        return replace(super().status(), missing_objects=objects.missing, missing_bytes=objects.missing_bytes)
 
     def put_object(self, source: bytes | Readable | Iterable[bytes]) -> Reference:
         """Keep a value of any size and return what to give to `commit` for it; about 1 ms a megabyte.

@@ -12,6 +12,7 @@ from crdtgraph.store import FORMAT, FORMAT_KEY, Keyspace
 class Status:
     """How one replica is doing. Counts are of the ledger.
 
+    `missing_objects` are those that commits name and that are not here; a peer that has them gives them.
     `format` is that of the store. `holes` are places of compacted segments whose records have not come; a peer that
     has them gives them.
     """
@@ -31,6 +32,8 @@ class Status:
     holes: int
     buffered: int
     digest: str
+    missing_objects: int = 0
+    missing_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

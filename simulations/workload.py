@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import trio
 
 from crdtgraph import CommitId, Durability, Graph, LocalError, StoreError
+from crdtgraph.objects import INLINE_BYTES_MAX
 from crdtgraph.records import Commit, ordered_changes
 from simulations.checkers import ViolationError
 from simulations.journal import Journal, Record, Written
@@ -188,7 +189,10 @@ class Workload:
     def _commit_large(self) -> str:
         ref = self._rng.choice((None, self._refs[0]))
         parents = list(self.graph.refs.targets(ref)[:1]) if ref else self._some_parents(1)
-        return self._add(parents, ref=ref, changes={"large": self._rng.randbytes(self._properties.large_bytes)})
+        data = self._rng.randbytes(self._properties.large_bytes)
+        # Each value as large as it may be within a commit.
+        pieces = [data[at : at + INLINE_BYTES_MAX] for at in range(0, len(data), INLINE_BYTES_MAX)]
+        return self._add(parents, ref=ref, changes={f"large/{number:03}": each for number, each in enumerate(pieces)})
 
     def _commit_many(self) -> str:
         parents = tuple(self._some_parents(1))

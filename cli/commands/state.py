@@ -18,12 +18,16 @@ COLUMNS = ("path", "size", "text", "base64", "reference")
 @reading_options
 @click.pass_obj
 def command(invocation: Invocation, rev: str, path: str | None) -> None:
-    """List the paths at a commit with their sizes, or write one path's contents to standard output."""
-    from cli.answers import changes_of
+    """List the paths at a commit with their sizes, or write one path's contents to standard output.
+
+    Large values are kept as objects beside the commits; their contents are written as well, if they are here.
+    """
+    from cli.answers import changes_of, of
     from cli.output import print_document, print_documents
     from cli.render import print_bytes, print_lines, printable
     from cli.views import value_document, value_text
     from crdtgraph.errors import NotFoundError
+    from crdtgraph.records import OBJECT_SCHEME
 
     with invocation.open(Access.READ) as backend:
         entries = (entry for part in backend.stream("state", rev=rev, path=path) for entry in changes_of(part))
@@ -38,6 +42,9 @@ def command(invocation: Invocation, rev: str, path: str | None) -> None:
                 print_document(invocation.output, {"path": name, **value_document(value)})
             elif isinstance(value, bytes):
                 print_bytes(value)
+            elif value is not None and value.scheme == OBJECT_SCHEME:
+                for part in backend.stream("object_read", digest=value.digest, size=value.size):
+                    print_bytes(of(bytes, part))
             else:
                 raise NotFoundError(
                     f"the contents of {path!r} are not kept here, only a reference: {value_text(value)}",

@@ -21,16 +21,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from crdtgraph.contents import Contents
-from crdtgraph.objects.format import OBJECT_SCHEME
-from crdtgraph.objects.store import ObjectStore
+from crdtgraph.objects.store import STEP_BLOCKS, ObjectStore
 from crdtgraph.pending import PendingCommit
 from crdtgraph.projection import Projection
-from crdtgraph.records import Reference, Value
+from crdtgraph.records import OBJECT_SCHEME, Reference, Value
 
 STEP_COMMITS = 256
 """Commits looked through in one step: a few milliseconds where their segments have to be unpacked."""
-STEP_BLOCKS = 64
-"""Blocks looked at in one step: 4 MiB are read."""
 
 
 @dataclass(frozen=True, slots=True)

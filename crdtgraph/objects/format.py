@@ -22,10 +22,8 @@ from typing import Protocol
 from crdtgraph.canonical import decode, encode
 from crdtgraph.errors import CorruptError, LocalError, NotFoundError, RemoteError
 from crdtgraph.limits import DELTA_BYTES_MAX
-from crdtgraph.records import Reference
+from crdtgraph.records import OBJECT_SCHEME, Reference
 
-OBJECT_SCHEME = "object"
-"""Of the `Reference` that stands in a commit for an object."""
 HASH_BYTES = 32
 INLINE_BYTES_MAX = 16 << 10
 """A larger value becomes an object. Inline it travels with its commit and stays in memory as long as the plane does;

@@ -15,12 +15,11 @@ What is read is verified, always: a block that is damaged is removed, its object
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from crdtgraph.errors import CorruptError, StoreCorruptError
 from crdtgraph.objects.format import (
     BLOCK_BYTES_MAX,
-    OBJECT_SCHEME,
     Builder,
     ObjectCorruptError,
     ObjectMissingError,
@@ -32,11 +31,13 @@ from crdtgraph.objects.format import (
     hashes_in,
     read_root,
 )
-from crdtgraph.records import Reference
+from crdtgraph.records import OBJECT_SCHEME, Reference
 from crdtgraph.store import Batch, Keyspace, Store
 
 BATCH_BYTES = 1 << 20
 """Blocks are written in batches of about this size: no value has to fit into memory."""
+STEP_BLOCKS = 64
+"""Blocks that are read in one step of longer work: 4 MiB, some milliseconds."""
 FRESH_MAX = 100_000
 """Blocks and objects that were put and that no commit need name yet, so that garbage collection leaves them alone. Of
 more the oldest are no longer known, and what no commit names by then may be collected. About 10 MB."""
@@ -101,12 +102,7 @@ class ObjectStore:
             ObjectMissingError: it is not here, or not all of it.
             ObjectCorruptError: the disk has something else. What is damaged was removed, and is fetched again.
         """
-        root = self._root(reference)
-        for number, name in enumerate(self._chunk_names(reference, root)):
-            chunk = self._require(reference, name)
-            if len(chunk) != root.chunk_bytes(number):
-                raise ObjectCorruptError(f"chunk {number} of {shown(reference)} has {len(chunk)} bytes")
-            yield chunk
+        yield from self._chunks(reference, self._root(reference))
 
     def blocks_of(self, object_id: bytes) -> Iterator[bytes]:
         """The names of the blocks that are known to belong to an object: of all of them if it is whole."""
@@ -257,15 +253,30 @@ class ObjectStore:
 
     # Checking
 
-    def check(self, object_id: bytes, size: int) -> str:
+    def check_steps(self, object_id: bytes, size: int) -> Generator[None, None, str]:
         """What is wrong with an object that is marked as whole, "" if nothing; what is damaged is fetched again."""
         reference = Reference(OBJECT_SCHEME, object_id, size)
         try:
-            for _ in self.read(reference):
-                pass
+            for number, _ in enumerate(self.read(reference), 1):
+                if number % STEP_BLOCKS == 0:
+                    yield
         except (CorruptError, ObjectMissingError) as failure:
-            return f"{shown(reference)}: {failure}"
+            return failure.message
         return ""
+
+    def finish_steps(self, object_id: bytes) -> Generator[None, None, Reference]:
+        """Mark an object as whole whose blocks were put one by one; ObjectMissingError if some were not."""
+        try:
+            root = read_root(self.block(object_id) or b"")
+            reference = Reference(OBJECT_SCHEME, object_id, root.size)
+            for number, _ in enumerate(self._chunks(reference, root), 1):
+                if number % STEP_BLOCKS == 0:
+                    yield
+        except (CorruptError, RemoteObjectError) as failure:
+            message = f"not all blocks of object {object_id.hex()[:16]} were put: {failure.message}"
+            raise ObjectMissingError(message) from failure
+        self._mark_whole(Batch(), object_id, root.size)
+        return reference
 
     # Inside
 
@@ -320,6 +331,13 @@ class ObjectStore:
         if root.size != reference.size:
             raise ObjectCorruptError(f"{shown(reference)} has {root.size} bytes", hint="the commit names a wrong size")
         return root
+
+    def _chunks(self, reference: Reference, root: Root) -> Iterator[bytes]:
+        for number, name in enumerate(self._chunk_names(reference, root)):
+            chunk = self._require(reference, name)
+            if len(chunk) != root.chunk_bytes(number):
+                raise ObjectCorruptError(f"chunk {number} of {shown(reference)} has {len(chunk)} bytes")
+            yield chunk
 
     def _chunk_names(self, reference: Reference, root: Root) -> Iterator[bytes]:
         if not root.has_lists:

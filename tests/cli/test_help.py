@@ -17,7 +17,7 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, simulate
+from cli.commands import context, export, importing, object, simulate
 from cli.main import COMMANDS, program
 from cli.tables import Table
 from crdtgraph.interchange import export_lines
@@ -80,6 +80,7 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (importing.COMMANDS, "importing"),
         (export.COMMANDS, "export"),
         (context.COMMANDS, "context"),
+        (object.COMMANDS, "object"),
     ],
 )
 def test_the_table_names_every_command_file(table: Table, folder: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, simulate
+from cli.commands import context, export, importing, object, simulate
 from cli.main import COMMANDS
 from crdtgraph.episodes import write_episode
 from sync.client import BlockingControlClient
@@ -33,6 +33,7 @@ GROUPS = {
     "context": context.COMMANDS,
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
+    "object": object.COMMANDS,
     "simulate": simulate.COMMANDS,
 }
 TYPES = {"text": str, "id": str, "int": int, "number": (int, float), "bool": bool}
@@ -80,6 +81,8 @@ SHAPES = {
     "context rm": ["context rm lab"],
     "completion": ["completion bash"],
     "fsck": ["fsck", "fsck --store empty.db"],
+    "object ls": ["object ls", "object ls --store objects.db"],
+    "object gc": ["object gc --dry-run", "object gc --store objects.db"],
     "forget": ["forget LOST --node a.db/control"],
     "simulate list": ["simulate list"],
     "simulate run": ["simulate run world.toml", "simulate run failing.toml"],
@@ -170,6 +173,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             *_, last = graph.segment_keys("ledger")
             waiting.adopt("ledger", graph.segments_of("ledger", last))
     library.open(str(folder / "empty.db")).close()
+    with library.open(str(folder / "objects.db")) as large:
+        large.commit(changes={"a": bytes(50_000)})
     shutil.copytree(folder / "search.db", folder / "copy.db")
     (folder / "world.toml").write_text("nodes = 2\nduration_s = 3\n")
     (folder / "failing.toml").write_text("nodes = 2\nduration_s = 2\n[expect]\ncommits_min = 1000000\n")

@@ -1,0 +1,95 @@
+"""Large values on the command line: in from files of any size, out again, listed, collected; over a node as well."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+import crdtgraph as library
+
+from .conftest import CommandLine, Process
+
+LARGE = random.Random(1).randbytes((2 << 20) + 12_345)
+SMALL = LARGE[:40_000]
+
+
+@pytest.fixture(params=["at rest", "over a node"])
+def graph(request: pytest.FixtureRequest, store: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A graph as commands find it."""
+    if request.param == "over a node":
+        request.getfixturevalue("node")
+        monkeypatch.setenv("CRDTGRAPH_NODE", f"{store}/control")
+        monkeypatch.delenv("CRDTGRAPH_STORE")
+    return store
+
+
+@pytest.mark.parametrize("data", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
+def test_a_file_of_any_size_comes_back(crdtgraph: CommandLine, graph: str, data: bytes) -> None:
+    Path("file").write_bytes(data)
+    done = crdtgraph("commit", "-m", "x", "--file", "a=file", "--file", "b=-", "--ref", "big", stdin=data)
+    assert done.code == 0, done.err
+    assert crdtgraph("state", "big", "a").stdout == data
+    assert crdtgraph("state", "big", "b").stdout == data
+    if data:
+        [line] = crdtgraph("object", "ls").out.splitlines()
+        assert f"{len(data)} bytes" in line
+        assert "missing" not in line
+        assert f"object:{line[:64]}" in crdtgraph("state", "big").out
+        assert f"object:{line[:64]}" in crdtgraph("show", "big").out
+    checked = crdtgraph("fsck")
+    assert checked.code == 0
+    assert ("1 objects" in checked.out) is bool(data)
+
+
+def test_what_no_live_commit_names_is_collected(crdtgraph: CommandLine, store: str) -> None:
+    with library.open(store) as graph:
+        dead = graph.commit(changes={"a": LARGE})
+        graph.commit(changes={"a": SMALL})
+        graph.discard(dead)
+    foretold = crdtgraph("object", "gc", "--dry-run")
+    assert foretold.code == 0
+    assert "would remove 1 objects" in foretold.out
+    assert len(crdtgraph("object", "ls").out.splitlines()) == 2
+    assert "removed 1 objects" in crdtgraph("object", "gc").out
+    assert len(crdtgraph("object", "ls").out.splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_named(crdtgraph: CommandLine, store: str) -> None:
+    done = crdtgraph("commit", "--file", "a=nowhere")
+    assert done.code == 3
+    assert "nowhere" in done.err
+
+
+def test_a_missing_object_is_an_error_with_a_remedy(crdtgraph: CommandLine, store: str) -> None:
+    with library.open("memory:") as other, library.open(store) as graph:
+        other.commit(changes={"a": LARGE}, ref="big")
+        for delta in other.deltas("ledger", {}):
+            graph.receive("ledger", delta.update)
+    done = crdtgraph("state", "big", "a")
+    assert done.code == 3
+    assert "is not here" in done.err
+    assert "peer" in done.err
+    assert "missing" in crdtgraph("object", "ls").out
+    assert "missing objects  1" in crdtgraph("status").out
+
+
+def test_blocks_that_are_no_object_are_refused(node: Process, store: str) -> None:
+    from crdtgraph import CrdtGraphError
+    from crdtgraph.objects import Builder
+    from sync import BlockingControlClient
+
+    builder = Builder()
+    blocks = [block for _, block in builder.add(bytes(65536)) + builder.add(b"x")]
+    reference, roots = builder.finish()
+    with BlockingControlClient(f"{store}/control") as client:
+        client.call("object_put", blocks=[blocks[0], roots[0][1]])
+        with pytest.raises(CrdtGraphError, match="not all blocks"):
+            list(client.stream("object_finish", digest=reference.digest))
+        client.call("object_put", blocks=blocks)
+        assert list(client.stream("object_finish", digest=reference.digest)) == [["object", reference.digest, 65537]]
+        with pytest.raises(CrdtGraphError, match="at most"):
+            client.call("object_put", blocks=[bytes(100_000)])
+        with pytest.raises(CrdtGraphError, match="not here"):
+            list(client.stream("object_read", digest=bytes(32), size=5))
