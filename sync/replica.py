@@ -11,6 +11,7 @@ from typing import Protocol
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.objects import ObjectStore
 from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
 from crdtgraph.store import Store
@@ -111,6 +112,13 @@ class LocalReplica(Replica, Protocol):
     @property
     def store(self) -> Store:
         """The store below."""
+
+    @property
+    def objects(self) -> ObjectStore:
+        """Its large values."""
+
+    def look_for_objects_steps(self) -> Iterator[None]:
+        """Look through all commits for large values that are not here, some milliseconds a step."""
 
     @property
     def refs(self) -> Refs:

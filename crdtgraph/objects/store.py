@@ -118,9 +118,9 @@ class ObjectStore:
             if root.has_lists and (joined := self.block(name)) is not None:
                 yield from hashes_in(joined)
 
-    def whole(self, after: bytes = b"") -> Iterator[tuple[bytes, int]]:
-        """Id and size of the objects that are here, ascending by id, from behind `after`."""
-        return self._listed(_WHOLE, after)
+    def whole(self) -> Iterator[tuple[bytes, int]]:
+        """Id and size of the objects that are here, ascending by id."""
+        return self._listed(_WHOLE)
 
     def is_whole(self, object_id: bytes) -> bool:
         """Whether an object of this id is here whole."""
@@ -152,9 +152,9 @@ class ObjectStore:
             self.on_wanted()
         return len(found)
 
-    def wanted(self, after: bytes = b"") -> Iterator[tuple[bytes, int]]:
-        """Id and claimed size of the objects that are missing, ascending by id, from behind `after`."""
-        return self._listed(_WANTED, after)
+    def wanted(self) -> Iterator[tuple[bytes, int]]:
+        """Id and claimed size of the objects that are missing, ascending by id."""
+        return self._listed(_WANTED)
 
     def is_wanted(self, object_id: bytes) -> bool:
         """Whether an object is missing."""
@@ -313,10 +313,9 @@ class ObjectStore:
         data = self._store.get(Keyspace.OBJECTS, kind + object_id)
         return None if data is None else int.from_bytes(data, "big")
 
-    def _listed(self, kind: bytes, after: bytes) -> Iterator[tuple[bytes, int]]:
+    def _listed(self, kind: bytes) -> Iterator[tuple[bytes, int]]:
         for key, size in self._store.scan(Keyspace.OBJECTS, kind):
-            if key[len(kind) :] > after:
-                yield key[len(kind) :], int.from_bytes(size, "big")
+            yield key[len(kind) :], int.from_bytes(size, "big")
 
     def _root(self, reference: Reference) -> Root:
         if reference.scheme != OBJECT_SCHEME:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from crdtgraph import LocalError, Reference
 from crdtgraph.objects import BLOCK_BYTES_MAX, HASH_BYTES, hash_of
@@ -15,6 +15,7 @@ from sync.plain import table, value_to_plain
 
 BLOCKS_PER_CALL_MAX = 64
 """4 MiB in one request."""
+FETCH_TIMEOUT_S = 60.0
 PART_CHUNKS = 16
 """1 MiB in one part of an answer."""
 
@@ -56,6 +57,12 @@ def _object_read(target: Target, params: Params) -> Parts:
     return None
 
 
+def _object_fetch(target: Target, params: Params) -> Awaitable[Plain]:
+    reference, timeout_s = _reference(params), params.seconds("timeout_s", FETCH_TIMEOUT_S)
+    params.done()
+    return target.running().objects.fetch(reference, timeout_s)
+
+
 def _object_list(target: Target, params: Params) -> Parts:
     params.done()
     objects = target.graph.objects
@@ -93,6 +100,7 @@ def _reference(params: Params) -> Reference:
 
 
 TABLE: Mapping[str, Handler] = {
+    "object_fetch": _object_fetch,
     "object_finish": _object_finish,
     "object_gc": _object_gc,
     "object_list": _object_list,
