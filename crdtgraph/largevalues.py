@@ -100,7 +100,7 @@ class LargeValues(Replica):
         """
         from crdtgraph.objects.collecting import collect_steps
 
-        return collect_steps(self._folds(), self.objects, dry_run=dry_run)
+        return collect_steps(self.folds(), self.objects, dry_run=dry_run)
 
     def look_for_objects_steps(self) -> Iterator[None]:
         """Look through all commits of the ledger for objects that are not here, some milliseconds of work a step.
@@ -109,7 +109,7 @@ class LargeValues(Replica):
         """
         from crdtgraph.objects.collecting import mark_steps
 
-        for plane in self._folds():
+        for plane in self.folds():
             if plane.is_eager:
                 named: dict[bytes, int] = {}
                 yield from mark_steps(plane, named)
@@ -118,7 +118,8 @@ class LargeValues(Replica):
 
     # Inside
 
-    def _folds(self) -> list[Fold]:
+    def folds(self) -> list[Fold]:
+        """The planes, as collections see them."""
         from crdtgraph.objects.collecting import Fold
 
         return [Fold(plane.projection, plane.contents, name == LEDGER) for name, plane in self._planes.items()]
