@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from cli.context import Backend
     from sync.calls import Plain
 
@@ -25,18 +25,17 @@ def uploaded(backend: Backend, file: str) -> Plain:
         beginning = source.read(CALL_BLOCKS * CHUNK_BYTES)
         if len(beginning) < CALL_BLOCKS * CHUNK_BYTES:
             return beginning
-        return _put(backend, beginning, source)
+        rest = iter(lambda: source.read(len(beginning)), b"")
+        return put_object(backend, chain([beginning], rest))
 
 
-def _put(backend: Backend, beginning: bytes, source: BinaryIO) -> Plain:
-    from itertools import chain
-
+def put_object(backend: Backend, pieces: Iterable[bytes]) -> Plain:
+    """Put the pieces of one value as an object; what a commit is given for it."""
     from crdtgraph.objects import Builder, chunks_of
 
     builder = Builder()
     blocks: list[Plain] = []
-    rest = iter(lambda: source.read(len(beginning)), b"")
-    for chunk in chunks_of(chain([beginning], rest)):
+    for chunk in chunks_of(pieces):
         blocks += [block for _, block in builder.add(chunk)]
         if len(blocks) >= CALL_BLOCKS:
             backend.call("object_put", blocks=blocks)

@@ -36,6 +36,7 @@ from crdtgraph.objects import (
 )
 from crdtgraph.opening import attach
 from crdtgraph.store import Batch, Keyspace, Store, open_store
+from crdtgraph.union import unite
 
 PINNED_EMPTY = "15d72e3cef9708106651e38e5c300c0a1be9e9e59803574b775fb3eac1904b50"
 PINNED = "4506b25ba643fd72e276467eb96d1356d3b30df4d6d08fc6e073c1bbc1c37bba"
@@ -507,3 +508,11 @@ def test_a_collection_never_removes_what_a_live_commit_names(actions: list[tuple
         live = [value for each in graph.topological() if graph.is_live(each) for _, value in graph.get(each).changes]
         named = {value.digest for value in live if isinstance(value, Reference)}
         assert {each for each, _ in graph.objects.whole()} == named
+
+
+def test_a_union_brings_large_values_along(graph: Graph) -> None:
+    with crdtgraph.open("memory:") as other:
+        commit = other.commit(changes={"a": LARGE}, ref="main")
+        unite(other, graph)
+    assert graph.read(commit, "a") == LARGE
+    assert graph.objects.missing == 0
