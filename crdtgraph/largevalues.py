@@ -39,7 +39,7 @@ class LargeValues(Replica):
         return replace(super().status(), missing_objects=objects.missing, missing_bytes=objects.missing_bytes)
 
     def put_object(self, source: bytes | Readable | Iterable[bytes]) -> Reference:
-        """Keep a value of any size and return what to give to `commit` for it; about 1 ms a megabyte.
+        """Keep a value of any size and return what to give to `commit` for it; about 10 ms a megabyte.
 
         Args:
             source: bytes, a file opened with "rb", or pieces of bytes; nothing of it has to fit into memory.

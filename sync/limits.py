@@ -84,8 +84,12 @@ OBJECTS_ACTIVE_MAX = 4
 """Objects that are fetched at once: enough that small ones fill the time between question and answer."""
 OBJECTS_RESTING_MAX = 64
 """Objects that nobody has now and of which it is remembered what is missing; of others it is found out anew."""
+OBJECTS_HOPELESS_MAX = 1 << 10
+"""Things that commits name, that are there, and that are no objects; of more the oldest are fetched again."""
 OBJECT_LOOKS_MAX = 64
 """Blocks looked for on the disk in one step: 4 MiB are read and hashed."""
+COLLECT_PAUSE_S = 0.01
+"""Between two steps of a collection of garbage, of some milliseconds each: it is in no hurry."""
 WANT_OBJECT_HASHES_MAX = 64
 """Hashes in one message."""
 ROUND_MIN_S = 5.0
@@ -171,6 +175,8 @@ class Settings:
     is dead."""
     flush_retry_s: float = 1.0
     """After a write to the store failed (a full disk, say)."""
+    collect_every_s: float = 3_600.0
+    """Between two collections of large values that no live commit names any more. They go on beside everything else."""
     goodbye_timeout_s: float = 1.0
     """For the last words to a peer when a connection is closed on purpose."""
     delta_bytes_max: int = DELTA_BYTES_MAX

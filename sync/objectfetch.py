@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from crdtgraph.errors import StoreCorruptError, StoreError
 from crdtgraph.objects import RemoteObjectError
@@ -39,6 +39,7 @@ from sync.limits import (
     OBJECT_SERVE_MAX,
     OBJECT_WINDOW,
     OBJECTS_ACTIVE_MAX,
+    OBJECTS_HOPELESS_MAX,
     OBJECTS_RESTING_MAX,
     ROUND_MAX_S,
     ROUND_MIN_S,
@@ -50,6 +51,8 @@ from sync.outbox import RemoteOverrunError
 
 TOPIC = "crdtgraph/objects"
 QUESTION, ANSWER = b"?", b"!"
+
+_Entry = TypeVar("_Entry")
 
 
 class Keeper(Protocol):
@@ -134,7 +137,8 @@ class ObjectExchange:
         self._active: dict[bytes, Fetch] = {}
         self._resting: dict[bytes, Fetch] = {}
         """Given up for now: what is known of them need not be found out again."""
-        self._hopeless: set[bytes] = set()
+        self._hopeless: dict[bytes, None] = {}
+        """What commits name, and is no object at all."""
         self._listing: Iterator[tuple[bytes, int]] = iter(())
         self._is_more_wanted = True
         """Whether the list of what is wanted is to be read again, once it was read to its end."""
@@ -198,7 +202,7 @@ class ObjectExchange:
             self.look_again(now)
         match message:
             case Ephemeral(_, payload):
-                if payload == QUESTION:
+                if payload == QUESTION and not peer.say:
                     peer.say.append(Ephemeral(TOPIC, ANSWER))
             case WantObject(hashes):
                 peer.serve.update(dict.fromkeys(hashes))
@@ -228,9 +232,7 @@ class ObjectExchange:
         del peer.serve[name]
         data = self._keeper.block(name)
         if data is None:
-            peer.owed[name] = None
-            if len(peer.owed) > OBJECT_OWED_MAX:
-                del peer.owed[next(iter(peer.owed))]
+            _keep(peer.owed, name, None, OBJECT_OWED_MAX)
         return Object(name, data)
 
     # --- taking
@@ -272,8 +274,8 @@ class ObjectExchange:
             fetch.take(name, data)
         except RemoteObjectError:
             # The hash is right, so this is what a commit names: whoever made it did so wrongly, or in another version.
-            self._hopeless.add(fetch.id)
             del self._active[fetch.id]
+            _keep(self._hopeless, fetch.id, None, OBJECTS_HOPELESS_MAX)
             return
         if fetch.is_done and fetch.root is not None:
             del self._active[fetch.id]
@@ -381,10 +383,15 @@ class ObjectExchange:
     def _give_up(self, fetch: Fetch, now: float) -> None:
         """Nobody has it now. What came of it stays."""
         del self._active[fetch.id]
-        self._resting[fetch.id] = fetch
-        if len(self._resting) > OBJECTS_RESTING_MAX:
-            del self._resting[next(iter(self._resting))]
+        _keep(self._resting, fetch.id, fetch, OBJECTS_RESTING_MAX)
         self._next_round_at = min(self._next_round_at, now + self._round_s)
+
+
+def _keep(table: dict[bytes, _Entry], name: bytes, entry: _Entry, length_max: int) -> None:
+    """Note an entry, and forget the oldest of too many."""
+    table[name] = entry
+    if len(table) > length_max:
+        del table[next(iter(table))]
 
 
 def _some(names: deque[bytes]) -> tuple[bytes, ...]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from crdtgraph.errors import StoreCorruptError, StoreError
 from crdtgraph.records import Reference
+from sync.limits import COLLECT_PAUSE_S
 from sync.messages import Ephemeral, Hello, ObjectMessage
 from sync.objectfetch import ObjectExchange
 
@@ -32,13 +34,15 @@ class Objects:
         )
 
     async def run(self) -> None:
-        """Fetch what is missing, for ever; first look for it where that was never done."""
+        """Look for what is missing, where that was never done; then collect garbage now and then, for ever."""
         self._store.on_wanted = self._look
         try:
             if not self._store.is_scanned:
                 for _ in self._node.graph.look_for_objects_steps():
                     await trio.lowlevel.checkpoint()
-            await trio.sleep_forever()
+            while True:
+                await trio.sleep(self._node.settings.collect_every_s)
+                await self._collect()
         finally:
             self._store.on_wanted = list
 
@@ -61,6 +65,17 @@ class Objects:
             while not self._store.has(reference):
                 await self._news.wait()
         return self._store.has(reference)
+
+    async def _collect(self) -> None:
+        if self._store.is_collecting or not (self._store.missing or any(self._store.whole())):
+            return
+        try:
+            for _ in self._node.graph.collect_steps():
+                await trio.sleep(COLLECT_PAUSE_S)
+        except StoreCorruptError:
+            raise
+        except StoreError as error:
+            self._node.note_store_failure(error)
 
     def _look(self) -> None:
         self.exchange.look_again(trio.current_time())

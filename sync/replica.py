@@ -11,7 +11,7 @@ from typing import Protocol
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
-from crdtgraph.objects import ObjectStore
+from crdtgraph.objects import Collected, ObjectStore
 from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
 from crdtgraph.store import Store
@@ -116,6 +116,9 @@ class LocalReplica(Replica, Protocol):
     @property
     def objects(self) -> ObjectStore:
         """Its large values."""
+
+    def collect_steps(self) -> Generator[None, None, Collected]:
+        """Remove large values that no live commit names, some milliseconds a step."""
 
     def look_for_objects_steps(self) -> Iterator[None]:
         """Look through all commits for large values that are not here, some milliseconds a step."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from crdtgraph.contents import Contents
+from crdtgraph.errors import LocalError
 from crdtgraph.objects.store import STEP_BLOCKS, ObjectStore
 from crdtgraph.pending import PendingCommit
 from crdtgraph.projection import Projection
@@ -56,7 +57,45 @@ class Fold(NamedTuple):
 def collect_steps(
     planes: Iterable[Fold], objects: ObjectStore, *, dry_run: bool = False
 ) -> Generator[None, None, Collected]:
-    """Collect garbage; see above. O(commits) and O(bytes of all blocks)."""
+    """Collect garbage; see above. O(commits) and O(bytes of all blocks).
+
+    Raises LocalError while another collection of the same objects is under way: what is fresh is so for one at a time.
+    """
+    if dry_run:
+        return (yield from _collect_steps(planes, objects, dry_run=True))
+    if objects.is_collecting:
+        raise LocalError("garbage is being collected already", hint="wait until that is over; a node does it by itself")
+    objects.is_collecting = True
+    try:
+        return (yield from _collect_steps(planes, objects, dry_run=False))
+    finally:
+        objects.is_collecting = False
+
+
+def mark_steps(plane: Fold, named: dict[bytes, int]) -> Iterator[None]:
+    """Add the objects that live and pending commits of a plane name to `named`, with the sizes that they claim."""
+    projection, contents, _ = plane
+    node = 0
+    while node < len(projection.ids):
+        end = min(node + STEP_COMMITS, len(projection.ids))
+        live = [each for each in range(node, end) if each not in projection.discards]
+        for changes in contents.changes(projection.locations[each] for each in live):
+            named.update(objects_in(changes))
+        node = end
+        yield
+    for record, _ in [*projection.pending]:
+        if isinstance(record, PendingCommit):
+            named.update(objects_in(contents.get(record.location).changes))
+
+
+def objects_in(changes: Iterable[tuple[str, Value]]) -> Iterator[tuple[bytes, int]]:
+    """The objects that changes name: id and size."""
+    for _, value in changes:
+        if isinstance(value, Reference) and value.scheme == OBJECT_SCHEME:
+            yield value.digest, value.size
+
+
+def _collect_steps(planes: Iterable[Fold], objects: ObjectStore, *, dry_run: bool) -> Generator[None, None, Collected]:
     named: set[bytes] = set()
     for plane in planes:
         found: dict[bytes, int] = {}
@@ -102,29 +141,6 @@ def collect_steps(
         objects.grow_older()
         objects.note_scanned()
     return Collected(dead, blocks, size, len(kept) - missing, len(needed), missing)
-
-
-def mark_steps(plane: Fold, named: dict[bytes, int]) -> Iterator[None]:
-    """Add the objects that live and pending commits of a plane name to `named`, with the sizes that they claim."""
-    projection, contents, _ = plane
-    node = 0
-    while node < len(projection.ids):
-        end = min(node + STEP_COMMITS, len(projection.ids))
-        live = [each for each in range(node, end) if each not in projection.discards]
-        for changes in contents.changes(projection.locations[each] for each in live):
-            named.update(objects_in(changes))
-        node = end
-        yield
-    for record, _ in [*projection.pending]:
-        if isinstance(record, PendingCommit):
-            named.update(objects_in(contents.get(record.location).changes))
-
-
-def objects_in(changes: Iterable[tuple[str, Value]]) -> Iterator[tuple[bytes, int]]:
-    """The objects that changes name: id and size."""
-    for _, value in changes:
-        if isinstance(value, Reference) and value.scheme == OBJECT_SCHEME:
-            yield value.digest, value.size
 
 
 def _sweep(objects: ObjectStore, garbage: list[bytes], *, dry_run: bool) -> None:

@@ -55,6 +55,8 @@ class ObjectStore:
 
     def __init__(self, store: Store) -> None:
         self.on_wanted: Callable[[], object] = list
+        self.is_collecting = False
+        """Whether a collection of garbage is under way."""
         self.missing = 0
         """Objects that are wanted and not here ..."""
         self.missing_bytes = 0

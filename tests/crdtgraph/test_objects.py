@@ -448,6 +448,17 @@ def test_what_was_put_lately_outlives_a_collection_and_may_be_named_then(graph: 
     assert graph.collect_garbage().objects == 1
 
 
+def test_one_collection_at_a_time(graph: Graph) -> None:
+    graph.commit(changes={"a": LARGE})
+    steps = graph.collect_steps()
+    next(steps)
+    with pytest.raises(LocalError, match="already"):
+        graph.collect_garbage()
+    assert graph.collect_garbage(dry_run=True).kept_objects == 1
+    steps.close()
+    assert graph.collect_garbage().kept_objects == 1
+
+
 def test_a_process_that_starts_anew_collects_what_the_last_one_left(tmp_path: Path) -> None:
     with crdtgraph.open(str(tmp_path / "s")) as graph:
         graph.put_object(LARGE)

@@ -480,6 +480,21 @@ async def test_news_goes_before_what_is_left_of_an_object(autojump_clock: trio.t
         await ours.aclose()
 
 
+async def test_a_node_collects_what_nothing_names_any_more(autojump_clock: trio.testing.MockClock) -> None:
+    async with memory_nodes() as (_, start):
+        a, b = replica("a"), replica("b")
+        dead = a.commit(changes={"large": LARGE}, ref="main")
+        kept = a.commit(changes={"other": OTHER})
+        node_a = await start(a)
+        node_b = await start(b, *node_a.addresses)
+        await until(node_b, lambda: kept in b and holds_all(b), 30)
+        a.discard(dead)
+        with trio.fail_after(3 * STEADY.collect_every_s + 60):
+            while len([*a.objects.whole()]) + len([*b.objects.whole()]) > 2:  # noqa: ASYNC110 - nobody tells
+                await trio.sleep(60)
+        assert a.read(kept, "other") == b.read(kept, "other") == OTHER
+
+
 async def test_an_object_on_demand(autojump_clock: trio.testing.MockClock) -> None:
     async with memory_nodes() as (_, start):
         a, b = replica("a"), replica("b")
