@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import crdtgraph as library
+from sync import BlockingControlClient
 
-from .conftest import CommandLine, Process
+from .conftest import PATIENCE_S, CommandLine, Process, Starter
+from .test_block import ready
 
 LARGE = random.Random(1).randbytes((2 << 20) + 12_345)
 SMALL = LARGE[:40_000]
@@ -78,7 +84,6 @@ def test_a_missing_object_is_an_error_with_a_remedy(crdtgraph: CommandLine, stor
 def test_blocks_that_are_no_object_are_refused(node: Process, store: str) -> None:
     from crdtgraph import CrdtGraphError
     from crdtgraph.objects import Builder
-    from sync import BlockingControlClient
 
     builder = Builder()
     blocks = [block for _, block in builder.add(bytes(65536)) + builder.add(b"x")]
@@ -93,3 +98,45 @@ def test_blocks_that_are_no_object_are_refused(node: Process, store: str) -> Non
             client.call("object_put", blocks=[bytes(100_000)])
         with pytest.raises(CrdtGraphError, match="not here"):
             list(client.stream("object_read", digest=bytes(32), size=5))
+
+
+def received(control: str) -> int:
+    """How many bytes a node has received from the only peer that it has, if any."""
+    with BlockingControlClient(control) as client:
+        peers: Any = client.call("peers")
+    return sum(peer["bytes_in"] for peer in peers)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
+def test_a_fetch_that_was_killed_goes_on_from_what_came_with_another_peer(
+    crdtgraph: CommandLine, start: Starter
+) -> None:
+    data = random.Random(2).randbytes(60 << 20)
+    Path("file").write_bytes(data)
+    for name in "abc":
+        assert crdtgraph("init", "--store", f"{name}.db").code == 0
+    assert crdtgraph("commit", "--file", "large=file", "--ref", "big", "--store", "a.db").code == 0
+    assert crdtgraph("converge", "a.db", "c.db").code == 0
+    holders = [start("serve", "--store", f"{name}.db", "--listen", "127.0.0.1:0", "--log", "json") for name in "ac"]
+    for holder in holders:
+        holder.wait_for('"event": "ready"')
+    addresses = [ready(holder)["addresses"][0] for holder in holders]
+    victim = start("serve", "--store", "b.db", "--peer", addresses[0])
+    victim.wait_for("ready")
+    wait_until(lambda: received("b.db/control") > 5 << 20)
+    victim.end(signal.SIGKILL)
+    holders[0].end(signal.SIGKILL)
+    with library.open("b.db") as graph:
+        came = sum(size for _, size in graph.objects.blocks())
+        assert 1 << 20 < came < 60 << 20
+        assert graph.objects.missing == 1
+    start("serve", "--store", "b.db", "--peer", addresses[1]).wait_for("ready")
+    wait_until(lambda: "missing" not in crdtgraph("object", "ls", "--node", "b.db/control").out)
+    assert crdtgraph("state", "big", "large", "--node", "b.db/control").stdout == data
+    assert received("b.db/control") < (60 << 20) - came + (2 << 20)
