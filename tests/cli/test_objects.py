@@ -81,6 +81,23 @@ def test_a_missing_object_is_an_error_with_a_remedy(crdtgraph: CommandLine, stor
     assert "missing objects  1" in crdtgraph("status").out
 
 
+def test_a_node_fetches_what_somebody_asks_for(crdtgraph: CommandLine, start: Starter) -> None:
+    Path("file").write_bytes(SMALL)
+    for name in "ab":
+        assert crdtgraph("init", "--store", f"{name}.db").code == 0
+    assert crdtgraph("commit", "--file", "a=file", "--ref", "big", "--store", "a.db").code == 0
+    with library.open("a.db") as source, library.open("b.db") as target:
+        for delta in source.deltas("ledger", {}):
+            target.receive("ledger", delta.update)
+        # As if it had never been wanted.
+        target.objects.forget(next(target.objects.wanted())[0])
+    holder = start("serve", "--store", "a.db", "--listen", "127.0.0.1:0", "--log", "json")
+    holder.wait_for('"event": "ready"')
+    start("serve", "--store", "b.db", "--peer", ready(holder)["addresses"][0]).wait_for("ready")
+    assert crdtgraph("object", "ls", "--node", "b.db/control").out == ""
+    assert crdtgraph("state", "big", "a", "--node", "b.db/control").stdout == SMALL
+
+
 def test_blocks_that_are_no_object_are_refused(node: Process, store: str) -> None:
     from crdtgraph import CrdtGraphError
     from crdtgraph.objects import Builder
