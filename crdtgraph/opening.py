@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import CorruptError, LocalError
 from crdtgraph.graph import Graph
 from crdtgraph.host import SYSTEM, Host
@@ -22,6 +23,7 @@ def open(
     cluster: str | None = None,
     author: str | None = None,
     host: Host = SYSTEM,
+    policy: Policy = STANDARD_POLICY,
 ) -> Graph:
     """Open a graph, about 5 us a commit.
 
@@ -32,6 +34,7 @@ def open(
         cluster: the name that replicas which exchange must share. Fixed at creation; "default" by default.
         author: the author of commits that name none; by default the first 8 digits of the replica's id.
         host: where time and randomness come from.
+        policy: puts writes that name no durability into a class; see `crdtgraph.durability`.
 
     Raises:
         NotAStoreError, StoreLockedError, StoreCorruptError, StoreVersionError, StoreError: see `crdtgraph.store`.
@@ -39,16 +42,23 @@ def open(
     """
     store = open_store(url, create=create, read_only=read_only)
     try:
-        return attach(store, cluster=cluster, author=author, host=host)
+        return attach(store, cluster=cluster, author=author, host=host, policy=policy)
     except BaseException:
         store.close()
         raise
 
 
-def attach(store: Store, *, cluster: str | None = None, author: str | None = None, host: Host = SYSTEM) -> Graph:
+def attach(
+    store: Store,
+    *,
+    cluster: str | None = None,
+    author: str | None = None,
+    host: Host = SYSTEM,
+    policy: Policy = STANDARD_POLICY,
+) -> Graph:
     """Open the graph in a store that is open already; closing the graph closes it."""
     seed, found = _identify(store, cluster, host)
-    return Graph(store, seed=seed, cluster=found, author=author, host=host)
+    return Graph(store, seed=seed, cluster=found, author=author, host=host, policy=policy)
 
 
 def _identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str]:
