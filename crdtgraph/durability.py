@@ -14,9 +14,8 @@ call that finds it full.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crdtgraph.errors import LocalError
 
@@ -41,9 +40,8 @@ class WriteKind(StrEnum):
     PROMOTE = "promote"
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A write whose class is asked for.
+class Write(NamedTuple):
+    """A write whose class is asked for. A named tuple, because one is made at every call.
 
     `plane` is where it goes (the ledger, for a promotion), `in_search` whether that is a search plane, `moves` the refs
     that it moves.

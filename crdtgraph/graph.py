@@ -17,7 +17,16 @@ from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.recovery import keep_checkpoint, load
-from crdtgraph.search import CLOSED, NAMESPACE, PREFIX, SEARCHES_MAX, Search, SearchPlane, check_search_name
+from crdtgraph.search import (
+    CLOSED,
+    LARGE_SEARCH,
+    NAMESPACE,
+    PREFIX,
+    SEARCHES_MAX,
+    Search,
+    SearchPlane,
+    check_search_name,
+)
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
 
@@ -208,7 +217,11 @@ class Graph(Assigner):
             ledger = self._writable(LEDGER)
             assign = self._assign(NAMESPACE, name, CLOSED, ())
             ledger.add(assign, assign.stamp)
-        self._searches.pop(plane.name).drop()
+        size = len(plane.projection)
+        del self._searches[plane.name]
+        plane.drop()
+        if size >= LARGE_SEARCH:
+            self.host.release_memory()
 
     # Looking after it
 

@@ -39,6 +39,8 @@ PREFIX = "search/"
 """How the names of search planes begin."""
 SEARCHES_MAX = 256
 """Open at once in one graph; each has buffers and caches of its own."""
+LARGE_SEARCH = 10_000
+"""Commits beyond which the end of a search is worth the milliseconds that giving memory back to the system takes."""
 
 
 class _Nowhere:
@@ -101,8 +103,16 @@ class SearchPlane(Plane):
         return [self.contents.get(projection.locations[node]) for node in sorted(found)], tuple(below)
 
     def drop(self) -> None:
-        """Let go of everything now; callbacks between the parts would keep it until the garbage collector comes."""
-        del self.projection, self.beside, self.contents, self.document, self.buffer, self.on_buffered
+        """Let go of everything now; references in circles would keep it until the garbage collector comes."""
+        del (
+            self.projection.refs,
+            self.projection,
+            self.beside,
+            self.contents,
+            self.document,
+            self.buffer,
+            self.on_buffered,
+        )
 
 
 class Search:
