@@ -1,9 +1,10 @@
 """Throwing away what a search tried: 987 of 1,000 speculative commits, and then the whole search.
 
 Marking is timed per search, for a tree in which all but 13 commits follow from the root's children that lost: so many
-calls of `discard`, summed, and for comparison one call for a subtree of 987. What comes back is resident memory and the size
-of the store's folder after the search is closed, over the same before it was opened. A search a hundred times as large
-is shown beside it: it leaves some megabytes to the allocators of the process, once, which the next ones use again.
+calls of `discard`, summed, and for comparison one call for a subtree of 987. What comes back is resident memory and the
+size of the store's folder after the search is closed, over the same before it was opened. A search a hundred times as
+large is shown beside it: it leaves some megabytes to the allocators of the process, once, which the next ones use
+again.
 """
 
 from __future__ import annotations
