@@ -31,6 +31,7 @@ MAY_IMPORT = {
 ONLY_IMPORTED_BY = {
     "pycrdt": ("crdtgraph/document.py",),
     "cbor2": ("crdtgraph/canonical.py",),
+    "immutables": ("crdtgraph/state/*.py",),
     "msgpack": ("sync/packing.py",),
     "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/rocksdb.py"),
     "hdrh": ("sync/metrics.py",),
