@@ -1,0 +1,98 @@
+"""A graph that measures itself. It does what every graph does, and notes how long it took.
+
+Calls that fail are not counted. Measuring happens here and in `MeteredStore`, around the plain graph and store: those
+know nothing of it, and who opens a graph without a meter has no line of it in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from crdtgraph.buffer import Durability
+from crdtgraph.graph import Graph
+from crdtgraph.metering.meter import Timed, commit_series
+from crdtgraph.planes import LEDGER
+
+if TYPE_CHECKING:
+    from crdtgraph.exchange import Received
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_SPECULATIVE = "speculative"
+
+
+def _timed(name: str, method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Concatenate[Graph, _P], _R]:
+    @wraps(method)
+    def timed(graph: Graph, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        meter = graph.meter
+        if meter is None:
+            return method(graph, *args, **kwargs)
+        began = meter.now_ns()
+        result = method(graph, *args, **kwargs)
+        meter.record(name, began)
+        return result
+
+    return timed
+
+
+def _timed_by_class(method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Concatenate[Graph, _P], _R]:
+    @wraps(method)
+    def timed(graph: Graph, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        meter = graph.meter
+        if meter is None:
+            return method(graph, *args, **kwargs)
+        began = meter.now_ns()
+        result = method(graph, *args, **kwargs)
+        meter.record(_class_of(kwargs), began)
+        return result
+
+    return timed
+
+
+class MeteredGraph(Graph):
+    """A `Graph` with a meter; made by `crdtgraph.open(..., meter=...)`."""
+
+    commit = _timed_by_class(Graph.commit)
+    get = _timed(Timed.READ, Graph.get)
+    get_many = _timed(Timed.READ, Graph.get_many)
+    resolve = _timed(Timed.READ, Graph.resolve)
+    is_ancestor = _timed(Timed.READ, Graph.is_ancestor)
+    merge_bases = _timed(Timed.READ, Graph.merge_bases)
+    between = _timed(Timed.READ, Graph.between)
+    diff = _timed(Timed.READ, Graph.diff)
+    state = _timed(Timed.STATE, Graph.state)
+
+    def receive_steps(self, plane: str, update: bytes) -> Generator[None, None, Received]:
+        """See `Replica.receive_steps`. What is measured is the work, not what happens between the steps."""
+        steps = super().receive_steps(plane, update)
+        meter, spent_ns = self.meter, 0
+        if meter is None:
+            return (yield from steps)
+        try:
+            while True:
+                began = meter.now_ns()
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    meter.add(Timed.APPLY, spent_ns + meter.now_ns() - began)
+                    received: Received = done.value
+                    return received
+                spent_ns += meter.now_ns() - began
+                yield
+        finally:
+            steps.close()
+
+
+def _class_of(given: dict[str, object]) -> str:
+    """The series of a commit that was made with these arguments; which class is the default says `Graph.commit`."""
+    durability = given.get("durability")
+    if isinstance(durability, Durability):
+        return _SERIES[durability]
+    if given.get("plane", LEDGER) != LEDGER:
+        return commit_series(_SPECULATIVE)
+    return _SERIES[Durability.NORMAL if given.get("ref") is None else Durability.CRITICAL]
+
+
+_SERIES = {each: commit_series(each) for each in Durability}

@@ -1,0 +1,195 @@
+"""The durations of one thing, in a fixed amount of memory: quantiles, mean, and how steady they are.
+
+Values go into histograms with two significant digits (HdrHistogram, Gil Tene, https://hdrhistogram.org): quantiles are
+right to within a hundredth, whatever their size. Count, mean, maximum and deviation are exact (`Tally`).
+
+Steadiness is told twice. *Jitter* is the standard deviation of the values by their mean: one slow call in a thousand
+shows. *Windowed jitter* is the same of the means of windows of 100 ms: it shows whether whole stretches are slow, which
+is what a user of a search notices. A window without values does not count, and the present one counts once it is over.
+
+Everything is kept for the time since the start, and apart from that for the last half to whole minute, in two halves
+that are read together: a spike is forgotten after that.
+
+Time is an argument: nanoseconds of any clock that does not run backwards. Values recorded a little out of order count
+into the window that is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hdrh.histogram import HdrHistogram
+
+from crdtgraph.metering.tally import Tally
+
+SECOND_NS = 1_000_000_000
+WINDOW_NS = 100_000_000
+HALF_NS = 30 * SECOND_NS
+"""How long the present half lasts; a whole number of windows."""
+LONGEST_NS = 3_600 * SECOND_NS
+"""An hour; what takes longer counts as that."""
+DIGITS = 2
+PERCENTILES = (50.0, 95.0, 99.0, 99.9)
+
+
+class Period(StrEnum):
+    """Of what time a summary is."""
+
+    RECENT = "recent"
+    """The last 30 to 60 s."""
+    TOTAL = "total"
+    """Since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The durations of one thing in one period, in nanoseconds. Without any all are zero.
+
+    `jitter` is standard deviation / mean of the values, `windowed_jitter` that of the means of `windows` windows of
+    100 ms; None where there is no value or no window yet.
+    """
+
+    name: str
+    period: Period
+    count: int
+    total_ns: int
+    mean_ns: float
+    p50_ns: int
+    p95_ns: int
+    p99_ns: int
+    p999_ns: int
+    max_ns: int
+    jitter: float | None
+    windows: int
+    windowed_jitter: float | None
+
+
+class Series:
+    """The durations of one thing. About 1.2 us a value, 110 kB."""
+
+    __slots__ = ("_last", "_past", "_present", "_turned_at", "name")
+
+    def __init__(self, name: str, now_ns: int) -> None:
+        self.name = name
+        self._past, self._last, self._present = _Part(), _Part(), _Part()
+        self._turned_at = now_ns - now_ns % WINDOW_NS
+
+    def record(self, duration_ns: int, now_ns: int) -> None:
+        """Note that it took so long just now."""
+        if now_ns - self._turned_at >= HALF_NS:
+            self._turn(now_ns)
+        self._present.add(min(max(duration_ns, 1), LONGEST_NS), now_ns // WINDOW_NS)
+
+    def summary(self, period: Period, now_ns: int) -> Summary:
+        """What it took, as of now. About 1 ms."""
+        part = self._joined(period, now_ns)
+        values, windows = part.values, part.windows
+        p50, p95, p99, p999 = part.quantiles(PERCENTILES)
+        return Summary(
+            self.name,
+            period,
+            values.count,
+            int(values.total),
+            values.mean,
+            p50,
+            p95,
+            p99,
+            p999,
+            int(values.greatest),
+            values.jitter,
+            windows.count,
+            windows.jitter,
+        )
+
+    def up_to(self, bounds_ns: Sequence[int], now_ns: int) -> list[int]:
+        """How many values since the start were at most so long, for each of these bounds (ascending).
+
+        What lies less than a hundredth above a bound may count as at most it.
+        """
+        found = self._joined(Period.TOTAL, now_ns).counts()
+        answers, total, place = [], 0, 0
+        for bound in bounds_ns:
+            while place < len(found) and found[place][0] <= bound:
+                total += found[place][2]
+                place += 1
+            answers.append(total)
+        return answers
+
+    def _joined(self, period: Period, now_ns: int) -> _Part:
+        self._turn(now_ns)
+        self._present.close(now_ns // WINDOW_NS)
+        joined = _Part()
+        for part in (self._last, self._present) if period is Period.RECENT else (self._past, self._last, self._present):
+            joined.join(part)
+        return joined
+
+    def _turn(self, now_ns: int) -> None:
+        halves = (now_ns - self._turned_at) // HALF_NS
+        if halves > 0:
+            self._present.close(now_ns // WINDOW_NS)
+            self._past.join(self._last)
+            if halves == 1:
+                self._last = self._present
+            else:
+                self._past.join(self._present)
+                self._last = _Part()
+            self._present = _Part()
+            self._turned_at += halves * HALF_NS
+
+
+class _Part:
+    """The values of a stretch of time."""
+
+    __slots__ = ("_histogram", "_open", "_open_count", "_open_total", "values", "windows")
+
+    def __init__(self) -> None:
+        self._histogram = HdrHistogram(1, LONGEST_NS, DIGITS)
+        self.values = Tally()
+        self.windows = Tally()
+        """The means of the windows that are over."""
+        self._open = self._open_count = self._open_total = 0
+
+    def add(self, value: int, window: int) -> None:
+        self._histogram.record_value(value)
+        self.values.add(value)
+        if window > self._open:
+            self.close(window)
+            self._open = window
+        self._open_count += 1
+        self._open_total += value
+
+    def close(self, window: int) -> None:
+        """Count the open window if it is before this one."""
+        if self._open < window and self._open_count:
+            self.windows.add(self._open_total / self._open_count)
+            self._open_count = self._open_total = 0
+
+    def join(self, other: _Part) -> None:
+        if other.values.count:
+            self._histogram.add(other._histogram)
+            self.values.join(other.values)
+            self.windows.join(other.windows)
+
+    def counts(self) -> list[tuple[int, int, int]]:
+        """The histogram's buckets that are not empty: least and greatest value in it, and how many there were."""
+        histogram, found = self._histogram, []
+        if self.values.count:
+            for place, count in enumerate(histogram.counts):
+                if count:
+                    least = histogram.get_value_from_index(place)
+                    found.append((least, histogram.get_highest_equivalent_value(least), count))
+        return found
+
+    def quantiles(self, percentiles: Iterable[float]) -> list[int]:
+        """The least values that so many percent do not exceed (within a hundredth)."""
+        found = self.counts()
+        answers, seen, place = [], 0, -1
+        for percentile in percentiles:
+            wanted = self.values.count * percentile / 100
+            while found and (place < 0 or seen < wanted - 1e-9):
+                place += 1
+                seen += found[place][2]
+            answers.append(min(found[place][1], int(self.values.greatest)) if found else 0)
+        return answers
