@@ -11,6 +11,8 @@ from typing import Protocol
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.metering import Meter
+from crdtgraph.reader import Waiting
 from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
 from crdtgraph.store import Store
@@ -115,6 +117,13 @@ class LocalReplica(Replica, Protocol):
     @property
     def refs(self) -> Refs:
         """The refs."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """What is told how long things take in it, if anything is."""
+
+    def pending(self) -> Sequence[Waiting]:
+        """Records of the ledger that wait for a commit that is not here."""
 
     def status(self) -> Status:
         """How it is doing."""

@@ -35,7 +35,7 @@ ONLY_IMPORTED_BY = {
     "rocksdict": ("crdtgraph/store/rocksdb.py",),
     "hdrh": ("crdtgraph/metering/series.py",),
     "prometheus_client": ("sync/prometheus/exposition.py",),
-    "h11": ("sync/prometheus/http.py",),
+    "h11": ("sync/prometheus/scraping.py",),
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),

@@ -10,7 +10,7 @@ A graph that was opened without one measures nothing and pays nothing.
 """
 
 from crdtgraph.metering.meter import Meter, Timed, commit_series
-from crdtgraph.metering.series import Period, Series, Summary
+from crdtgraph.metering.series import Buckets, Period, Series, Summary
 from crdtgraph.metering.tally import Tally
 
-__all__ = ["Meter", "Period", "Series", "Summary", "Tally", "Timed", "commit_series"]
+__all__ = ["Buckets", "Meter", "Period", "Series", "Summary", "Tally", "Timed", "commit_series"]

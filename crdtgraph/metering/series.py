@@ -66,6 +66,15 @@ class Summary:
     windowed_jitter: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Values since the start: how many were at most each of some bounds, how many there were, and their sum."""
+
+    up_to: tuple[int, ...]
+    count: int
+    total_ns: int
+
+
 class Series:
     """The durations of one thing. About 1.2 us a value, 110 kB."""
 
@@ -103,19 +112,20 @@ class Series:
             windows.jitter,
         )
 
-    def up_to(self, bounds_ns: Sequence[int], now_ns: int) -> list[int]:
-        """How many values since the start were at most so long, for each of these bounds (ascending).
+    def buckets(self, bounds_ns: Sequence[int], now_ns: int) -> Buckets:
+        """What was at most so long, for each of these bounds (ascending), since the start. About 1 ms.
 
         What lies less than a hundredth above a bound may count as at most it.
         """
-        found = self._joined(Period.TOTAL, now_ns).counts()
-        answers, total, place = [], 0, 0
+        part = self._joined(Period.TOTAL, now_ns)
+        found = part.counts()
+        up_to, total, place = [], 0, 0
         for bound in bounds_ns:
             while place < len(found) and found[place][0] <= bound:
                 total += found[place][2]
                 place += 1
-            answers.append(total)
-        return answers
+            up_to.append(total)
+        return Buckets(tuple(up_to), part.values.count, int(part.values.total))
 
     def _joined(self, period: Period, now_ns: int) -> _Part:
         self._turn(now_ns)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtgraph.metering import Period, Series, Tally
-from crdtgraph.metering.series import HALF_NS, LONGEST_NS, WINDOW_NS
+from crdtgraph.metering.series import HALF_NS, LONGEST_NS, WINDOW_NS, Buckets
 
 durations = st.lists(st.integers(1, 10**10), min_size=1, max_size=200)
 NEARLY = {"rel": 1e-9, "abs": 1e-9}
@@ -97,9 +97,10 @@ def test_the_total_is_of_all_there_was_and_the_recent_of_the_present_half_and_th
 @given(durations)
 def test_counts_up_to_bounds_grow_and_are_right_but_for_a_hundredth(values: list[int]) -> None:
     bounds = [10**exponent for exponent in range(12)]
-    found = series_of(values).up_to(bounds, 0)
-    assert found == sorted(found)
-    for bound, count in zip(bounds, found, strict=True):
+    found = series_of(values).buckets(bounds, 0)
+    assert (found.count, found.total_ns) == (len(values), sum(values))
+    assert list(found.up_to) == sorted(found.up_to)
+    for bound, count in zip(bounds, found.up_to, strict=True):
         assert sum(value <= bound for value in values) <= count <= sum(value <= bound * 1.01 for value in values)
 
 
@@ -112,7 +113,7 @@ def test_nothing_yet_is_all_zero() -> None:
     found = Series("x", 7).summary(Period.TOTAL, 7)
     assert (found.count, found.p999_ns, found.max_ns, found.windows) == (0, 0, 0, 0)
     assert found.jitter is found.windowed_jitter is None
-    assert Series("x", 7).up_to([1, 2], 7) == [0, 0]
+    assert Series("x", 7).buckets([1, 2], 7) == Buckets((0, 0), 0, 0)
 
 
 def test_what_is_recorded_a_little_late_is_not_lost() -> None:
