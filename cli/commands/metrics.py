@@ -29,7 +29,7 @@ HEADINGS = {"recent": "the last 30 to 60 s", "total": "since the start"}
         "crdtgraph metrics",
         "crdtgraph metrics -o json",
         "crdtgraph metrics --prometheus",
-        "crdtgraph metrics --rules > crdtgraph.rules.yml",
+        "crdtgraph metrics --rules",
     ),
 )
 @click.option("--prometheus", is_flag=True, help="Print what `serve --metrics-port` gives to Prometheus.")
