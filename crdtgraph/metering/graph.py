@@ -55,6 +55,7 @@ class MeteredGraph(Graph):
     """A `Graph` with a meter; made by `crdtgraph.open(..., meter=...)`."""
 
     commit = _timed_by_class(Graph.commit)
+    commit_many = _timed(Timed.BATCH, Graph.commit_many)
     get = _timed(Timed.READ, Graph.get)
     get_many = _timed(Timed.READ, Graph.get_many)
     resolve = _timed(Timed.READ, Graph.resolve)
@@ -76,7 +77,8 @@ class MeteredGraph(Graph):
                 try:
                     next(steps)
                 except StopIteration as done:
-                    meter.add(Timed.APPLY, spent_ns + meter.now_ns() - began)
+                    now = meter.now_ns()
+                    meter.add(Timed.APPLY, spent_ns + now - began, now)
                     received: Received = done.value
                     return received
                 spent_ns += meter.now_ns() - began

@@ -1,7 +1,7 @@
 """`Meter`: all series of one graph, and the clock that they are measured by.
 
 The graph has no clock for durations of its own: whoever wants to know brings one, `time.perf_counter_ns` as a rule. All
-of it is for the graph's thread; `note` alone may be called from another one, where `store.sync` waits for the disk.
+of it is for the graph's thread; `note` alone may be called from others, where a store waits for the disk.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from crdtgraph.buffer import Durability
 from crdtgraph.metering.series import Period, Series, Summary
 
 NOTES_MAX = 10_000
-"""Notes of other threads that nobody has taken in yet; beyond them the oldest are lost. They are taken in at the next
-record of any kind, and a sync comes after a write, so there are seldom two."""
+"""Notes that nobody has taken in yet; beyond them the oldest are lost. They are taken in at the next record of any
+kind, and a write comes from a call that is recorded, so there are seldom more than a few."""
 
 
 class Timed(StrEnum):
@@ -25,6 +25,8 @@ class Timed(StrEnum):
     """Handing a batch (a full buffer, what a peer sent) to the store, which does not wait for the disk."""
     FSYNC = "fsync"
     """Waiting until the disk has what was written, also as part of a write that is durable on return."""
+    BATCH = "batch"
+    """One call that commits many."""
     READ = "read"
     """One call that reads commits, ancestry or names."""
     STATE = "state"
@@ -53,13 +55,13 @@ class Meter:
     def record(self, name: str, began_ns: int) -> None:
         """Note that something that began then is over now. About 2 us."""
         now_ns = self.now_ns()
+        self.add(name, now_ns - began_ns, now_ns)
+
+    def add(self, name: str, duration_ns: int, now_ns: int) -> None:
+        """Note that something took so long in all and is over now."""
         if self._notes:
             self._take_notes()
-        self._add(name, now_ns - began_ns, now_ns)
-
-    def add(self, name: str, duration_ns: int) -> None:
-        """Note that something took so long in all and is over now."""
-        self._add(name, duration_ns, self.now_ns())
+        self._add(name, duration_ns, now_ns)
 
     def note(self, name: str, began_ns: int) -> None:
         """`record` for any thread; it counts from the next `record` or summary on."""

@@ -5,7 +5,7 @@ What is not measured goes straight to the store below, methods that only some st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from crdtgraph.store.base import Batch, Keyspace, Store
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MeteredStore:
-    """A `Store` around a store, which tells a meter. Calls that fail are not counted."""
+    """A `Store` around a store, which tells a meter, from whatever thread. Calls that fail are not counted."""
 
     def __init__(self, store: Store, meter: Meter) -> None:
         self._store = store
@@ -33,19 +33,16 @@ class MeteredStore:
 
     def write(self, batch: Batch, *, sync: bool) -> None:
         """See `Store.write`. With `sync` nearly all of it is the wait for the disk, and counts as that."""
-        began = self._meter.now_ns()
-        self._store.write(batch, sync=sync)
-        self._meter.record("fsync" if sync else "flush", began)
+        if sync:
+            self._wait(lambda: self._store.write(batch, sync=True))
+        else:
+            began = self._meter.now_ns()
+            self._store.write(batch, sync=False)
+            self._meter.note("flush", began)
 
     def sync(self) -> None:
-        """See `Store.sync`; from any thread."""
-        began = self._meter.now_ns()
-        self._meter.syncing_since_ns = began
-        try:
-            self._store.sync()
-        finally:
-            self._meter.syncing_since_ns = None
-        self._meter.note("fsync", began)
+        """See `Store.sync`."""
+        self._wait(self._store.sync)
 
     def get(self, keyspace: Keyspace, key: bytes) -> bytes | None:
         """See `Store.get`."""
@@ -58,6 +55,15 @@ class MeteredStore:
     def close(self) -> None:
         """See `Store.close`."""
         self._store.close()
+
+    def _wait(self, work: Callable[[], None]) -> None:
+        began = self._meter.now_ns()
+        self._meter.syncing_since_ns = began
+        try:
+            work()
+        finally:
+            self._meter.syncing_since_ns = None
+        self._meter.note("fsync", began)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)

@@ -38,6 +38,7 @@ COMMIT = Family("commit", "A commit in this process, by durability.", "class")
 REQUEST = Family("request", "A commit asked for on the control socket, until the answer.", "method")
 FAMILIES: Mapping[str, tuple[Family, str]] = {
     **{commit_series(each): (COMMIT, each.value) for each in Durability},
+    Of.BATCH: (Family("batch", "Many commits in one call."), ""),
     Of.FLUSH: (Family("flush", "Handing a batch to the store."), ""),
     Of.FSYNC: (Family("fsync", "Waiting until the disk has what was written."), ""),
     Of.READ: (Family("read", "Reading commits, ancestry or names."), ""),

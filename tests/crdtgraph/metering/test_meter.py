@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import count
 
 import pytest
 
 import crdtgraph
-from crdtgraph import Durability, Graph, LocalError, NotFoundError
+from crdtgraph import Commit, Durability, Graph, LocalError, NotFoundError
 from crdtgraph.metering import Meter, Period, Timed, commit_series
-from crdtgraph.metering.graph import MeteredGraph
-from crdtgraph.store import MemoryStore, Store
+from crdtgraph.metering.graph import MeteredGraph, _class_of
+from crdtgraph.store import Batch, MemoryStore, Store
 from crdtgraph.store.metered import MeteredStore
 from tests.sync.replicas import grow, host, replica
 
@@ -66,29 +66,66 @@ def test_reads_and_states_count_and_what_fails_does_not(graph: Graph, meter: Met
     assert news(meter, before) == {"read": 4, "state": 1}
 
 
-def test_an_update_of_a_peer_counts_once_with_the_time_of_its_steps_alone(graph: Graph, meter: Meter) -> None:
+def test_an_update_of_a_peer_counts_once(graph: Graph, meter: Meter) -> None:
     with replica("b") as other:
         grow(other, 3)
         before = counts(meter)
         for delta in other.deltas("ledger", {}):
-            steps = graph.receive_steps("ledger", delta.update)
-            for _ in steps:
-                for _ in range(1_000):
-                    meter.now_ns()
+            graph.receive("ledger", delta.update)
         assert graph.digest() == other.digest()
     assert news(meter, before)["apply"] == 1
-    assert next(each for each in meter.summaries(Period.TOTAL) if each.name == "apply").max_ns < 500 * TICK_NS
+
+
+def test_the_time_of_an_update_is_that_of_its_steps_and_not_of_what_happens_between(
+    graph: Graph, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(amount: int) -> None:
+        for _ in range(amount):
+            meter.now_ns()
+
+    def steps(self: Graph, plane: str, update: bytes) -> Generator[None, None, str]:
+        work(100)
+        yield
+        work(100)
+        yield
+        work(100)
+        return f"received {plane}"
+
+    monkeypatch.setattr(Graph, "receive_steps", steps)
+    running = graph.receive_steps("ledger", b"")
+    for _ in range(2):
+        next(running)
+        work(1_000)
+    with pytest.raises(StopIteration) as done:
+        next(running)
+    assert done.value.value == "received ledger"
+    [apply] = [each for each in meter.summaries(Period.TOTAL) if each.name == "apply"]
+    assert (apply.count, apply.max_ns) == (1, 3 * 101 * TICK_NS)
+
+
+def test_the_class_of_a_commit_that_names_none_follows_from_what_it_does() -> None:
+    assert _class_of({}) == _class_of({"plane": "ledger", "ref": None}) == "commit_normal"
+    assert _class_of({"ref": "main"}) == "commit_critical"
+    assert _class_of({"plane": "search-1"}) == "commit_speculative"
+    assert _class_of({"ref": "main", "durability": Durability.NORMAL}) == "commit_normal"
+
+
+def test_many_commits_in_one_call_count_once(graph: Graph, meter: Meter) -> None:
+    before = counts(meter)
+    graph.commit_many([Commit((), "a", number, "x", (), "") for number in range(5)])
+    assert news(meter, before) == {"batch": 1}
 
 
 def test_syncs_of_another_thread_are_taken_in(graph: Graph, meter: Meter) -> None:
     graph.commit()
     written = graph.write_behind()
     before = counts(meter)
-    thread = threading.Thread(target=graph.store.sync)
-    thread.start()
-    thread.join()
+    for work in (graph.store.sync, lambda: graph.store.write(Batch(), sync=True)):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
     graph.settle(written)
-    assert news(meter, before) == {"fsync": 1}
+    assert news(meter, before) == {"fsync": 2}
     assert meter.syncing_since_ns is None
 
 
@@ -135,5 +172,5 @@ def test_a_metered_store_passes_on_what_only_the_store_below_has(meter: Meter) -
 
 def test_a_name_of_ones_own_gets_a_series(meter: Meter) -> None:
     meter.record("search", meter.now_ns())
-    meter.add("search", 5)
+    meter.add("search", 5, meter.now_ns())
     assert counts(meter)["search"] == 2

@@ -68,7 +68,7 @@ async def test_numbers_and_durations_of_what_has_happened(node: Node, graph: Gra
     graph.get(root)
     node.metrics.record(Timed.COMMIT, 0.003, trio.current_time())
     assert graph.meter is not None
-    graph.meter.add("search", 4_000_000_000)
+    graph.meter.add("search", 4_000_000_000, graph.meter.now_ns())
     found = values(node)
     assert found['crdtgraph_commits{plane="ledger"}'] == 2
     assert found["crdtgraph_buffered_records"] == 1
