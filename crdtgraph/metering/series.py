@@ -16,9 +16,12 @@ into the window that is open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from itertools import accumulate
 
 from hdrh.histogram import HdrHistogram
 
@@ -31,6 +34,8 @@ HALF_NS = 30 * SECOND_NS
 LONGEST_NS = 3_600 * SECOND_NS
 """An hour; what takes longer counts as that."""
 DIGITS = 2
+ROUNDING = 1e-9
+"""Of a rank: 99.9 % of 1,000 values are 999 of them, whatever floating point makes of it."""
 PERCENTILES = (50.0, 95.0, 99.0, 99.9)
 
 
@@ -92,7 +97,7 @@ class Series:
         self._present.add(min(max(duration_ns, 1), LONGEST_NS), now_ns // WINDOW_NS)
 
     def summary(self, period: Period, now_ns: int) -> Summary:
-        """What it took, as of now. About 1 ms."""
+        """What it took, as of now. About 0.4 ms."""
         part = self._joined(period, now_ns)
         values, windows = part.values, part.windows
         p50, p95, p99, p999 = part.quantiles(PERCENTILES)
@@ -112,20 +117,14 @@ class Series:
             windows.jitter,
         )
 
-    def buckets(self, bounds_ns: Sequence[int], now_ns: int) -> Buckets:
-        """What was at most so long, for each of these bounds (ascending), since the start. About 1 ms.
+    def buckets(self, bounds_ns: tuple[int, ...], now_ns: int) -> Buckets:
+        """What was at most so long, for each of these bounds (ascending), since the start. About 0.3 ms.
 
         What lies less than a hundredth above a bound may count as at most it.
         """
         part = self._joined(Period.TOTAL, now_ns)
-        found = part.counts()
-        up_to, total, place = [], 0, 0
-        for bound in bounds_ns:
-            while place < len(found) and found[place][0] <= bound:
-                total += found[place][2]
-                place += 1
-            up_to.append(total)
-        return Buckets(tuple(up_to), part.values.count, int(part.values.total))
+        seen = part.running_counts()
+        return Buckets(tuple(seen[place] for place in _places(bounds_ns)), part.values.count, int(part.values.total))
 
     def _joined(self, period: Period, now_ns: int) -> _Part:
         self._turn(now_ns)
@@ -155,7 +154,7 @@ class _Part:
     __slots__ = ("_histogram", "_open", "_open_count", "_open_total", "values", "windows")
 
     def __init__(self) -> None:
-        self._histogram = HdrHistogram(1, LONGEST_NS, DIGITS)
+        self._histogram = _histogram()
         self.values = Tally()
         self.windows = Tally()
         """The means of the windows that are over."""
@@ -182,24 +181,29 @@ class _Part:
             self.values.join(other.values)
             self.windows.join(other.windows)
 
-    def counts(self) -> list[tuple[int, int, int]]:
-        """The histogram's buckets that are not empty: least and greatest value in it, and how many there were."""
-        histogram, found = self._histogram, []
-        if self.values.count:
-            for place, count in enumerate(histogram.counts):
-                if count:
-                    least = histogram.get_value_from_index(place)
-                    found.append((least, histogram.get_highest_equivalent_value(least), count))
-        return found
+    def running_counts(self) -> list[int]:
+        """How many values there are up to each of the histogram's own buckets."""
+        return list(accumulate(self._histogram.counts[:]))
 
     def quantiles(self, percentiles: Iterable[float]) -> list[int]:
         """The least values that so many percent do not exceed (within a hundredth)."""
-        found = self.counts()
-        answers, seen, place = [], 0, -1
+        if not self.values.count:
+            return [0 for _ in percentiles]
+        seen, histogram, answers = self.running_counts(), self._histogram, []
         for percentile in percentiles:
-            wanted = self.values.count * percentile / 100
-            while found and (place < 0 or seen < wanted - 1e-9):
-                place += 1
-                seen += found[place][2]
-            answers.append(min(found[place][1], int(self.values.greatest)) if found else 0)
+            place = bisect_left(seen, self.values.count * percentile / 100 - ROUNDING)
+            most = histogram.get_highest_equivalent_value(histogram.get_value_from_index(place))
+            answers.append(min(most, int(self.values.greatest)))
         return answers
+
+
+def _histogram() -> HdrHistogram:
+    return HdrHistogram(1, LONGEST_NS, DIGITS)
+
+
+@cache
+def _places(bounds_ns: tuple[int, ...]) -> tuple[int, ...]:
+    """The last of a histogram's own buckets that begins at or below each bound."""
+    histogram = _histogram()
+    every = range(histogram.counts_len)
+    return tuple(bisect_right(every, bound, key=histogram.get_value_from_index) - 1 for bound in bounds_ns)

@@ -25,7 +25,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def exposition(node: Node) -> bytes:
-    """Everything as of now; about 1 ms for each series that something happened in, and 2 ms for the rest."""
+    """Everything as of now; about 1 ms for each series that something happened in."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(measures(node), histograms(node), summaries(node, Period.RECENT)))
     return generate_latest(registry)

@@ -96,7 +96,7 @@ def test_the_total_is_of_all_there_was_and_the_recent_of_the_present_half_and_th
 
 @given(durations)
 def test_counts_up_to_bounds_grow_and_are_right_but_for_a_hundredth(values: list[int]) -> None:
-    bounds = [10**exponent for exponent in range(12)]
+    bounds = tuple(10**exponent for exponent in range(12))
     found = series_of(values).buckets(bounds, 0)
     assert (found.count, found.total_ns) == (len(values), sum(values))
     assert list(found.up_to) == sorted(found.up_to)
@@ -113,7 +113,7 @@ def test_nothing_yet_is_all_zero() -> None:
     found = Series("x", 7).summary(Period.TOTAL, 7)
     assert (found.count, found.p999_ns, found.max_ns, found.windows) == (0, 0, 0, 0)
     assert found.jitter is found.windowed_jitter is None
-    assert Series("x", 7).buckets([1, 2], 7) == Buckets((0, 0), 0, 0)
+    assert Series("x", 7).buckets((1, 2), 7) == Buckets((0, 0), 0, 0)
 
 
 def test_what_is_recorded_a_little_late_is_not_lost() -> None:
