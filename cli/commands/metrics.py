@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
 COLUMNS = ("", "COUNT", "MEAN", "P50", "P95", "P99", "P99.9", "MAX", "JITTER", "/100MS")
 TIMES = {"mean_ns": "mean_s", "p50_ns": "p50_s", "p95_ns": "p95_s", "p99_ns": "p99_s", "p999_ns": "p999_s",
          "max_ns": "max_s", "total_ns": "total_s"}  # fmt: skip
-KEYS = (
-    "name", "period", "count", *TIMES.values(), "jitter", "windows", "windowed_jitter",
-)  # fmt: skip
+KEYS = ("name", "period", "count", *TIMES.values(), "jitter", "windows", "windowed_jitter")
 NS_PER_S = 1e9
+EVERY_S = 2.0
 HEADINGS = {"recent": "the last 30 to 60 s", "total": "since the start"}
 
 
@@ -34,33 +34,66 @@ HEADINGS = {"recent": "the last 30 to 60 s", "total": "since the start"}
 )
 @click.option("--prometheus", is_flag=True, help="Print what `serve --metrics-port` gives to Prometheus.")
 @click.option("--rules", is_flag=True, help="Print rules for alerts, a file for Prometheus, and ask no node.")
+@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=EVERY_S,
+    metavar="SECONDS",
+    help=f"With --watch: between two looks (default: {EVERY_S:g}).",
+)
 @graph_options
 @click.pass_obj
-def command(invocation: Invocation, prometheus: bool, rules: bool) -> None:
+def command(invocation: Invocation, prometheus: bool, rules: bool, watch: bool, every_s: float) -> None:
     """Show how long commits, reads, flushes and fsyncs take in a running node, lately and since it started.
 
     P50 is what half of them took at most, and so on. JITTER is the standard deviation by the mean, and /100MS that of
     the means over windows of 100 ms: how much whole stretches differ. JSON has counts and sizes as well. Where nothing
     has happened yet, there is no line. docs/metrics.md explains all of it.
     """
-    from cli.output import print_document, print_documents
     from cli.render import print_lines
 
     if prometheus or rules:
         if prometheus and rules:
             raise click.UsageError("--prometheus and --rules exclude each other")
-        if invocation.output is not Output.TEXT:
-            raise click.UsageError("--prometheus and --rules have a format of their own: leave -o out")
+        if invocation.output is not Output.TEXT or watch:
+            raise click.UsageError("--prometheus and --rules have a format of their own and are printed once")
         print_lines((_rules() if rules else _exposition(invocation)).splitlines())
         return
     with invocation.open_required_node() as backend:
-        timings, document = _ask(backend)
-    match invocation.output:
+        if watch:
+            _watch(backend, invocation.output, every_s)
+        else:
+            _print(backend, invocation.output)
+
+
+def _watch(backend: Backend, output: Output, every_s: float) -> None:
+    """Print again and again: on a terminal in the place of what was there, elsewhere one after the other."""
+    import time
+
+    try:
+        while True:
+            if output is Output.TEXT:
+                click.clear()
+            _print(backend, output)
+            sys.stdout.flush()
+            time.sleep(every_s)
+    except KeyboardInterrupt:
+        pass  # It is the way to end it.
+
+
+def _print(backend: Backend, output: Output) -> None:
+    from cli.output import print_document, print_documents
+    from cli.render import print_lines
+
+    timings, document = _ask(backend)
+    match output:
         case Output.TEXT:
             print_lines(_lines(timings, document))
         case Output.JSON:
             print_document(Output.JSON, document)
-        case output:
+        case _:
             print_documents(output, map(_row, timings), KEYS)
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import signal
 import socket
 import urllib.request
 from pathlib import Path
@@ -108,12 +109,21 @@ def test_rules_need_neither_store_nor_node(crdtgraph: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--rules", "--prometheus"], ["--rules", "-o", "json"], ["--prometheus", "-o", "csv"]]
+    "arguments",
+    [["--rules", "--prometheus"], ["--rules", "-o", "json"], ["--prometheus", "-o", "csv"], ["--rules", "--watch"]],
 )
 def test_options_that_do_not_go_together(crdtgraph: CommandLine, arguments: list[str]) -> None:
     failed = crdtgraph("metrics", *arguments)
     assert failed.code == USAGE
     assert "--prometheus and --rules" in failed.err
+
+
+def test_watching_prints_again_until_ctrl_c(node: Process, start: Starter) -> None:
+    watching = start("metrics", "--node", "search.db", "--watch", "--every", "0.01", "-o", "jsonl")
+    lines = [watching.popen.stdout.readline() for _ in range(200)]
+    assert len({(each["name"], each["period"]) for each in map(json.loads, lines)}) < 100
+    ended = watching.end(signal.SIGINT)
+    assert (ended.code, ended.err) == (0, "")
 
 
 def test_a_node_whose_graph_is_not_metered_says_so() -> None:
