@@ -8,9 +8,9 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from crdtgraph.buffer import Durability
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
+    from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
     from crdtgraph.errors import (
         AmbiguousError,
         CorruptError,
@@ -35,11 +35,13 @@ if typing.TYPE_CHECKING:
     from crdtgraph.reader import Waiting
     from crdtgraph.records import Commit, Reference, Value
     from crdtgraph.refs import Ref
+    from crdtgraph.search import Search
     from crdtgraph.state import MergeResult, PathChange, PathConflict
     from crdtgraph.status import Status
 
 __all__ = [
     "LEDGER",
+    "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
     "Commit",
@@ -59,6 +61,7 @@ __all__ = [
     "NotFoundError",
     "PathChange",
     "PathConflict",
+    "Policy",
     "Received",
     "Ref",
     "RefSpread",
@@ -67,6 +70,8 @@ __all__ = [
     "RemoteError",
     "RemoteGapError",
     "ReplicaId",
+    "Search",
+    "StandardPolicy",
     "Status",
     "StoreCorruptError",
     "StoreError",
@@ -75,6 +80,8 @@ __all__ = [
     "UnreachableError",
     "Value",
     "Waiting",
+    "Write",
+    "WriteKind",
     "compare",
     "open",
 ]
@@ -88,7 +95,7 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
-    "Durability": "buffer",
+    "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
     "Host": "host",
@@ -99,6 +106,7 @@ _HOMES = {
     "NotFoundError": "errors",
     "PathChange": "state",
     "PathConflict": "state",
+    "Policy": "durability",
     "Received": "exchange",
     "Ref": "refs",
     "RefSpread": "divergence",
@@ -107,7 +115,10 @@ _HOMES = {
     "RemoteError": "errors",
     "RemoteGapError": "exchange",
     "ReplicaId": "ids",
+    "STANDARD_POLICY": "durability",
     "SYSTEM": "host",
+    "Search": "search",
+    "StandardPolicy": "durability",
     "Status": "status",
     "StoreCorruptError": "errors",
     "StoreError": "errors",
@@ -116,6 +127,8 @@ _HOMES = {
     "UnreachableError": "errors",
     "Value": "records",
     "Waiting": "reader",
+    "Write": "durability",
+    "WriteKind": "durability",
     "compare": "divergence",
     "open": "opening",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import CorruptError, LocalError
 from crdtgraph.graph import Graph
 from crdtgraph.host import SYSTEM, Host
@@ -27,6 +28,7 @@ def open(
     cluster: str | None = None,
     author: str | None = None,
     host: Host = SYSTEM,
+    policy: Policy = STANDARD_POLICY,
     meter: Meter | None = None,
 ) -> Graph:
     """Open a graph, about 5 us a commit.
@@ -38,6 +40,7 @@ def open(
         cluster: the name that replicas which exchange must share. Fixed at creation; "default" by default.
         author: the author of commits that name none; by default the first 8 digits of the replica's id.
         host: where time and randomness come from.
+        policy: puts writes that name no durability into a class; see `crdtgraph.durability`.
         meter: is told how long commits, reads, flushes and syncs take, at about 2 us a call; see `crdtgraph.metering`.
 
     Raises:
@@ -46,7 +49,7 @@ def open(
     """
     store = open_store(url, create=create, read_only=read_only)
     try:
-        return attach(store, cluster=cluster, author=author, host=host, meter=meter)
+        return attach(store, cluster=cluster, author=author, host=host, policy=policy, meter=meter)
     except BaseException:
         store.close()
         raise
@@ -58,16 +61,18 @@ def attach(
     cluster: str | None = None,
     author: str | None = None,
     host: Host = SYSTEM,
+    policy: Policy = STANDARD_POLICY,
     meter: Meter | None = None,
 ) -> Graph:
     """Open the graph in a store that is open already; closing the graph closes it."""
     seed, found = _identify(store, cluster, host)
-    if meter is None:
-        return Graph(store, seed=seed, cluster=found, author=author, host=host)
-    from crdtgraph.metering.graph import MeteredGraph
-    from crdtgraph.store.metered import MeteredStore
+    kind: type[Graph] = Graph
+    if meter is not None:
+        from crdtgraph.metering.graph import MeteredGraph
+        from crdtgraph.store.metered import MeteredStore
 
-    graph = MeteredGraph(MeteredStore(store, meter), seed=seed, cluster=found, author=author, host=host)
+        kind, store = MeteredGraph, MeteredStore(store, meter)
+    graph = kind(store, seed=seed, cluster=found, author=author, host=host, policy=policy)
     graph.meter = meter
     return graph
 

@@ -19,6 +19,7 @@ from crdtgraph.segment import unpack
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
     from crdtgraph.metering import Meter
+    from crdtgraph.search import SearchPlane
     from crdtgraph.status import PlaneStatus, Status
 
 
@@ -38,6 +39,7 @@ class Replica(Reader):
 
     def __init__(self) -> None:
         super().__init__({})
+        self._searches: dict[str, SearchPlane] = {}
         self._listeners: list[Callable[[Delta], None]] = []
         self._buffer_listeners: list[Callable[[], object]] = []
 
@@ -147,10 +149,10 @@ class Replica(Reader):
         return sum(home.adopt(segment, data) for segment, data in unpacked)
 
     def _plane(self, name: str) -> Plane:
-        try:
-            return self._planes[name]
-        except KeyError:
-            raise self._no_plane(name) from None
+        home = self._planes.get(name) or self._searches.get(name)
+        if home is None:
+            raise self._no_plane(name)
+        return home
 
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:

@@ -29,7 +29,7 @@ from sync.alarms import Alarm, Alarms
 from sync.blocklist import Blocklist
 from sync.connection import Connection, Direction, dialled_at_once, loser, refuse
 from sync.dialer import Backoff, Dialer
-from sync.durability import RunSync, run_in_thread, write_behind
+from sync.durability import Flusher, RunSync, run_in_thread
 from sync.gossip import Gossip
 from sync.limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
 from sync.log import Log, default_log
@@ -94,7 +94,7 @@ class Node:
         self._peers = list(dict.fromkeys(Address.of(each) for each in peers))
         self._transport = transport if transport is not None else TcpTransport()
         self._log = log if log is not None else default_log()
-        self._run_sync = run_sync
+        self.flusher = Flusher(graph, settings, run_sync, self.note_store_failure, self._note_durable)
         self._on_ephemeral = on_ephemeral
         self._by_replica: dict[ReplicaId, Connection] = {}
         self._numbers = count(1)
@@ -149,8 +149,7 @@ class Node:
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
             nursery.start_soon(self._time.run)
-            failed, took = self.note_store_failure, self._note_durable
-            nursery.start_soon(write_behind, self.graph, self.settings, self._run_sync, failed, took)
+            nursery.start_soon(self.flusher.run)
             self._nursery = nursery
             self._stack = stack.pop_all()
         return self

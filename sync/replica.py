@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from crdtgraph.exchange import Delta
@@ -124,6 +124,12 @@ class LocalReplica(Replica, Protocol):
 
     def pending(self) -> Sequence[Waiting]:
         """Records of the ledger that wait for a commit that is not here."""
+
+    def searches(self) -> Sequence[str]:
+        """The searches that are open in this process."""
+
+    def closed_searches(self) -> Collection[str]:
+        """The searches that the ledger remembers as closed."""
 
     def status(self) -> Status:
         """How it is doing."""

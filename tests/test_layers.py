@@ -32,7 +32,7 @@ ONLY_IMPORTED_BY = {
     "pycrdt": ("crdtgraph/document.py",),
     "cbor2": ("crdtgraph/canonical.py",),
     "msgpack": ("sync/packing.py",),
-    "rocksdict": ("crdtgraph/store/rocksdb.py",),
+    "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/rocksdb.py"),
     "hdrh": ("crdtgraph/metering/series.py",),
     "prometheus_client": ("sync/prometheus/exposition.py",),
     "h11": ("sync/prometheus/scraping.py",),

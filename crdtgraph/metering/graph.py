@@ -10,17 +10,15 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from crdtgraph.buffer import Durability
+from crdtgraph.durability import Durability, WriteKind
 from crdtgraph.graph import Graph
 from crdtgraph.metering.meter import Timed, commit_series
-from crdtgraph.planes import LEDGER
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Received
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_SPECULATIVE = "speculative"
 
 
 def _timed(name: str, method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Concatenate[Graph, _P], _R]:
@@ -41,11 +39,13 @@ def _timed_by_class(method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Co
     @wraps(method)
     def timed(graph: Graph, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         meter = graph.meter
-        if meter is None:
+        if meter is None or meter.is_deferred or not isinstance(graph, MeteredGraph):
             return method(graph, *args, **kwargs)
+        # Only where it isn't plain to see is a write put into its class by `_class_of`.
+        graph.committed_as = Durability.NORMAL if kwargs.get("ref") is None else Durability.CRITICAL
         began = meter.now_ns()
         result = method(graph, *args, **kwargs)
-        meter.record(_class_of(kwargs), began)
+        meter.record(_SERIES[graph.committed_as], began)
         return result
 
     return timed
@@ -53,6 +53,9 @@ def _timed_by_class(method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Co
 
 class MeteredGraph(Graph):
     """A `Graph` with a meter; made by `crdtgraph.open(..., meter=...)`."""
+
+    committed_as = Durability.NORMAL
+    """The class of the commit that was made last."""
 
     commit = _timed_by_class(Graph.commit)
     commit_many = _timed(Timed.BATCH, Graph.commit_many)
@@ -64,6 +67,12 @@ class MeteredGraph(Graph):
     between = _timed(Timed.READ, Graph.between)
     diff = _timed(Timed.READ, Graph.diff)
     state = _timed(Timed.STATE, Graph.state)
+
+    def _class_of(self, kind: WriteKind, plane: str, chosen: Durability | None, *moves: str | None) -> Durability:
+        found = super()._class_of(kind, plane, chosen, *moves)
+        if kind is WriteKind.COMMIT:
+            self.committed_as = found
+        return found
 
     def receive_steps(self, plane: str, update: bytes) -> Generator[None, None, Received]:
         """See `Replica.receive_steps`. What is measured is the work, not what happens between the steps."""
@@ -85,16 +94,6 @@ class MeteredGraph(Graph):
                 yield
         finally:
             steps.close()
-
-
-def _class_of(given: dict[str, object]) -> str:
-    """The series of a commit that was made with these arguments; which class is the default says `Graph.commit`."""
-    durability = given.get("durability")
-    if isinstance(durability, Durability):
-        return _SERIES[durability]
-    if given.get("plane", LEDGER) != LEDGER:
-        return commit_series(_SPECULATIVE)
-    return _SERIES[Durability.NORMAL if given.get("ref") is None else Durability.CRITICAL]
 
 
 _SERIES = {each: commit_series(each) for each in Durability}

@@ -7,10 +7,11 @@ of it is for the graph's thread; `note` alone may be called from others, where a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
-from crdtgraph.buffer import Durability
+from crdtgraph.durability import Durability
 from crdtgraph.metering.series import Period, Series, Summary
 
 NOTES_MAX = 10_000
@@ -46,11 +47,21 @@ class Meter:
         self.now_ns = now_ns
         self.syncing_since_ns: int | None = None
         """When the sync began that another thread waits for right now; a disk that hangs shows here alone."""
+        self.is_deferred = False
         self._series: dict[str, Series] = {}
         self._notes: deque[tuple[str, int, int]] = deque(maxlen=NOTES_MAX)
         for name in (*map(commit_series, Durability), *(each.value for each in Timed)):
             # All there may be, so that what has not happened yet shows as zero instead of being absent.
             self._series[name] = Series(name, now_ns())
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Count no commit in this block: it is not over at its end, and whoever waits for the rest records it then."""
+        self.is_deferred = True
+        try:
+            yield
+        finally:
+            self.is_deferred = False
 
     def record(self, name: str, began_ns: int) -> None:
         """Note that something that began then is over now. About 2 us."""

@@ -25,8 +25,11 @@ from typing import Protocol
 
 from crdtgraph.errors import StoreCorruptError, StoreVersionError
 
-FORMAT = 1
-"""The version of the layout that this code writes. It grows when older code could no longer read a store."""
+FORMAT = 2
+"""The version of the layout that this code writes. It grows when older code could no longer read a store.
+
+1 had the keyspaces of `FIRST_KEYSPACES` only; opening such a store to write adds the others.
+"""
 
 FORMAT_KEY = b"format"
 """Where the version is kept, in `Keyspace.META`, as a decimal number in ASCII."""
@@ -42,6 +45,13 @@ class Keyspace(StrEnum):
     LOG = "log"
     SNAPSHOT = "snapshot"
     STRAYS = "strays"
+    STATES = "states"
+    OBJECTS = "objects"
+    CHECKPOINTS = "checkpoints"
+
+
+FIRST_KEYSPACES = frozenset({Keyspace.META, Keyspace.LOG, Keyspace.SNAPSHOT, Keyspace.STRAYS})
+"""What a store of format 1 has."""
 
 
 class Batch:
@@ -131,8 +141,8 @@ class Store(Protocol):
         ...
 
 
-def check_format(url: str, stored: bytes | None) -> None:
-    """Check the version that a store was written in.
+def check_format(url: str, stored: bytes | None) -> int:
+    """Check the version that a store was written in, and return it.
 
     Args:
         url: names the store in errors.
@@ -150,3 +160,4 @@ def check_format(url: str, stored: bytes | None) -> None:
             f"the store {url} has format {int(stored)}, this version reads up to {FORMAT}",
             hint="open it with the newer version of crdtgraph that wrote it, or upgrade this one",
         )
+    return int(stored)

@@ -23,10 +23,7 @@ from weakref import WeakSet
 
 from rocksdict import (
     AccessType,
-    BlockBasedOptions,
-    Cache,
     ColumnFamily,
-    DBCompressionType,
     DBRecoveryMode,
     Options,
     Rdict,
@@ -36,17 +33,10 @@ from rocksdict import (
 )
 
 from crdtgraph.errors import LocalError, NotAStoreError, StoreCorruptError, StoreError
-from crdtgraph.store.base import CORRUPT_HINT, FORMAT, FORMAT_KEY, Batch, Keyspace, check_format
+from crdtgraph.store.base import CORRUPT_HINT, FIRST_KEYSPACES, FORMAT, FORMAT_KEY, Batch, Keyspace, check_format
 from crdtgraph.store.directory import FAILURE_HINT, Content, StoreDirectory
+from crdtgraph.store.engine import engine_options, shut
 
-WRITE_BUFFER_BYTES = 8 << 20  # A keyspace's table in memory; beyond it becomes a file.
-WRITE_BUFFERS_BYTES = 16 << 20  # All keyspaces together.
-WAL_BYTES_MAX = 32 << 20  # Bounds what an open after a crash replays: about 0.1 s.
-BLOCK_CACHE_BYTES = 8 << 20
-OPEN_FILES_MAX = 64
-BACKGROUND_JOBS = 2  # One flush and one compaction.
-LOG_BYTES_MAX = 256 << 10  # The engine's own text log ...
-LOG_FILES_KEPT = 2  # ... of this opening and the one before.
 READ_ATTEMPTS_MAX = 20  # Read-only opens that a busy writer may spoil; one in ten or so is.
 
 _DEFAULT_FAMILY = "default"  # RocksDB insists on it; it stays empty.
@@ -69,11 +59,12 @@ class RocksStore:
         self._sync_options = WriteOptions()
         self._sync_options.sync = True
         self._plain_options = WriteOptions()
+        self._present: list[Keyspace] = list(Keyspace)
         engine = self._open_to_read() if read_only else self._open_to_write(create)
         self._engine: Rdict | None = engine
         self._families: dict[Keyspace, Rdict] = {}
         self._handles: dict[Keyspace, ColumnFamily] = {}
-        for keyspace in Keyspace:
+        for keyspace in self._present:
             self._families[keyspace] = engine.get_column_family(keyspace)
             self._handles[keyspace] = engine.get_column_family_handle(keyspace)
 
@@ -121,8 +112,11 @@ class RocksStore:
     def get(self, keyspace: Keyspace, key: bytes) -> bytes | None:
         """See `Store.get`."""
         self._open_engine()
+        family = self._families.get(keyspace)
+        if family is None:  # A store of an older format, open to read only.
+            return None
         try:
-            value: bytes | None = self._families[keyspace].get(key)
+            value: bytes | None = family.get(key)
         except Exception as error:
             raise self._translate("can't be read", error) from error
         return value
@@ -130,7 +124,10 @@ class RocksStore:
     def scan(self, keyspace: Keyspace, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """See `Store.scan`."""
         self._open_engine()
-        scan = _Scan(self, self._families[keyspace].iter(), prefix)
+        family = self._families.get(keyspace)
+        if family is None:
+            return iter(())
+        scan = _Scan(self, family.iter(), prefix)
         self._scans.add(scan)
         return scan
 
@@ -160,7 +157,7 @@ class RocksStore:
             scan.iterator = None
         self._families.clear()
         self._handles.clear()
-        return _shut(engine)
+        return shut(engine)
 
     def _open_engine(self) -> Rdict:
         if self._engine is None:
@@ -196,17 +193,15 @@ class RocksStore:
             directory.wipe_unfinished()
         else:
             directory.begin_creation()
-        engine = self._start(_options(DBRecoveryMode.absolute_consistency(), create=True), AccessType.read_write())
+        engine = self._start(
+            engine_options(DBRecoveryMode.absolute_consistency(), create=True), AccessType.read_write()
+        )
         try:
-            changes = WriteBatch(raw_mode=True)
-            changes.put(FORMAT_KEY, b"%d" % FORMAT, engine.get_column_family_handle(Keyspace.META))
-            engine.write(changes, self._sync_options)
+            self._write_format(engine)
             directory.end_creation()
-        except Exception as error:
-            _shut(engine)
-            if isinstance(error, StoreError):
-                raise
-            raise self._translate("can't be created", error) from error
+        except StoreError:
+            shut(engine)
+            raise
         return engine
 
     def _open_existing(self) -> Rdict:
@@ -219,15 +214,16 @@ class RocksStore:
         directory.begin_opening()
         started = False
         try:
-            engine = self._start(_options(recovery), AccessType.read_write())
+            engine = self._start(engine_options(recovery, add_families=True), AccessType.read_write())
             started = True
         finally:
             directory.end_opening(succeeded=started)
         try:
-            self._check_format(engine)
+            if self._check_format(engine) < FORMAT:
+                self._write_format(engine)
         except StoreError:
             # Opening has changed files by now, soundly: what is refused is the content.
-            if _shut(engine):
+            if shut(engine):
                 directory.mark_closed()
             raise
         return engine
@@ -254,7 +250,7 @@ class RocksStore:
             gone = before - directory.vital_files()
             if not any(name.endswith(".log") for name in gone):
                 return engine
-            _shut(engine)
+            shut(engine)
         raise StoreError(
             f"the store {self._url} changes too fast to be read from outside",
             hint="try again, or ask the process that writes it",
@@ -266,17 +262,17 @@ class RocksStore:
         else:
             recovery = DBRecoveryMode.tolerate_corrupted_tail_records()
         self._check_families()
-        options = _options(recovery)
+        options = engine_options(recovery)
         options.set_max_open_files(-1)
         return self._start_to_read(options)
 
     def _check_families(self) -> None:
         """Refuse another program's database, and keyspaces from the future, before anything is changed."""
         try:
-            families = set(Rdict.list_cf(str(self._directory.path), _options()))
+            families = set(Rdict.list_cf(str(self._directory.path), engine_options()))
         except Exception as error:
             raise self._translate("can't be opened", error) from error
-        if not families.issuperset(Keyspace):
+        if not families.issuperset(FIRST_KEYSPACES):
             if self._directory.ours:
                 raise StoreCorruptError(
                     f"the store {self._url} is damaged: its MANIFEST lacks keyspaces", hint=CORRUPT_HINT
@@ -285,31 +281,42 @@ class RocksStore:
                 f"{self._directory.path} is a RocksDB database, but not one of crdtgraph",
                 hint="name a store, or a path that doesn't exist yet",
             )
-        if families > {_DEFAULT_FAMILY, *Keyspace}:
+        self._present = [keyspace for keyspace in Keyspace if keyspace in families]
+        if unknown := families - {_DEFAULT_FAMILY, *Keyspace}:
             # Newer code may have keyspaces unknown to this one. A read-only engine may leave some closed.
-            _shut(self._start_to_read(_options()))
-            unknown = ", ".join(sorted(families - {_DEFAULT_FAMILY, *Keyspace}))
-            raise StoreCorruptError(f"the store {self._url} has unknown keyspaces: {unknown}", hint=CORRUPT_HINT)
+            shut(self._start_to_read(engine_options()))
+            listed = ", ".join(sorted(unknown))
+            raise StoreCorruptError(f"the store {self._url} has unknown keyspaces: {listed}", hint=CORRUPT_HINT)
+        if not self._read_only:
+            self._present = list(Keyspace)  # Those that an older format lacks are added.
 
-    def _check_format(self, engine: Rdict) -> None:
+    def _check_format(self, engine: Rdict) -> int:
         try:
             stored: bytes | None = engine.get_column_family(Keyspace.META).get(FORMAT_KEY)
         except Exception as error:
             raise self._translate("can't be read", error) from error
-        check_format(self._url, stored)
+        return check_format(self._url, stored)
+
+    def _write_format(self, engine: Rdict) -> None:
+        try:
+            changes = WriteBatch(raw_mode=True)
+            changes.put(FORMAT_KEY, b"%d" % FORMAT, engine.get_column_family_handle(Keyspace.META))
+            engine.write(changes, self._sync_options)
+        except Exception as error:
+            raise self._translate("can't be written", error) from error
 
     def _start_to_read(self, options: Options) -> Rdict:
         engine = self._start(options, AccessType.read_only(error_if_log_file_exist=False))
         try:
             self._check_format(engine)
         except StoreError:
-            _shut(engine)
+            shut(engine)
             raise
         return engine
 
     def _start(self, options: Options, access: AccessType) -> Rdict:
         try:
-            families = {str(keyspace): options for keyspace in Keyspace}
+            families = {str(keyspace): options for keyspace in self._present}
             return Rdict(str(self._directory.path), options, families, access)
         except Exception as error:
             raise self._translate("can't be opened", error) from error
@@ -359,41 +366,3 @@ class _Scan:
             del iterator
             raise self.store._translate("can't be read", error) from error
         raise StopIteration
-
-
-def _shut(engine: Rdict) -> bool:
-    """Shut an engine down at once, whoever refers to it; False if it couldn't write its tables out.
-
-    Nothing is lost then, the WAL has it all. Merely dropping the engine would not do: the traceback of an
-    error keeps its frames alive, and with them the engine and its lock.
-    """
-    try:
-        engine.close()
-    except Exception:  # noqa: BLE001 - the binding raises nothing more precise
-        return False
-    return True
-
-
-def _options(recovery: DBRecoveryMode | None = None, *, create: bool = False) -> Options:
-    """Return the engine's options: small in memory, quiet on disk, and never creating by accident."""
-    options = Options(raw_mode=True)
-    options.create_if_missing(create)
-    options.create_missing_column_families(create)
-    if recovery is not None:
-        options.set_wal_recovery_mode(recovery)
-    options.set_paranoid_checks(True)
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-    options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES)
-    options.set_max_total_wal_size(WAL_BYTES_MAX)
-    options.set_max_open_files(OPEN_FILES_MAX)
-    options.set_max_background_jobs(BACKGROUND_JOBS)
-    options.set_manifest_preallocation_size(64 << 10)
-    options.set_compression_type(DBCompressionType.none())  # Large values arrive compressed, the rest is small.
-    options.set_max_log_file_size(LOG_BYTES_MAX)
-    options.set_keep_log_file_num(LOG_FILES_KEPT)
-    options.set_stats_dump_period_sec(0)
-    options.set_stats_persist_period_sec(0)
-    table = BlockBasedOptions()
-    table.set_block_cache(Cache(BLOCK_CACHE_BYTES))
-    options.set_block_based_table_factory(table)
-    return options

@@ -81,6 +81,8 @@ def _ledger(node: Node) -> Iterator[Measure]:
     yield Measure("pending_oldest_seconds", "Age of the oldest record that waits; 0 if none does.", max(0.0, waits_s))
     yield Measure("refs", "Refs.", status.refs)
     yield Measure("conflicted_refs", "Refs with more than one target.", status.conflicted_refs)
+    yield Measure("searches_open", "Searches that are open in this process.", len(graph.searches()))
+    yield Measure("searches_closed", "Searches that the ledger remembers as closed.", len(graph.closed_searches()))
     yield Measure("buffered_records", "Records that are not written yet.", status.buffered)
 
 

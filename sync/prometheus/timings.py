@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from crdtgraph.buffer import Durability
+from crdtgraph.durability import Durability
 from crdtgraph.metering import Buckets, Period, Series, Summary, commit_series
 from crdtgraph.metering import Timed as Of
 from crdtgraph.metering.series import SECOND_NS

@@ -10,9 +10,9 @@ from itertools import count
 import pytest
 
 import crdtgraph
-from crdtgraph import Commit, Durability, Graph, LocalError, NotFoundError
+from crdtgraph import Commit, Durability, Graph, LocalError, NotFoundError, Write
 from crdtgraph.metering import Meter, Period, Timed, commit_series
-from crdtgraph.metering.graph import MeteredGraph, _class_of
+from crdtgraph.metering.graph import MeteredGraph
 from crdtgraph.store import Batch, MemoryStore, Store
 from crdtgraph.store.metered import MeteredStore
 from tests.sync.replicas import grow, host, replica
@@ -103,11 +103,37 @@ def test_the_time_of_an_update_is_that_of_its_steps_and_not_of_what_happens_betw
     assert (apply.count, apply.max_ns) == (1, 3 * 101 * TICK_NS)
 
 
-def test_the_class_of_a_commit_that_names_none_follows_from_what_it_does() -> None:
-    assert _class_of({}) == _class_of({"plane": "ledger", "ref": None}) == "commit_normal"
-    assert _class_of({"ref": "main"}) == "commit_critical"
-    assert _class_of({"plane": "search-1"}) == "commit_speculative"
-    assert _class_of({"ref": "main", "durability": Durability.NORMAL}) == "commit_normal"
+def test_commits_of_a_search_are_speculative_unless_they_are_to_be_kept(graph: Graph, meter: Meter) -> None:
+    root = graph.commit(ref="main")
+    before = counts(meter)
+    with graph.search("one") as search:
+        tried = search.commit(parents=[root], message="tried")
+        search.commit(parents=[tried], message="found", ref="main")
+        search.commit(parents=[tried], message="kept", durability=Durability.NORMAL)
+    found = news(meter, before)
+    assert (found["commit_speculative"], found["commit_critical"], found["commit_normal"]) == (1, 1, 1)
+
+
+def test_the_policy_of_the_graph_says_the_class(meter: Meter) -> None:
+    class Careful:
+        def durability(self, write: Write) -> Durability:
+            return Durability.CRITICAL
+
+    with crdtgraph.open("memory:", meter=meter, policy=Careful()) as graph:
+        before = counts(meter)
+        graph.commit(message="no ref, and critical all the same")
+        assert news(meter, before) == {"commit_critical": 1, "fsync": 1}
+
+
+def test_what_is_deferred_is_counted_by_whoever_waits_for_it(graph: Graph, meter: Meter) -> None:
+    before = counts(meter)
+    began = meter.now_ns()
+    with meter.deferred():
+        graph.commit()
+    assert news(meter, before) == {}
+    meter.record("commit_critical", began)
+    graph.commit()
+    assert news(meter, before) == {"commit_critical": 1, "commit_normal": 1}
 
 
 def test_many_commits_in_one_call_count_once(graph: Graph, meter: Meter) -> None:

@@ -13,7 +13,9 @@ import rocksdict
 
 from crdtgraph.errors import NotAStoreError, StoreCorruptError, StoreLockedError, StoreVersionError
 from crdtgraph.store import FORMAT, FORMAT_KEY, Batch, Keyspace, open_store
-from crdtgraph.store.rocksdb import RocksStore, _options
+from crdtgraph.store.base import FIRST_KEYSPACES
+from crdtgraph.store.engine import engine_options
+from crdtgraph.store.rocksdb import RocksStore
 
 CHILDREN = Path(__file__).with_name("children.py")
 
@@ -162,8 +164,8 @@ def test_a_refused_version_leaves_the_mark_of_a_clean_close(tmp_path: Path) -> N
 def test_promises_of_durability_sync_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
     kept: list[rocksdict.Options] = []
 
-    def counting_options(*arguments: rocksdict.DBRecoveryMode, create: bool = False) -> rocksdict.Options:
-        options = _options(*arguments, create=create)
+    def counting_options(*arguments: rocksdict.DBRecoveryMode, **chosen: bool) -> rocksdict.Options:
+        options = engine_options(*arguments, **chosen)
         options.enable_statistics()
         kept.append(options)
         return options
@@ -173,7 +175,7 @@ def test_promises_of_durability_sync_the_log(tmp_path: Path, monkeypatch: pytest
         assert found
         return int(found[1])
 
-    monkeypatch.setattr("crdtgraph.store.rocksdb._options", counting_options)
+    monkeypatch.setattr("crdtgraph.store.rocksdb.engine_options", counting_options)
     store = open_store(tmp_path / "store")
     batch = Batch()
     batch.put(Keyspace.LOG, b"k", b"v")
@@ -257,6 +259,32 @@ def test_a_store_with_unknown_keyspaces(tmp_path: Path, version: int) -> None:
                 open_store(path, read_only=read_only)
     after = listing(path)
     assert {name for name in before if name.endswith((".sst", ".log"))} <= set(after)
+
+
+def test_a_store_of_format_1_is_read_as_it_is_and_raised_when_written(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    options = engine_options(create=True)
+    engine = rocksdict.Rdict(str(path), options, dict.fromkeys(sorted(FIRST_KEYSPACES), options))
+    engine.get_column_family(Keyspace.META).put(FORMAT_KEY, b"1")
+    engine.get_column_family(Keyspace.LOG).put(b"old", b"entry")
+    engine.close()
+    store = open_store(path, read_only=True)
+    assert list(store.scan(Keyspace.LOG)) == [(b"old", b"entry")]
+    assert store.get(Keyspace.META, FORMAT_KEY) == b"1"
+    assert store.get(Keyspace.STATES, b"any") is None
+    assert list(store.scan(Keyspace.OBJECTS)) == []
+    store.close()
+    store = open_store(path)
+    batch = Batch()
+    batch.put(Keyspace.STATES, b"new", b"row")
+    store.write(batch, sync=True)
+    store.close()
+    for read_only in (True, False):
+        store = open_store(path, read_only=read_only)
+        assert store.get(Keyspace.META, FORMAT_KEY) == b"%d" % FORMAT
+        assert store.get(Keyspace.LOG, b"old") == b"entry"
+        assert store.get(Keyspace.STATES, b"new") == b"row"
+        store.close()
 
 
 def test_the_engine_stays_small_on_disk_and_in_files(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""RocksDB itself, as `rocksdb` uses it: how it is set up, and how it is shut down."""
+
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options, Rdict
+
+WRITE_BUFFER_BYTES = 8 << 20  # A keyspace's table in memory; beyond it becomes a file.
+WRITE_BUFFERS_BYTES = 16 << 20  # All keyspaces together.
+WAL_BYTES_MAX = 32 << 20  # Bounds what an open after a crash replays: about 0.1 s.
+BLOCK_CACHE_BYTES = 8 << 20
+OPEN_FILES_MAX = 64
+BACKGROUND_JOBS = 2  # One flush and one compaction.
+LOG_BYTES_MAX = 256 << 10  # The engine's own text log ...
+LOG_FILES_KEPT = 2  # ... of this opening and the one before.
+
+
+def shut(engine: Rdict) -> bool:
+    """Shut an engine down at once, whoever refers to it; False if it couldn't write its tables out.
+
+    Nothing is lost then, the WAL has it all. Merely dropping the engine would not do: the traceback of an
+    error keeps its frames alive, and with them the engine and its lock.
+    """
+    try:
+        engine.close()
+    except Exception:  # noqa: BLE001 - the binding raises nothing more precise
+        return False
+    return True
+
+
+def engine_options(
+    recovery: DBRecoveryMode | None = None, *, create: bool = False, add_families: bool = False
+) -> Options:
+    """Return the engine's options: small in memory, quiet on disk, and never creating by accident."""
+    options = Options(raw_mode=True)
+    options.create_if_missing(create)
+    options.create_missing_column_families(create or add_families)
+    if recovery is not None:
+        options.set_wal_recovery_mode(recovery)
+    options.set_paranoid_checks(True)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES)
+    options.set_max_total_wal_size(WAL_BYTES_MAX)
+    options.set_max_open_files(OPEN_FILES_MAX)
+    options.set_max_background_jobs(BACKGROUND_JOBS)
+    options.set_manifest_preallocation_size(64 << 10)
+    options.set_compression_type(DBCompressionType.none())  # Large values arrive compressed, the rest is small.
+    options.set_max_log_file_size(LOG_BYTES_MAX)
+    options.set_keep_log_file_num(LOG_FILES_KEPT)
+    options.set_stats_dump_period_sec(0)
+    options.set_stats_persist_period_sec(0)
+    table = BlockBasedOptions()
+    table.set_block_cache(Cache(BLOCK_CACHE_BYTES))
+    options.set_block_based_table_factory(table)
+    return options
