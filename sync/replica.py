@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
-from crdtgraph.metering import Meter
-from crdtgraph.reader import Waiting
 from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
 from crdtgraph.store import Store
+
+if TYPE_CHECKING:
+    from crdtgraph.metering import Meter
+    from crdtgraph.reader import Waiting
 
 
 class DeltaLike(Protocol):

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from crdtgraph import LEDGER, Commit, CommitId, Durability, LocalError, RemoteError, Write, WriteKind
-from crdtgraph.metering import commit_series
 from sync.calls import Plain
 from sync.limits import COMMITS_PER_CALL_MAX
 from sync.methods.target import REVS_MAX, Handler, Target
@@ -97,6 +96,8 @@ async def _once_committed(node: Node, commit: CommitId, began_ns: int) -> Plain:
     """A critical commit is over when the disk has it, and so counts its time."""
     await node.flusher.durable()
     if (meter := node.graph.meter) is not None:
+        from crdtgraph.metering import commit_series
+
         meter.record(commit_series(Durability.CRITICAL), began_ns)
     return commit
 
