@@ -16,7 +16,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.count = 0
-        self.total = 0.0
+        self.total: float = 0
+        """Exact for integers, however many."""
         self.mean = 0.0
         self.greatest = 0.0
         self._squares = 0.0
