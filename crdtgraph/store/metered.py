@@ -20,6 +20,10 @@ class MeteredStore:
     def __init__(self, store: Store, meter: Meter) -> None:
         self._store = store
         self._meter = meter
+        for name in dir(type(store)):
+            # By name, because whoever asks whether a store can do more looks at what it has itself.
+            if not name.startswith("_") and not hasattr(type(self), name) and callable(getattr(type(store), name)):
+                setattr(self, name, getattr(store, name))
 
     @property
     def url(self) -> str:

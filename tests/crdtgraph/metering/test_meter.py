@@ -6,6 +6,7 @@ import inspect
 import threading
 from collections.abc import Generator, Iterator
 from itertools import count
+from typing import Protocol, runtime_checkable
 
 import pytest
 
@@ -184,16 +185,29 @@ def test_a_metered_graph_has_the_signatures_of_a_graph() -> None:
             assert inspect.signature(method) == inspect.signature(getattr(Graph, name)), name
 
 
+@runtime_checkable
+class CanDoMore(Protocol):
+    def more(self) -> str: ...
+
+
 def test_a_metered_store_passes_on_what_only_the_store_below_has(meter: Meter) -> None:
     class Special(MemoryStore):
-        def special(self) -> str:
-            return "below"
+        number = 1
 
-    store = MeteredStore(Special(), meter)
-    assert store.special() == "below"  # type: ignore[operator]
-    typed: Store = store
+        def more(self) -> str:
+            return f"below {self.number}"
+
+    below = Special()
+    store: Store = MeteredStore(below, meter)
+    assert isinstance(store, CanDoMore)
+    assert store.more() == "below 1"
+    below.number = 2
+    assert store.more() == "below 2"
+    assert store.number == 2  # type: ignore[attr-defined]
+    plain: Store = MeteredStore(MemoryStore(), meter)
+    assert not isinstance(plain, CanDoMore)
     with pytest.raises(AttributeError):
-        typed.nothing_of_the_kind  # type: ignore[attr-defined] # noqa: B018
+        plain.more  # type: ignore[attr-defined] # noqa: B018
 
 
 def test_a_name_of_ones_own_gets_a_series(meter: Meter) -> None:
