@@ -18,6 +18,7 @@ from crdtgraph.segment import unpack
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
+    from crdtgraph.metering import Meter
     from crdtgraph.search import SearchPlane
     from crdtgraph.status import PlaneStatus, Status
 
@@ -31,6 +32,8 @@ class Replica(Reader):
 
     replica_id: ReplicaId
     cluster: str
+    meter: Meter | None = None
+    """What is told how long things take; only a graph that was opened with one has it."""
     _clock: HybridClock
     _planes: dict[str, Plane]
 
