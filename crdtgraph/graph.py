@@ -240,6 +240,8 @@ class Graph(Assigner):
             assign = self._assign(NAMESPACE, name, CLOSED, ())
             ledger.add(assign, assign.stamp)
         size = len(plane.projection)
+        if self._states_found is not None:
+            self._states_found.forget(plane.projection.ids)
         del self._searches[plane.name]
         plane.drop()
         if size >= LARGE_SEARCH:

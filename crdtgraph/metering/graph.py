@@ -67,6 +67,7 @@ class MeteredGraph(Graph):
     between = _timed(Timed.READ, Graph.between)
     diff = _timed(Timed.READ, Graph.diff)
     state = _timed(Timed.STATE, Graph.state)
+    state_many = _timed(Timed.STATE, Graph.state_many)
 
     def _class_of(self, kind: WriteKind, plane: str, chosen: Durability | None, *moves: str | None) -> Durability:
         found = super()._class_of(kind, plane, chosen, *moves)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from struct import Struct
 
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Value
@@ -27,7 +28,8 @@ BATCH_BYTES = 256 << 10
 STEP_ENTRIES = 4_000
 """About 2 ms of work between two steps."""
 
-_ROW, _PAGE = b"r", b"p"
+_ROW, _PAGE, _MARK = b"r", b"p", b"marked"
+_COUNT = Struct("<Q")
 
 
 class Rows:
@@ -39,7 +41,7 @@ class Rows:
         self._cached_bytes = 0
         self._batch = Batch()
         self._batch_bytes = 0
-        self._unwritten: dict[bytes, bytes] = {}
+        self._unwritten: dict[bytes, bytes | None] = {}
         self.lost = 0
         """How many were found damaged or could not be written, and have to be made again."""
 
@@ -119,6 +121,15 @@ class Rows:
             self.flush()
         return True
 
+    def mark(self, count: int, total: bytes) -> None:
+        """Note how many commits have been looked at, and 32 bytes that name the set of them."""
+        self._put(_MARK, _COUNT.pack(count) + total)
+
+    def marked(self) -> tuple[int, bytes]:
+        """What was noted last."""
+        data = self._read(_MARK)
+        return (*_COUNT.unpack_from(data), data[_COUNT.size :]) if data is not None else (0, bytes(32))
+
     def drop(self, commit: CommitId) -> None:
         """Take a row out that cannot be read, or whose pages cannot, so that a new one is made."""
         self.lost += 1
@@ -162,7 +173,7 @@ class Rows:
         return None
 
     def _read(self, key: bytes) -> bytes | None:
-        return self._unwritten.get(key) or self._store.get(Keyspace.STATES, key)
+        return self._unwritten[key] if key in self._unwritten else self._store.get(Keyspace.STATES, key)
 
     def _put(self, key: bytes, data: bytes) -> None:
         self._batch.put(Keyspace.STATES, key, data)
@@ -171,10 +182,10 @@ class Rows:
         self._forget(key)
 
     def _delete(self, key: bytes) -> None:
-        self._unwritten.pop(key, None)
         self._forget(key)
         if not self._store.read_only:
             self._batch.delete(Keyspace.STATES, key)
+            self._unwritten[key] = None
 
     def _keep(self, key: bytes, held: Row | Table, size: int) -> None:
         self._cached[key] = held, size

@@ -64,7 +64,8 @@ class State(Mapping[str, bytes | Reference]):
             value = self._changes[path]
         else:
             assert self._below is not None
-            value = self._below.get(path)
+            given: object = path
+            value = self._below.get(path) if isinstance(given, str) else None
         if value is None:
             raise KeyError(path)
         return value
