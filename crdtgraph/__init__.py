@@ -34,6 +34,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
     from crdtgraph.records import Commit, Reference, Value
+    from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
     from crdtgraph.state import MergeResult, PathChange, PathConflict
     from crdtgraph.status import Status
@@ -42,6 +43,7 @@ __all__ = [
     "LEDGER",
     "SYSTEM",
     "AmbiguousError",
+    "CheckpointUse",
     "Commit",
     "CommitId",
     "CorruptError",
@@ -53,6 +55,7 @@ __all__ = [
     "Finding",
     "Graph",
     "Host",
+    "LastStop",
     "LocalError",
     "MergeResult",
     "NotAStoreError",
@@ -60,6 +63,7 @@ __all__ = [
     "PathChange",
     "PathConflict",
     "Received",
+    "Recovery",
     "Ref",
     "RefSpread",
     "RefState",
@@ -81,6 +85,7 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "CheckpointUse": "recovery",
     "Commit": "records",
     "CommitId": "ids",
     "CorruptError": "errors",
@@ -93,6 +98,7 @@ _HOMES = {
     "Graph": "graph",
     "Host": "host",
     "LEDGER": "planes",
+    "LastStop": "recovery",
     "LocalError": "errors",
     "MergeResult": "state",
     "NotAStoreError": "errors",
@@ -100,6 +106,7 @@ _HOMES = {
     "PathChange": "state",
     "PathConflict": "state",
     "Received": "exchange",
+    "Recovery": "recovery",
     "Ref": "refs",
     "RefSpread": "divergence",
     "RefState": "divergence",
