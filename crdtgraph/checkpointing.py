@@ -47,9 +47,7 @@ if TYPE_CHECKING:
     from crdtgraph.planes import Plane
 
 CLOSING_WEIGHT_MIN = 1_000
-"""What is new has to weigh this at a close: it is folded in 5 ms."""
-RUNNING_WEIGHT_MIN = 16_384
-"""And this while the program runs: folded in 80 ms, and seldom enough that it delays few calls."""
+"""What is new has to weigh this at a close: it is folded in 5 ms. While the program runs, `CHECKPOINT_WEIGHT_MIN`."""
 GROWTH_DIVISOR = 10
 """So large a part of all has to be new: opening folds that at most, and all checkpoints together cost ten times it."""
 BYTES_A_COMMIT = 64

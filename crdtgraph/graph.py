@@ -10,11 +10,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, RUNNING_WEIGHT_MIN, checkpoint_steps, weight
+from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
 from crdtgraph.clock import HybridClock
 from crdtgraph.errors import StoreError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, SegmentKey
+from crdtgraph.limits import CHECKPOINT_WEIGHT_MIN
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
 from crdtgraph.signing import Identity
@@ -164,7 +165,7 @@ class Graph(Writer):
             yield
         return self._has_checkpoint
 
-    def advance_checkpoint(self, weight_min: int = RUNNING_WEIGHT_MIN) -> bool:
+    def advance_checkpoint(self, weight_min: int = CHECKPOINT_WEIGHT_MIN) -> bool:
         """Take a step of about 2 ms of the checkpoint that is under way, or of one that is due; whether to go on.
 
         One is due when what is new since the last weighs `weight_min`, in commits without much in them, and a tenth of

@@ -29,7 +29,7 @@ from sync.alarms import Alarm, Alarms
 from sync.blocklist import Blocklist
 from sync.connection import Connection, Direction, dialled_at_once, loser, refuse
 from sync.dialer import Backoff, Dialer
-from sync.durability import RunSync, run_in_thread, write_behind
+from sync.durability import RunSync, checkpoint_behind, run_in_thread, write_behind
 from sync.gossip import Gossip
 from sync.limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
 from sync.log import Log, default_log
@@ -149,10 +149,10 @@ class Node:
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
             nursery.start_soon(self._time.run)
-            failed, took = self.note_store_failure, self._note_durable
-            nursery.start_soon(write_behind, self.graph, self.settings, self._run_sync, failed, took)
-            self._nursery = nursery
-            self._stack = stack.pop_all()
+            disk = self.graph, self.settings, self._run_sync, self.note_store_failure
+            nursery.start_soon(write_behind, *disk, self._note_durable)
+            nursery.start_soon(checkpoint_behind, *disk, self.wait_changed, self._log)
+            self._nursery, self._stack = nursery, stack.pop_all()
         return self
 
     async def __aexit__(
