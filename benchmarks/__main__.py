@@ -19,6 +19,7 @@ NAMES = {
     "catchup": "300 new commits reach a peer, against git fetch",
     "traverse": "merge bases, against libgit2 and git's recorded answers",
     "reopen": "open a store after SIGKILL",
+    "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
