@@ -51,6 +51,8 @@ MAGIC = b"crdtgraph checkpoint 2\n"
 DIGEST_BYTES = 32
 PART_ENTRIES = 4_096
 """Entries of one part: 1 to 3 ms to make and some 100 kB."""
+PART_ASSIGNS = 1_024
+"""The same of live assignments, which are more work."""
 MARKS_PART_BYTES = 256 << 10
 
 _ROW_BYTES = COMMIT_ID_BYTES + 3 * 8 + 2 * 4

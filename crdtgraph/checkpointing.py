@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from crdtgraph.checkpoint import (
     MARKS_PART_BYTES,
+    PART_ASSIGNS,
     PART_ENTRIES,
     Block,
     Manifest,
@@ -223,7 +224,7 @@ class _Frozen:
         yield from map(roots_part, _batches(projection.discards.roots.order, self._roots))
         yield from map(dots_part, _batches(projection.registers.superseded_dots(), self._dots))
         yield from map(pending_part, _batches(self._pending, len(self._pending)))
-        yield from map(assigns_part, projection.registers.frozen(self._namespaces, PART_ENTRIES))
+        yield from map(assigns_part, projection.registers.frozen(self._namespaces, PART_ASSIGNS))
         if self._has_totals:
             for first in range(0, self._rows, PART_ENTRIES):
                 commits = projection.ids[first : min(first + PART_ENTRIES, self._rows)]

@@ -36,6 +36,7 @@ def _always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crdtgraph.graph, "CLOSING_WEIGHT_MIN", 1)
     monkeypatch.setattr(checkpointing, "GROWTH_DIVISOR", 1 << 30)
     monkeypatch.setattr(checkpointing, "PART_ENTRIES", 3)
+    monkeypatch.setattr(checkpointing, "PART_ASSIGNS", 2)
     monkeypatch.setattr(checkpointing, "MARKS_PART_BYTES", 5)
     monkeypatch.setattr(checkpointing, "BLOCK_ROWS", 4)
     monkeypatch.setattr(projections, "BLOCK_ROWS", 4)
