@@ -263,9 +263,9 @@ def block_bytes(projection: Projection, first: int, locations: array[int]) -> tu
     return b"".join((ids, *(column_bytes(column.typecode, column) for column in columns))), edges_end - edge
 
 
-def held_part(held: Sequence[tuple[SegmentKey, bytes]]) -> bytes:
+def held_part(keys: Sequence[SegmentKey], digests: Sequence[bytes]) -> bytes:
     """Segments that were folded, with their SHA-256."""
-    return encode([Part.HELD.value, *key_columns([key for key, _ in held]), b"".join(digest for _, digest in held)])
+    return encode([Part.HELD.value, *key_columns(keys), b"".join(digests)])
 
 
 def superseded_part(keys: Sequence[SegmentKey]) -> bytes:
@@ -273,10 +273,10 @@ def superseded_part(keys: Sequence[SegmentKey]) -> bytes:
     return encode([Part.SUPERSEDED.value, *key_columns(keys)])
 
 
-def numbers_part(numbers: Sequence[tuple[int, SegmentKey]]) -> bytes:
-    """What locations count by."""
-    places = column_bytes("Q", (number for number, _ in numbers))
-    return encode([Part.NUMBERS.value, *key_columns([key for _, key in numbers]), places])
+def numbers_part(first: int, keys: Sequence[SegmentKey | None]) -> bytes:
+    """What locations count by, from number `first` on."""
+    places = column_bytes("Q", (number for number, key in enumerate(keys, first) if key is not None))
+    return encode([Part.NUMBERS.value, *key_columns([key for key in keys if key is not None]), places])
 
 
 def marks_part(marks: bytes) -> bytes:
@@ -312,11 +312,10 @@ def dots_part(dots: Sequence[tuple[tuple[str, str], Dot]]) -> bytes:
     return encode([Part.DOTS.value, *names, *dot_columns([dot for _, dot in dots])])
 
 
-def totals_part(totals: Sequence[tuple[CommitId, tuple[int, ...]]]) -> bytes:
+def totals_part(commits: Sequence[CommitId], totals: Sequence[tuple[int, ...]]) -> bytes:
     """Counters; OverflowError when one is beyond 64 bits."""
-    lengths = column_bytes("Q", (len(total) for _, total in totals))
-    values = column_bytes("q", (number for _, total in totals for number in total))
-    return encode([Part.TOTALS.value, b"".join(commit for commit, _ in totals), lengths, values])
+    values = column_bytes("q", (number for total in totals for number in total))
+    return encode([Part.TOTALS.value, b"".join(commits), column_bytes("Q", map(len, totals)), values])
 
 
 def pending_part(pending: Sequence[tuple[WaitingRecord, CommitId]]) -> bytes:

@@ -166,9 +166,11 @@ class _Frozen:
             else:
                 self._fresh[number] = projection.locations[first : min(first + BLOCK_ROWS, self._rows)]
         self._numbers = keys
-        self._held = [(key, digest) for key, (digest, _) in plane.document.held.items()]
+        held = plane.document.held
+        self._held, self._held_digests = list(held), [digest for digest, _ in held.values()]
         # Written, and not in the document before they are fsynced.
-        self._held += [(key, hashlib.sha256(data).digest()) for key, (_, data) in plane._unsynced.items()]
+        self._held += plane._unsynced
+        self._held_digests += [hashlib.sha256(data).digest() for _, data in plane._unsynced.values()]
         self._superseded = len(projection.superseded.order)
         self._roots = len(projection.discards.roots.order)
         self._marks = bytes(projection.discards.marks) if self._roots else b""
@@ -215,10 +217,11 @@ class _Frozen:
 
     def _made_parts(self) -> Iterator[bytes]:
         projection = self._projection
-        numbers = [(number, key) for number, key in enumerate(self._numbers) if key is not None]
-        yield from map(held_part, _batches(self._held, len(self._held)))
+        for at in range(0, len(self._held), PART_ENTRIES):
+            yield held_part(self._held[at : at + PART_ENTRIES], self._held_digests[at : at + PART_ENTRIES])
+        for at in range(0, len(self._numbers), PART_ENTRIES):
+            yield numbers_part(at, self._numbers[at : at + PART_ENTRIES])
         yield from map(superseded_part, _batches(projection.superseded.order, self._superseded))
-        yield from map(numbers_part, _batches(numbers, len(numbers)))
         for at in range(0, len(self._marks), MARKS_PART_BYTES):
             yield marks_part(self._marks[at : at + MARKS_PART_BYTES])
         yield from map(roots_part, _batches(projection.discards.roots.order, self._roots))
@@ -228,8 +231,8 @@ class _Frozen:
         if self._has_totals:
             for first in range(0, self._rows, PART_ENTRIES):
                 commits = projection.ids[first : min(first + PART_ENTRIES, self._rows)]
-                totals = projection.counters.frozen(commits)
-                yield totals_part(totals) if totals else b""
+                counted, totals = projection.counters.frozen(commits)
+                yield totals_part(counted, totals) if counted else b""
 
 
 def _batches(items: Sequence[_Item], count: int) -> Iterator[Sequence[_Item]]:

@@ -60,12 +60,12 @@ class Counters:
         """Remember from now on what changes, so that `frozen` can tell how it was."""
         self._before = {}
 
-    def frozen(self, commits: Sequence[CommitId]) -> list[tuple[CommitId, tuple[int, ...]]]:
-        """The totals that these commits had when `freeze` was called, of those that had any."""
-        before, totals = self._before or {}, self._totals
-        known = [(commit, before.get(commit, totals.get(commit, ()))) for commit in commits if commit in totals]
-        known += [(commit, before[commit]) for commit in commits if commit in before and commit not in totals]
-        return [(commit, total) for commit, total in known if total]
+    def frozen(self, commits: Sequence[CommitId]) -> tuple[list[CommitId], list[tuple[int, ...]]]:
+        """Which of these commits had totals when `freeze` was called, and the totals of each."""
+        totals, before = self._totals, self._before or {}
+        # No pairs: thousands of new tuples would set the cyclic garbage collector going.
+        found = [commit for commit in commits if before.get(commit, commit in totals)]
+        return found, [before[commit] if commit in before else totals[commit] for commit in found]
 
     def thaw(self) -> None:
         """Nobody asks for `frozen` any more."""

@@ -50,7 +50,6 @@ class Graph(Writer):
         self._read_only = store.read_only
         ledger = Plane(LEDGER, store, self._identity)
         self.recovery = load(ledger, last_stop(store))
-        """How it came back: whether the last stop was clean, what was folded."""
         self._clock.restore(ledger.own_stamp_max)
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)

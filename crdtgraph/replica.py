@@ -18,6 +18,7 @@ from crdtgraph.segment import unpack
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
+    from crdtgraph.recovery import Recovery
     from crdtgraph.status import PlaneStatus, Status
 
 
@@ -30,6 +31,8 @@ class Replica(Reader):
 
     replica_id: ReplicaId
     cluster: str
+    recovery: Recovery
+    """How it came back when it was opened: whether the last stop was clean, what was folded."""
     _clock: HybridClock
     _planes: dict[str, Plane]
 
@@ -46,7 +49,7 @@ class Replica(Reader):
         """A summary of this replica. O(heads + refs)."""
         from crdtgraph.status import summarise
 
-        return summarise(self._plane(LEDGER), self.cluster)
+        return summarise(self._plane(LEDGER), self.cluster, self.recovery)
 
     def plane_status(self, plane: str) -> PlaneStatus:
         """How a plane is doing. O(heads)."""
