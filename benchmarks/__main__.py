@@ -23,6 +23,7 @@ NAMES = {
     "discard": "987 of 1,000 speculative commits thrown away, and what a dropped search gives back",
     "memory": "resident memory of 100,000 commits, live and after their search is over",
     "random-state": "the state at a random commit, cold and warm, against naive replay",
+    "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",

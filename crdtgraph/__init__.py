@@ -34,6 +34,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
     from crdtgraph.records import Commit, Reference, Value
+    from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
     from crdtgraph.search import Search
     from crdtgraph.state import MergeResult, PathChange, PathConflict
@@ -44,6 +45,7 @@ __all__ = [
     "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
+    "CheckpointUse",
     "Commit",
     "CommitId",
     "CorruptError",
@@ -55,6 +57,7 @@ __all__ = [
     "Finding",
     "Graph",
     "Host",
+    "LastStop",
     "LocalError",
     "MergeResult",
     "NotAStoreError",
@@ -63,6 +66,7 @@ __all__ = [
     "PathConflict",
     "Policy",
     "Received",
+    "Recovery",
     "Ref",
     "RefSpread",
     "RefState",
@@ -88,6 +92,7 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "CheckpointUse": "recovery",
     "Commit": "records",
     "CommitId": "ids",
     "CorruptError": "errors",
@@ -100,6 +105,7 @@ _HOMES = {
     "Graph": "graph",
     "Host": "host",
     "LEDGER": "planes",
+    "LastStop": "recovery",
     "LocalError": "errors",
     "MergeResult": "state",
     "NotAStoreError": "errors",
@@ -108,6 +114,7 @@ _HOMES = {
     "PathConflict": "state",
     "Policy": "durability",
     "Received": "exchange",
+    "Recovery": "recovery",
     "Ref": "refs",
     "RefSpread": "divergence",
     "RefState": "divergence",

@@ -6,17 +6,20 @@ Reading is in `reader.py`, what peers ask for in `replica.py`, what is written i
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.assigning import Assigner
+from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
 from crdtgraph.clock import HybridClock
 from crdtgraph.durability import STANDARD_POLICY, Policy
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, StoreError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
+from crdtgraph.limits import CHECKPOINT_WEIGHT_MIN
 from crdtgraph.planes import LEDGER, Plane
-from crdtgraph.recovery import keep_checkpoint, load
+from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
 from crdtgraph.search import (
     CLOSED,
     LARGE_SEARCH,
@@ -70,14 +73,18 @@ class Graph(Assigner):
         self._dots = 0
         self._read_only = store.read_only
         ledger = Plane(LEDGER, store, self._identity)
-        self._clock.restore(load(ledger))
+        self.recovery = load(ledger, last_stop(store))
+        self._clock.restore(ledger.own_stamp_max)
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
         self._planes[LEDGER] = ledger
+        ledger.on_full = self._advance_checkpoint_quietly
+        self._checkpointing: Stepwise[bool] | None = None
+        self._has_checkpoint = False
         if not store.read_only:
-            # What a killed process left in the log may not have been fsynced, and it is served to peers from now on.
-            store.sync()
+            # With an fsync: what a killed process left in the log may not have had one, and it is served to peers now.
+            mark_dirty(store, host.now_us())
 
     # Life
 
@@ -96,8 +103,12 @@ class Graph(Assigner):
         try:
             if not self.read_only:
                 self.flush()
-                for plane in self._planes.values():
-                    keep_checkpoint(plane, self._clock.last)
+                # Nothing is lost without either: opening takes longer, and says that the last stop was not clean.
+                with suppress(StoreError):
+                    ledger = self._planes[LEDGER]
+                    if self._checkpointing or ledger.checkpoints.is_due(weight(ledger), CLOSING_WEIGHT_MIN):
+                        self.checkpoint()
+                    mark_clean(self.store)
         finally:
             for search in self._searches.values():
                 search.drop()
@@ -182,6 +193,42 @@ class Graph(Assigner):
         """Whether enough small segments lie about for `compact` to be worth its while."""
         return any(plane.needs_compaction() for plane in self._planes.values())
 
+    def checkpoint(self) -> bool:
+        """Write down what the ledger is, so that the next opening need not fold it; True if that was possible.
+
+        Closing does it when it is worth it, a node in the background, and so do commits, a step now and then. It costs
+        what is new since the last one. Raises StoreError when the disk refuses; nothing is lost then.
+        """
+        return run(self.checkpoint_steps())
+
+    def checkpoint_steps(self) -> Stepwise[bool]:
+        """`checkpoint` in steps of about 2 ms, between which anything may happen; one that is under way is dropped."""
+        self._start_checkpoint()
+        while self.advance_checkpoint():
+            yield
+        return self._has_checkpoint
+
+    def advance_checkpoint(self, weight_min: int = CHECKPOINT_WEIGHT_MIN) -> bool:
+        """Take a step of about 2 ms of the checkpoint that is under way, or of one that is due; whether to go on.
+
+        One is due when what is new since the last weighs `weight_min`, in commits without much in them, and a tenth of
+        all. Raises StoreError when the disk refuses; nothing is lost, and it is tried again when more has come.
+        """
+        ledger = self._planes[LEDGER]
+        if self._checkpointing is None:
+            if self._read_only or not ledger.checkpoints.is_due(weight(ledger), weight_min):
+                return False
+            self._start_checkpoint()
+        steps, self._checkpointing = self._checkpointing, None
+        assert steps is not None
+        try:
+            next(steps)
+        except StopIteration as done:
+            self._has_checkpoint = bool(done.value)
+            return False
+        self._checkpointing = steps
+        return True
+
     # States
 
     def checkpoint_states(self) -> int:
@@ -261,3 +308,14 @@ class Graph(Assigner):
 
     def _state_store(self) -> Store | None:
         return self.store
+
+    def _start_checkpoint(self) -> None:
+        ledger = self._writable(LEDGER)
+        if self._checkpointing is not None:
+            self._checkpointing.close()
+        self._checkpointing = checkpoint_steps(ledger, lambda: self._clock.last)
+
+    def _advance_checkpoint_quietly(self) -> None:
+        # The commit in whose course this happens does not depend on it.
+        with suppress(StoreError):
+            self.advance_checkpoint()

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
+from crdtgraph.checkpointing import Checkpoints
 from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update
@@ -73,6 +74,7 @@ class Plane(HeldSegments):
         self.name = name
         self.store = store
         self.log = PlaneLog(store, name)
+        self.checkpoints = Checkpoints(store, name)
         self.identity = identity
         self.document = Document(identity.writer)
         self.projection = Projection()
@@ -80,12 +82,12 @@ class Plane(HeldSegments):
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
         self.on_buffered: Callable[[], object] = list
+        self.on_full: Callable[[], object] = list
+        """Called when a buffer was written because it was full, and all that was written is folded."""
         self.stamp_max = self.own_stamp_max = 0
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
         self._written = False
-        self.covered = 0
-        """Commits that the last checkpoint has."""
         self._unsynced: dict[SegmentKey, _Unsynced] = {}
         self.buffer = self.start_buffer()
 
@@ -105,6 +107,7 @@ class Plane(HeldSegments):
             size = commit_size(commit, size)
         if not buffer.has_room(1, size, records_max) or buffer.is_due(stamp):
             self.flush(sync=False)
+            self.on_full()
             buffer = self.buffer
         records = buffer.records
         location = buffer.start + len(records.ids)
@@ -170,6 +173,7 @@ class Plane(HeldSegments):
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
         if not self.buffer.has_room(records, size):
             self.flush(sync=False)
+            self.on_full()
 
     def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
         """Write what is buffered as a segment; with `sync` all of ours is durable afterwards.
@@ -217,13 +221,13 @@ class Plane(HeldSegments):
                 for seq in supersedes:
                     small.pop(SegmentKey(self.identity.writer, seq), None)
                 joined = True
-                self.covered = 0
                 yield
         finally:
             self._small = small | self._small
         if self.log.bytes > 2 * self.document.bytes:
             self.flush(sync=True)  # The snapshot is of the document, and what was written just now is not in it yet.
             self.log.replace(self.document.snapshot(), {digest for _, digest, _ in self.beside.strays()})
+            self.checkpoints.forget()
         return joined
 
     def needs_compaction(self) -> bool:
@@ -352,9 +356,6 @@ class Plane(HeldSegments):
             self.projection.fold(segment, self.contents.register(segment.key), load)
             self._note_stamps(segment)
         self.document.apply(update)
-        if update.deletes:
-            # The checkpoint is of segments that are no longer there.
-            self.covered = 0
         self.beside.note_integrated(update.items, segments)
 
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = _nothing) -> None:

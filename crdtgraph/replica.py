@@ -19,6 +19,7 @@ from crdtgraph.segment import unpack
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
     from crdtgraph.metering import Meter
+    from crdtgraph.recovery import Recovery
     from crdtgraph.search import SearchPlane
     from crdtgraph.status import PlaneStatus, Status
 
@@ -34,6 +35,8 @@ class Replica(Reader):
     cluster: str
     meter: Meter | None = None
     """What is told how long things take; only a graph that was opened with one has it."""
+    recovery: Recovery
+    """How it came back when it was opened: whether the last stop was clean, what was folded."""
     _clock: HybridClock
     _planes: dict[str, Plane]
 
@@ -51,7 +54,7 @@ class Replica(Reader):
         """A summary of this replica. O(heads + refs)."""
         from crdtgraph.status import summarise
 
-        return summarise(self._plane(LEDGER), self.cluster)
+        return summarise(self._plane(LEDGER), self.cluster, self.recovery)
 
     def plane_status(self, plane: str) -> PlaneStatus:
         """How a plane is doing. O(heads)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crdtgraph.planes import Plane
+from crdtgraph.recovery import Recovery
 from crdtgraph.store import FORMAT, FORMAT_KEY, Keyspace
 
 
@@ -13,7 +14,7 @@ class Status:
     """How one replica is doing. Counts are of the ledger.
 
     `format` is that of the store. `holes` are places of compacted segments whose records have not come; a peer that
-    has them gives them.
+    has them gives them. `last_stop`, `checkpoint`, `covered` and `folded` say how it was opened: see `Recovery`.
     """
 
     replica: str
@@ -30,6 +31,10 @@ class Status:
     segments: int
     holes: int
     buffered: int
+    last_stop: str
+    checkpoint: str
+    covered: int
+    folded: int
     digest: str
 
 
@@ -72,7 +77,7 @@ def summarise_plane(plane: Plane) -> PlaneStatus:
     )
 
 
-def summarise(plane: Plane, cluster: str) -> Status:
+def summarise(plane: Plane, cluster: str, recovery: Recovery) -> Status:
     """The status of a replica by its ledger. O(heads + refs)."""
     projection, identity = plane.projection, plane.identity
     return Status(
@@ -90,5 +95,9 @@ def summarise(plane: Plane, cluster: str) -> Status:
         segments=len(plane.document),
         holes=len(plane.beside.holes),
         buffered=len(plane.buffer),
+        last_stop=recovery.last_stop.value,
+        checkpoint=recovery.checkpoint.value,
+        covered=recovery.covered,
+        folded=recovery.folded,
         digest=projection.digest().hex(),
     )

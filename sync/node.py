@@ -42,6 +42,7 @@ from sync.splits import Splits
 from sync.status import NodeStatus, node_status
 from sync.timekeeping import Timekeeper
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
+from sync.upkeep import look_after
 
 ACCEPT_RETRY_S = 0.1
 """After `accept` failed, for want of file descriptors as a rule."""
@@ -84,8 +85,7 @@ class Node:
         self.name = name
         self.addresses: tuple[str, ...] = ()
         """Where it listens, once entered: ports are numbers."""
-        self.store_failures = 0
-        """How often the store refused to write."""
+        self.store_failures = 0  # How often the store refused to write.
         self.blocklist = Blocklist()
         self.metrics = Metrics()
         self.dialers: list[Dialer] = []
@@ -150,8 +150,9 @@ class Node:
                 nursery.start_soon(dialer.run)
             nursery.start_soon(self._time.run)
             nursery.start_soon(self.flusher.run)
-            self._nursery = nursery
-            self._stack = stack.pop_all()
+            disk = self.graph, self.settings, self.flusher.run_sync, self.note_store_failure
+            nursery.start_soon(look_after, *disk, self.wait_changed, self._log)
+            self._nursery, self._stack = nursery, stack.pop_all()
         return self
 
     async def __aexit__(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.recovery import Recovery
 from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
 from crdtgraph.store import Store
@@ -153,6 +154,19 @@ class LocalReplica(Replica, Protocol):
 
     def compact_steps(self) -> Generator[None, None, bool]:
         """Join small segments of our own, some 20 ms of work a step."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """How it came back when it was opened."""
+
+    def advance_checkpoint(self, weight_min: int) -> bool:
+        """A step of a checkpoint that is under way or due, some 2 ms of work; whether to go on."""
+
+    def needs_state_checkpoints(self) -> bool:
+        """Whether enough commits have come whose states are not stored."""
+
+    def checkpoint_states_steps(self) -> Generator[None, None, int]:
+        """Store the states that are not stored yet, some 2 ms of work a step."""
 
     def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
         """Call back with every delta of our own that became durable; returns what ends that."""
