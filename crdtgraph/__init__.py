@@ -8,9 +8,9 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from crdtgraph.buffer import Durability
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
+    from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
     from crdtgraph.errors import (
         AmbiguousError,
         CorruptError,
@@ -36,11 +36,13 @@ if typing.TYPE_CHECKING:
     from crdtgraph.records import Commit, Reference, Value
     from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
+    from crdtgraph.search import Search
     from crdtgraph.state import MergeResult, PathChange, PathConflict
     from crdtgraph.status import Status
 
 __all__ = [
     "LEDGER",
+    "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
     "CheckpointUse",
@@ -62,6 +64,7 @@ __all__ = [
     "NotFoundError",
     "PathChange",
     "PathConflict",
+    "Policy",
     "Received",
     "Recovery",
     "Ref",
@@ -71,6 +74,8 @@ __all__ = [
     "RemoteError",
     "RemoteGapError",
     "ReplicaId",
+    "Search",
+    "StandardPolicy",
     "Status",
     "StoreCorruptError",
     "StoreError",
@@ -79,6 +84,8 @@ __all__ = [
     "UnreachableError",
     "Value",
     "Waiting",
+    "Write",
+    "WriteKind",
     "compare",
     "open",
 ]
@@ -93,7 +100,7 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
-    "Durability": "buffer",
+    "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
     "Host": "host",
@@ -105,6 +112,7 @@ _HOMES = {
     "NotFoundError": "errors",
     "PathChange": "state",
     "PathConflict": "state",
+    "Policy": "durability",
     "Received": "exchange",
     "Recovery": "recovery",
     "Ref": "refs",
@@ -114,7 +122,10 @@ _HOMES = {
     "RemoteError": "errors",
     "RemoteGapError": "exchange",
     "ReplicaId": "ids",
+    "STANDARD_POLICY": "durability",
     "SYSTEM": "host",
+    "Search": "search",
+    "StandardPolicy": "durability",
     "Status": "status",
     "StoreCorruptError": "errors",
     "StoreError": "errors",
@@ -123,6 +134,8 @@ _HOMES = {
     "UnreachableError": "errors",
     "Value": "records",
     "Waiting": "reader",
+    "Write": "durability",
+    "WriteKind": "durability",
     "compare": "divergence",
     "open": "opening",
 }

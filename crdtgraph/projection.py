@@ -64,6 +64,8 @@ class Projection:
     __slots__ = (
         "_commit_sum",
         "_folded",
+        "_leaving",
+        "bases",
         "counters",
         "dag",
         "dates",
@@ -96,6 +98,9 @@ class Projection:
         """The blocks of rows of `BLOCK_ROWS` in which a location has changed since this was emptied."""
         self._folded: dict[SegmentKey, set[bytes]] = {}
         self._commit_sum = 0
+        self._leaving: list[int] = []
+        self.bases: set[int] = set()
+        """Nodes of commits that another plane holds and this one builds on."""
 
     # As it was
 
@@ -185,7 +190,17 @@ class Projection:
         if node is None:
             self.pending.wait(count.commit, PendingCount(count, segment))
         else:
+            self._let_leave()
             self.counters.add(count.commit, count.vector, live=node not in self.discards)
+
+    def add_base(self, commit: CommitId, time: int, location: int) -> None:
+        """Take in a commit that another plane holds, so that commits can build on it: a root here, in no digest."""
+        self.bases.add(len(self.ids))
+        self.nodes[commit] = self.dag.append(())
+        self.ids.append(commit)
+        self.times.append(time)
+        self.locations.append(location)
+        self.discards.append(())
 
     def add_discard(self, discard: Discard) -> None:
         """Fold a discard in, or let it wait for its commit. O(commits that it throws away)."""
@@ -194,10 +209,8 @@ class Projection:
             self.pending.wait(discard.commit, discard)
             return
         self.discards.roots.add(discard.commit)
-        for dead in self.discards.mark(self.dag, node):
-            commit = self.ids[dead]
-            self._commit_sum -= int.from_bytes(commit, "big")
-            self.counters.leave(commit)
+        # Whoever throws a thousand commits away waits for the marks only; the sums follow when somebody asks for them.
+        self._leaving += self.discards.mark(self.dag, node)
 
     # Reading
 
@@ -213,7 +226,7 @@ class Projection:
 
     def live_count(self) -> int:
         """How many commits are live."""
-        return len(self.ids) - len(self.discards)
+        return len(self.ids) - len(self.bases) - len(self.discards)
 
     def rank(self, node: int) -> tuple[int, int, CommitId]:
         """The order that picks winners: generation, then time, then id; equal on all replicas."""
@@ -229,6 +242,7 @@ class Projection:
 
     def sums(self) -> tuple[int, int, int]:
         """The same as numbers."""
+        self._let_leave()
         return self._commit_sum & _MASK, self.registers.sum, self.counters.sum
 
     def digest(self) -> bytes:
@@ -257,7 +271,17 @@ class Projection:
             location += 1
         self._commit_sum += total
 
+    def _let_leave(self) -> None:
+        """Take what was discarded out of the sums. About 0.3 us a commit, 2 us more for one with counters."""
+        if self._leaving:
+            leaving, self._leaving = self._leaving, []
+            ids = self.ids
+            self._commit_sum -= sum([int.from_bytes(ids[node], "big") for node in leaving])
+            for node in leaving:
+                self.counters.leave(ids[node])
+
     def _retract(self, old: Segment) -> None:
+        self._let_leave()
         self.pending.drop_counts(old.key)
         for count in old.counts:
             node = self.nodes.get(count.commit)

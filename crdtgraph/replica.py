@@ -18,7 +18,9 @@ from crdtgraph.segment import unpack
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
+    from crdtgraph.metering import Meter
     from crdtgraph.recovery import Recovery
+    from crdtgraph.search import SearchPlane
     from crdtgraph.status import PlaneStatus, Status
 
 
@@ -33,11 +35,14 @@ class Replica(Reader):
     cluster: str
     recovery: Recovery
     """How it came back when it was opened: whether the last stop was clean, what was folded."""
+    meter: Meter | None = None
+    """What is told how long things take; only a graph that was opened with one has it."""
     _clock: HybridClock
     _planes: dict[str, Plane]
 
     def __init__(self) -> None:
         super().__init__({})
+        self._searches: dict[str, SearchPlane] = {}
         self._listeners: list[Callable[[Delta], None]] = []
         self._buffer_listeners: list[Callable[[], object]] = []
 
@@ -147,10 +152,10 @@ class Replica(Reader):
         return sum(home.adopt(segment, data) for segment, data in unpacked)
 
     def _plane(self, name: str) -> Plane:
-        try:
-            return self._planes[name]
-        except KeyError:
-            raise self._no_plane(name) from None
+        home = self._planes.get(name) or self._searches.get(name)
+        if home is None:
+            raise self._no_plane(name)
+        return home
 
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:

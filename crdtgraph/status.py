@@ -40,7 +40,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class PlaneStatus:
-    """How one plane of a replica is doing."""
+    """How one plane of a replica is doing.
+
+    `log_bytes` is what the store holds of it, `document_bytes` how much of that the document still needs: the rest is
+    of segments that were joined since, and goes with the next snapshot.
+    """
 
     name: str
     digest: bytes
@@ -51,6 +55,8 @@ class PlaneStatus:
     heads: int
     segments: int
     holes: int
+    log_bytes: int
+    document_bytes: int
 
 
 def summarise_plane(plane: Plane) -> PlaneStatus:
@@ -66,6 +72,8 @@ def summarise_plane(plane: Plane) -> PlaneStatus:
         heads=len(projection.dag.heads()),
         segments=len(plane.document),
         holes=len(plane.beside.holes),
+        log_bytes=plane.log.bytes,
+        document_bytes=plane.document.bytes,
     )
 
 

@@ -27,9 +27,10 @@ from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
 from sync.alarms import Alarm, Alarms
 from sync.blocklist import Blocklist
+from sync.checkpoints import checkpoint_behind
 from sync.connection import Connection, Direction, dialled_at_once, loser, refuse
 from sync.dialer import Backoff, Dialer
-from sync.durability import RunSync, checkpoint_behind, run_in_thread, write_behind
+from sync.durability import Flusher, RunSync, run_in_thread
 from sync.gossip import Gossip
 from sync.limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
 from sync.log import Log, default_log
@@ -94,7 +95,7 @@ class Node:
         self._peers = list(dict.fromkeys(Address.of(each) for each in peers))
         self._transport = transport if transport is not None else TcpTransport()
         self._log = log if log is not None else default_log()
-        self._run_sync = run_sync
+        self.flusher = Flusher(graph, settings, run_sync, self.note_store_failure, self._note_durable)
         self._on_ephemeral = on_ephemeral
         self._by_replica: dict[ReplicaId, Connection] = {}
         self._numbers = count(1)
@@ -120,8 +121,7 @@ class Node:
             raise LocalError(f"{len(self._listen)} addresses to listen on; at most {ADDRESSES_MAX} are possible")
         settings, host = self.settings, self.graph.host
         seed = settings.seed if settings.seed is not None else int.from_bytes(host.random_bytes(8), "big")
-        self._rng = random.Random(seed)
-        self._nonce = host.random_bytes(NONCE_BYTES)
+        self._rng, self._nonce = random.Random(seed), host.random_bytes(NONCE_BYTES)
         async with AsyncExitStack() as stack:
             listening: list[Listening] = []
             for address in self._listen:
@@ -149,8 +149,8 @@ class Node:
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
             nursery.start_soon(self._time.run)
-            disk = self.graph, self.settings, self._run_sync, self.note_store_failure
-            nursery.start_soon(write_behind, *disk, self._note_durable)
+            nursery.start_soon(self.flusher.run)
+            disk = self.graph, self.settings, self.flusher.run_sync, self.note_store_failure
             nursery.start_soon(checkpoint_behind, *disk, self.wait_changed, self._log)
             self._nursery, self._stack = nursery, stack.pop_all()
         return self

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
@@ -15,6 +15,10 @@ from crdtgraph.recovery import Recovery
 from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
 from crdtgraph.store import Store
+
+if TYPE_CHECKING:
+    from crdtgraph.metering import Meter
+    from crdtgraph.reader import Waiting
 
 
 class DeltaLike(Protocol):
@@ -116,6 +120,19 @@ class LocalReplica(Replica, Protocol):
     @property
     def refs(self) -> Refs:
         """The refs."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """What is told how long things take in it, if anything is."""
+
+    def pending(self) -> Sequence[Waiting]:
+        """Records of the ledger that wait for a commit that is not here."""
+
+    def searches(self) -> Sequence[str]:
+        """The searches that are open in this process."""
+
+    def closed_searches(self) -> Collection[str]:
+        """The searches that the ledger remembers as closed."""
 
     def status(self) -> Status:
         """How it is doing."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Callable, Set
 from contextlib import suppress
 
 import crdtgraph.graph
-import sync.node
+from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import StoreError
 from crdtgraph.graph import Graph
 from crdtgraph.host import Host
@@ -21,7 +21,7 @@ from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace, Store
 from crdtgraph.update import Update
 from simulations.mutants.planting import Change, Mutant
-from sync.durability import RunSync
+from sync.durability import Flusher, RunSync
 from sync.limits import Settings
 from sync.replica import LocalReplica
 
@@ -35,8 +35,9 @@ def _nothing_is_synced(append: Callable[..., None], self: PlaneLog, update: Upda
     append(self, update, sync=False)
 
 
-async def _a_failed_sync_is_shrugged_off(
-    write_behind: Callable[..., Awaitable[None]],
+def _a_failed_sync_is_shrugged_off(
+    init: Callable[..., None],
+    self: Flusher,
     graph: LocalReplica,
     settings: Settings,
     run_sync: RunSync,
@@ -47,7 +48,7 @@ async def _a_failed_sync_is_shrugged_off(
         with suppress(StoreError):
             await run_sync(work)
 
-    await write_behind(graph, settings, run_and_shrug, failed, took)
+    init(self, graph, settings, run_and_shrug, failed, took)
 
 
 def _memory_is_first(
@@ -92,9 +93,17 @@ def _the_log_goes_on(load: Callable[..., Recovery], plane: Plane, stop: LastStop
 
 
 def _the_dots_go_on(
-    init: Callable[..., None], self: Graph, store: Store, *, seed: bytes, cluster: str, author: str | None, host: Host
+    init: Callable[..., None],
+    self: Graph,
+    store: Store,
+    *,
+    seed: bytes,
+    cluster: str,
+    author: str | None,
+    host: Host,
+    policy: Policy = STANDARD_POLICY,
 ) -> None:
-    init(self, store, seed=seed, cluster=cluster, author=author, host=host)
+    init(self, store, seed=seed, cluster=cluster, author=author, host=host, policy=policy)
     held = (data for key in self.segment_keys(LEDGER) for data in self.segments_of(LEDGER, key))
     dots = (assign.dot for data in held for assign in unpack(data, check_signature=False).assigns)
     self._dots = max((dot.counter + 1 for dot in dots if dot.writer == self.writer), default=0)
@@ -117,7 +126,7 @@ MUTANTS = (
         "failed fsync taken for success",
         "What the background flusher wrote counts as durable although the fsync failed.",
         "An error in the background has no caller to tell (PostgreSQL did as much until 2018: fsyncgate).",
-        (Change(sync.node, "write_behind", _a_failed_sync_is_shrugged_off),),
+        (Change(Flusher, "__init__", _a_failed_sync_is_shrugged_off),),
     ),
     Mutant(
         "memory changed before the disk",

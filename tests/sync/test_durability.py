@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 import trio
 import trio.testing
 
-from crdtgraph import CheckpointUse, CommitId, Graph, Host, LastStop, Recovery, StoreError
+from crdtgraph import Durability, Graph, Host, StoreError
 from crdtgraph.opening import attach
 from crdtgraph.store.memory import MemoryStore
-from sync.durability import checkpoint_behind, write_behind
+from sync.durability import Flusher
 from sync.limits import DEFAULTS
 
 
@@ -41,7 +40,7 @@ async def inline(work: Callable[[], None]) -> None:
 
 
 async def keep(graph: Graph, failed: Callable[[StoreError], None] = lambda _: None) -> None:
-    await write_behind(graph, DEFAULTS, inline, failed)
+    await Flusher(graph, DEFAULTS, inline, failed, lambda _: None).run()
 
 
 async def test_an_idle_graph_costs_nothing(autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery) -> None:
@@ -75,7 +74,7 @@ async def test_what_was_written_during_a_flush_follows_it(
         await trio.sleep(0.02)
         work()
 
-    nursery.start_soon(write_behind, graph, DEFAULTS, slow, lambda _: None)
+    nursery.start_soon(Flusher(graph, DEFAULTS, slow, lambda _: None, lambda _: None).run)
     graph.commit(message="one")
     await trio.sleep(0.11)
     graph.commit(message="two")
@@ -119,7 +118,7 @@ async def test_how_long_records_waited_for_the_disk_is_told_once_for_each_batch(
         await trio.sleep(0.5)
         work()
 
-    nursery.start_soon(write_behind, graph, DEFAULTS, slow, lambda _: None, waited.append)
+    nursery.start_soon(Flusher(graph, DEFAULTS, slow, lambda _: None, waited.append).run)
     await trio.testing.wait_all_tasks_blocked()
     graph.commit(message="first")
     await trio.sleep(0.05)
@@ -135,7 +134,7 @@ async def test_what_went_to_disk_by_itself_is_no_wait(
     autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
 ) -> None:
     waited: list[float] = []
-    nursery.start_soon(write_behind, graph, DEFAULTS, inline, lambda _: None, waited.append)
+    nursery.start_soon(Flusher(graph, DEFAULTS, inline, lambda _: None, waited.append).run)
     await trio.testing.wait_all_tasks_blocked()
     graph.commit(message="durable on return", ref="main")
     await trio.sleep(10)
@@ -145,105 +144,76 @@ async def test_what_went_to_disk_by_itself_is_no_wait(
     assert waited == pytest.approx([0.1], abs=0.02)
 
 
-class Notes:
-    """A log that remembers its warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[dict[str, object]] = []
-
-    def info(self, event: str, **fields: object) -> None:
-        raise AssertionError(event)
-
-    def warning(self, event: str, **fields: object) -> None:
-        self.warnings.append({"event": event, **fields})
-
-    def error(self, event: str, **fields: object) -> None:
-        raise AssertionError(event)
-
-
-class News:
-    """Stands for a node that says when there is something new."""
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-
-    def tell(self) -> None:
-        self._event.set()
-        self._event = trio.Event()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-
-
-SMALL = replace(DEFAULTS, checkpoint_weight_min=20)
-
-
-def checkpointed(graph: Graph) -> int:
-    return graph._planes["ledger"].checkpoints.covered
-
-
-async def test_a_checkpoint_is_written_when_enough_has_come_and_each_piece_is_synced(
+async def test_concurrent_critical_writers_share_an_fsync(
     autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
 ) -> None:
-    steps, syncs, news = Steps(), 0, News()
+    syncs: list[float] = []
 
-    async def count(work: Callable[[], None]) -> None:
-        nonlocal syncs
-        syncs += 1
-        await inline(work)
+    async def slow(work: Callable[[], None]) -> None:
+        await trio.sleep(0.01)
+        work()
+        syncs.append(trio.current_time())
 
-    nursery.start_soon(checkpoint_behind, graph, SMALL, count, lambda _: None, news.wait, Notes())
+    flusher = Flusher(graph, DEFAULTS, slow, lambda _: None, lambda _: None)
+    nursery.start_soon(flusher.run)
     await trio.testing.wait_all_tasks_blocked()
-    graph.commit(message="too little")
-    news.tell()
-    await trio.sleep(10)
-    assert (checkpointed(graph), syncs) == (0, 0)
-    parents = graph.heads()
-    for number in range(30):
-        parents = [graph.commit(parents=parents, message=f"{number}")]
-    news.tell()
-    await trio.sleep(10)
-    assert checkpointed(graph) == 31
-    assert syncs >= 3
-    trio.lowlevel.add_instrument(steps)
-    await trio.sleep(3_600)
-    assert not [name for name in steps.of if name.endswith("checkpoint_behind")]
+
+    async def write(number: int) -> None:
+        for step in range(5):
+            made = graph.commit(message=f"{number} {step}", ref=f"branch/{number}", durability=Durability.NORMAL)
+            assert not graph.is_durable(made)
+            await flusher.durable()
+            assert graph.is_durable(made)
+
+    async with trio.open_nursery() as writers:
+        for number in range(20):
+            writers.start_soon(write, number)
+    # Those that write during one wait share the next: 100 commits of 20 writers take 5 fsyncs.
+    assert len(syncs) == 5
+    await flusher.durable()
+    assert len(syncs) == 5, "nothing waits, so nothing is synced"
 
 
-async def test_a_store_that_refuses_a_checkpoint_is_tried_again_when_more_has_come(
-    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+async def test_who_waits_for_the_disk_is_told_when_it_refuses_and_served_when_it_does_again(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise StoreError("the disk is full")
-
+    full = [True]
     failures: list[StoreError] = []
-    news = News()
-    nursery.start_soon(checkpoint_behind, graph, SMALL, inline, failures.append, news.wait, Notes())
-    await trio.testing.wait_all_tasks_blocked()
-    parents: list[CommitId] = []
-    for round_number in range(2):
-        for number in range(30):
-            parents = [graph.commit(parents=parents, message=f"{round_number} {number}")]
-        with monkeypatch.context() as patched:
-            if not round_number:
-                patched.setattr(graph._planes["ledger"].checkpoints, "put", refuse)
-            news.tell()
-            await trio.sleep(10)
-            news.tell()
-            await trio.sleep(10)
-        assert len(failures) == 1
-    assert checkpointed(graph) == 60
+
+    async def refusing(work: Callable[[], None]) -> None:
+        await trio.lowlevel.checkpoint()
+        if full[0]:
+            raise StoreError("no space left on device", hint="make room")
+        work()
+
+    flusher = Flusher(graph, DEFAULTS, refusing, failures.append, lambda _: None)
+    nursery.start_soon(flusher.run)
+    made = graph.commit(message="waits")
+    with pytest.raises(StoreError, match="no space left"):
+        await flusher.durable()
+    assert failures
+    assert not graph.is_durable(made)
+    full[0] = False
+    await flusher.durable()
+    assert graph.is_durable(made)
 
 
-async def test_what_was_unusual_in_opening_is_logged(
-    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
-) -> None:
-    notes = Notes()
-    nursery.start_soon(checkpoint_behind, graph, SMALL, inline, lambda _: None, News().wait, notes)
-    await trio.testing.wait_all_tasks_blocked()
-    assert notes.warnings == []
-    graph.recovery = Recovery(LastStop.UNCLEAN, CheckpointUse.IGNORED, "it is damaged", 0, 7, 2)
-    nursery.start_soon(checkpoint_behind, graph, SMALL, inline, lambda _: None, News().wait, notes)
-    await trio.testing.wait_all_tasks_blocked()
-    assert [note["text"] for note in notes.warnings] == graph.recovery.warnings()
-    assert len(notes.warnings) == 2
+async def test_nobody_waits_for_a_node_that_has_stopped(autojump_clock: trio.abc.Clock, graph: Graph) -> None:
+    never = trio.Event()
+    flusher = Flusher(graph, DEFAULTS, lambda _: never.wait(), lambda _: None, lambda _: None)
+    told: list[StoreError] = []
+
+    async def write() -> None:
+        graph.commit(message="waits")
+        with pytest.raises(StoreError) as caught:
+            await flusher.durable()
+        told.append(caught.value)
+
+    async with trio.open_nursery() as outer, trio.open_nursery() as inner:
+        inner.start_soon(flusher.run)
+        outer.start_soon(write)
+        await trio.testing.wait_all_tasks_blocked()
+        inner.cancel_scope.cancel()
+    assert told
+    with pytest.raises(StoreError, match="stopped"):
+        await flusher.durable()
