@@ -8,9 +8,9 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from crdtgraph.buffer import Durability
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
+    from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
     from crdtgraph.errors import (
         AmbiguousError,
         CorruptError,
@@ -35,14 +35,18 @@ if typing.TYPE_CHECKING:
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
     from crdtgraph.records import Commit, Reference, Value
+    from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
+    from crdtgraph.search import Search
     from crdtgraph.state import MergeResult, PathChange, PathConflict
     from crdtgraph.status import Status
 
 __all__ = [
     "LEDGER",
+    "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
+    "CheckpointUse",
     "Collected",
     "Commit",
     "CommitId",
@@ -55,6 +59,7 @@ __all__ = [
     "Finding",
     "Graph",
     "Host",
+    "LastStop",
     "LocalError",
     "MergeResult",
     "NotAStoreError",
@@ -63,7 +68,9 @@ __all__ = [
     "ObjectMissingError",
     "PathChange",
     "PathConflict",
+    "Policy",
     "Received",
+    "Recovery",
     "Ref",
     "RefSpread",
     "RefState",
@@ -71,6 +78,8 @@ __all__ = [
     "RemoteError",
     "RemoteGapError",
     "ReplicaId",
+    "Search",
+    "StandardPolicy",
     "Status",
     "StoreCorruptError",
     "StoreError",
@@ -79,6 +88,8 @@ __all__ = [
     "UnreachableError",
     "Value",
     "Waiting",
+    "Write",
+    "WriteKind",
     "compare",
     "open",
 ]
@@ -86,6 +97,7 @@ __all__ = [
 _HOMES = {
     "AmbiguousError": "errors",
     "Collected": "objects",
+    "CheckpointUse": "recovery",
     "Commit": "records",
     "CommitId": "ids",
     "CorruptError": "errors",
@@ -93,11 +105,12 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
-    "Durability": "buffer",
+    "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
     "Host": "host",
     "LEDGER": "planes",
+    "LastStop": "recovery",
     "LocalError": "errors",
     "MergeResult": "state",
     "NotAStoreError": "errors",
@@ -106,7 +119,9 @@ _HOMES = {
     "ObjectMissingError": "objects",
     "PathChange": "state",
     "PathConflict": "state",
+    "Policy": "durability",
     "Received": "exchange",
+    "Recovery": "recovery",
     "Ref": "refs",
     "RefSpread": "divergence",
     "RefState": "divergence",
@@ -114,7 +129,10 @@ _HOMES = {
     "RemoteError": "errors",
     "RemoteGapError": "exchange",
     "ReplicaId": "ids",
+    "STANDARD_POLICY": "durability",
     "SYSTEM": "host",
+    "Search": "search",
+    "StandardPolicy": "durability",
     "Status": "status",
     "StoreCorruptError": "errors",
     "StoreError": "errors",
@@ -123,6 +141,8 @@ _HOMES = {
     "UnreachableError": "errors",
     "Value": "records",
     "Waiting": "reader",
+    "Write": "durability",
+    "WriteKind": "durability",
     "compare": "divergence",
     "open": "opening",
 }

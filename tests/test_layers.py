@@ -31,9 +31,12 @@ MAY_IMPORT = {
 ONLY_IMPORTED_BY = {
     "pycrdt": ("crdtgraph/document.py",),
     "cbor2": ("crdtgraph/canonical.py",),
+    "immutables": ("crdtgraph/state/*.py",),
     "msgpack": ("sync/packing.py",),
     "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/rocksdb.py"),
-    "hdrh": ("sync/metrics.py",),
+    "hdrh": ("crdtgraph/metering/series.py",),
+    "prometheus_client": ("sync/prometheus/exposition.py",),
+    "h11": ("sync/prometheus/scraping.py",),
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),
