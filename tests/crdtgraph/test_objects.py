@@ -448,6 +448,20 @@ def test_what_was_put_lately_outlives_a_collection_and_may_be_named_then(graph: 
     assert graph.collect_garbage().objects == 1
 
 
+def test_a_search_keeps_its_large_values_until_it_is_over_and_those_promoted_for_ever(graph: Graph) -> None:
+    kept, lost = reference_of(LARGE), reference_of(LARGE[1:])
+    with graph.search("s") as search:
+        promoted = search.commit(parents=[], changes={"a": LARGE})
+        search.commit(parents=[promoted], changes={"a": LARGE[1:]})
+        collected(graph)
+        assert graph.object(kept) == LARGE
+        assert graph.object(lost) == LARGE[1:]
+        search.promote(promoted, ref="main")
+    collected(graph)
+    assert graph.read(promoted, "a") == LARGE
+    assert not graph.has_object(lost)
+
+
 def test_one_collection_at_a_time(graph: Graph) -> None:
     graph.commit(changes={"a": LARGE})
     steps = graph.collect_steps()
