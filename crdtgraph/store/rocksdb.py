@@ -34,8 +34,9 @@ from rocksdict import (
 
 from crdtgraph.errors import LocalError, NotAStoreError, StoreCorruptError, StoreError
 from crdtgraph.store.base import CORRUPT_HINT, FIRST_KEYSPACES, FORMAT, FORMAT_KEY, Batch, Keyspace, check_format
-from crdtgraph.store.directory import FAILURE_HINT, Content, StoreDirectory
+from crdtgraph.store.directory import Content, StoreDirectory
 from crdtgraph.store.engine import engine_options, shut
+from crdtgraph.store.locking import FAILURE_HINT
 
 READ_ATTEMPTS_MAX = 20  # Read-only opens that a busy writer may spoil; one in ten or so is.
 
