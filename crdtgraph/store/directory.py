@@ -14,6 +14,7 @@ between "recover", "refuse" and "create". A few small files of our own do:
   dirty key is the same idea the other way round.) Opening to write renames it to `crdtgraph.opening` first
   and removes that when the engine is open; if the engine refuses, the mark is put back, so that damage stays
   damage however often one tries.
+- `crdtgraph.written`: the `Traffic` up to the last clean close. Nothing depends on it.
 
 Marks are made durable before the step they guard: a power cut may leave a mark too few, never one too many.
 """
@@ -26,7 +27,7 @@ from enum import Enum
 from pathlib import Path
 
 from crdtgraph.errors import NotAStoreError, StoreCorruptError, StoreError, StoreLockedError
-from crdtgraph.store.base import CORRUPT_HINT
+from crdtgraph.store.base import CORRUPT_HINT, Traffic
 from crdtgraph.store.locking import FAILURE_HINT, WriterLock
 from crdtgraph.store.naming import CONTROL_NAME
 
@@ -34,6 +35,7 @@ LOCK_NAME = "crdtgraph.lock"
 CREATING_NAME = "crdtgraph.creating"
 CLOSED_NAME = "crdtgraph.closed"
 OPENING_NAME = "crdtgraph.opening"
+WRITTEN_NAME = "crdtgraph.written"
 
 _MARK_BYTES_MAX = 1 << 20  # The mark of 10,000 files; a store has tens.
 
@@ -218,6 +220,21 @@ class StoreDirectory:
         """Note the sizes of all files after a clean close. If that fails the next open is more lenient."""
         with suppress(OSError, StoreError):
             self._write_mark(CLOSED_NAME, json.dumps(self._sizes(), sort_keys=True).encode())
+
+    def traffic(self) -> Traffic:
+        """What `note_traffic` noted last; nothing if that was never, or can't be read."""
+        with suppress(OSError, ValueError):
+            records, disk = json.loads((self.path / WRITTEN_NAME).read_bytes()[:_MARK_BYTES_MAX])
+            if isinstance(records, int) and isinstance(disk, int):
+                return Traffic(records, disk)
+        return Traffic(0, 0)
+
+    def note_traffic(self, traffic: Traffic) -> None:
+        """Note what was written so far. If that fails it is forgotten; nothing is lost but a figure."""
+        temporary = self.path / f"{WRITTEN_NAME}.new"
+        with suppress(OSError):
+            temporary.write_text(json.dumps(traffic))
+            os.replace(temporary, self.path / WRITTEN_NAME)
 
     def _sizes(self) -> dict[str, int]:
         """Return the sizes of the files that the engine can't do without."""
