@@ -8,10 +8,9 @@ from crdtgraph.host import SYSTEM, Host
 from crdtgraph.records import check_name
 from crdtgraph.signing import SEED_BYTES
 from crdtgraph.store import Batch, Keyspace, Store, open_store
+from crdtgraph.store.base import CLUSTER_KEY, SEED_KEY
 
 DEFAULT_CLUSTER = "default"
-
-_SEED_KEY, _CLUSTER_KEY = b"replica-seed", b"cluster"
 
 
 def open(
@@ -58,14 +57,14 @@ def _identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str
     """
     if cluster is not None:
         check_name(cluster, "cluster")
-    seed, stored = store.get(Keyspace.META, _SEED_KEY), store.get(Keyspace.META, _CLUSTER_KEY)
+    seed, stored = store.get(Keyspace.META, SEED_KEY), store.get(Keyspace.META, CLUSTER_KEY)
     if seed is None or stored is None:
         if store.read_only:
             raise CorruptError(f"{store.url} has no replica in it", hint="it was never finished; create it anew")
         seed, stored = host.random_bytes(SEED_BYTES), (cluster or DEFAULT_CLUSTER).encode()
         batch = Batch()
-        batch.put(Keyspace.META, _SEED_KEY, seed)
-        batch.put(Keyspace.META, _CLUSTER_KEY, stored)
+        batch.put(Keyspace.META, SEED_KEY, seed)
+        batch.put(Keyspace.META, CLUSTER_KEY, stored)
         store.write(batch, sync=True)
     if cluster is not None and stored != cluster.encode():
         raise LocalError(

@@ -34,6 +34,9 @@ FORMAT = 2
 FORMAT_KEY = b"format"
 """Where the version is kept, in `Keyspace.META`, as a decimal number in ASCII."""
 
+SEED_KEY, CLUSTER_KEY = b"replica-seed", b"cluster"
+"""Which replica this is: its secret key and its cluster's name, in `Keyspace.META`. A copy of them is that replica."""
+
 CORRUPT_HINT = "restore it from a copy, or move it away, create a new store and let that fetch the history from a peer"
 """What to do about damage. The files are left as they are, so that nothing is lost by looking first."""
 

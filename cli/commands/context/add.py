@@ -33,8 +33,8 @@ def command(invocation: Invocation, name: str, use: bool, backup: str | None, fo
     if invocation.store is None and invocation.node is None:
         raise click.UsageError("name what? Give --store PATH or --node SOCKET")
     store, node = invocation.place()
-    place = _absolute(store or node or "")
-    made = Context("store" if store is not None else "node", place, _absolute(backup) if backup else "")
+    place = _absolute(store) if store is not None else os.path.abspath(node or "")
+    made = Context("store" if store is not None else "node", place, os.path.abspath(backup) if backup else "")
     with changing() as contexts:
         if name in contexts.named and not force:
             raise ContextError(
@@ -49,7 +49,9 @@ def command(invocation: Invocation, name: str, use: bool, backup: str | None, fo
 
 
 def _absolute(place: str) -> str:
-    scheme, colon, path = place.rpartition("rocksdb:")
-    if not scheme and ":" not in path:
-        return colon + os.path.abspath(path)
-    return place
+    from crdtgraph.store.naming import path_of
+
+    path = path_of(place)
+    if path is None:
+        return place
+    return os.path.abspath(path) if path == place else f"{place.partition(':')[0]}:{os.path.abspath(path)}"
