@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from crdtgraph.errors import LocalError, NotAStoreError, StoreCorruptError, StoreError
+from crdtgraph.errors import LocalError, NotAStoreError, StoreCorruptError, StoreError, StoreLockedError
 from crdtgraph.store import open_store
 from crdtgraph.store.base import FORMAT_KEY, Batch, Keyspace, Store
 from crdtgraph.store.directory import Content, StoreDirectory
@@ -28,6 +28,7 @@ BATCH_BYTES_MAX = 4 << 20
 BATCH_ENTRIES_MAX = 1_000
 PROGRESS_BYTES = 1 << 20
 
+_BESIDE = ("", "-wal", "-shm", ".lock")  # What belongs to a store that is a file.
 _FRAME = struct.Struct(">BII")
 _KEYSPACES = list(Keyspace)
 
@@ -125,6 +126,8 @@ def require_vacant(url: str) -> None:
         raise LocalError(
             f"{url!r} is gone when this command ends", hint="name a store on disk: rocksdb:PATH, sqlite:PATH"
         )
+    if scheme == SQLITE and not os.path.lexists(path) and os.path.exists(path + "-wal"):
+        raise LocalError(f"{url} is not empty: {path}-wal is there", hint="it was another store's; move it away first")
     if not os.path.lexists(path) or (scheme != SQLITE and StoreDirectory(path).content() is Content.EMPTY):
         return
     try:
@@ -156,9 +159,7 @@ def building(url: str, *, replacing: bool = False) -> Iterator[Store]:
         yield store
         store.close()
         if replacing and os.path.lexists(path):
-            open_store(url, create=False).close()  # Nobody has it open, and all of it is in its own file.
-            _remove(path + REPLACED_SUFFIX)
-            os.rename(path, path + REPLACED_SUFFIX)
+            _set_aside(url, path)
         _move(unfinished, path)
         _remove(path + REPLACED_SUFFIX)
     except BaseException as error:
@@ -181,12 +182,24 @@ def _fresh(url: str, path: str) -> Store:
     return store
 
 
+def _set_aside(url: str, path: str) -> None:
+    """Make room for the successor of a store that nobody writes to."""
+    open_store(url, create=False).close()  # Now all of it is in its own file, or files.
+    if any(os.path.exists(path + suffix) for suffix in _BESIDE[1:3]):
+        # They would be taken for those of the successor.
+        raise StoreLockedError(f"somebody reads the store {url}", hint="end that first; nothing was changed")
+    _remove(path + REPLACED_SUFFIX)
+    os.rename(path, path + REPLACED_SUFFIX)
+
+
 def _move(source: str, target: str) -> None:
     """Move a closed store to where nothing is, durably."""
     if os.path.isdir(source):
         os.rename(source, target)  # Refused by the system unless the target is absent or empty.
     else:
         os.link(source, target)  # Unlike a rename this never replaces anything.
+        with suppress(FileExistsError):  # It tells a damaged store from another program's file.
+            os.link(source + ".lock", target + ".lock")
         _remove(source)
     descriptor = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -200,6 +213,6 @@ def _remove(path: str) -> None:
     if os.path.isdir(path):
         shutil.rmtree(path)
         return
-    for suffix in ("", "-wal", "-shm", ".lock"):
+    for suffix in _BESIDE:
         with suppress(FileNotFoundError):
             os.unlink(path + suffix)

@@ -288,8 +288,8 @@ class SqliteStore:
         except NotAStoreError:
             if not is_creating or os.path.exists(self._path):
                 raise
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            sync_directory(os.path.dirname(os.path.dirname(self._path)))
+            os.makedirs(folder := os.path.dirname(self._path), exist_ok=True)
+            sync_directory(os.path.dirname(folder))
         self._lock.take()
         try:
             if is_creating and not os.path.exists(self._path):  # Again, now that nobody else can be creating it.
@@ -338,7 +338,7 @@ class SqliteStore:
             # Reading needs two small files beside the store, which a folder that can't be written doesn't get. If the
             # log isn't there either, all is in the file, and nobody can be changing it.
             is_refused = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-            if not is_refused or os.path.exists(self._path + WAL_SUFFIX):
+            if not is_refused or (os.path.exists(wal := self._path + WAL_SUFFIX) and os.path.getsize(wal)):
                 raise
             return self._start_to_read(immutable=True)
 
