@@ -18,6 +18,7 @@ NAMES = {
     "sync": "a fresh node fetches a whole history, against git clone",
     "catchup": "300 new commits reach a peer, against git fetch",
     "traverse": "merge bases, against libgit2 and git's recorded answers",
+    "backends": "the same workload on each backend, with write amplification",
     "reopen": "open a store after SIGKILL",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
