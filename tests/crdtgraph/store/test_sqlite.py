@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -16,6 +17,7 @@ import pytest
 from crdtgraph.errors import NotAStoreError, StoreCorruptError, StoreError, StoreLockedError
 from crdtgraph.store import Batch, Keyspace, Store, open_store
 from crdtgraph.store.base import FIRST_KEYSPACES, Measured
+from crdtgraph.store.sqlite import SqliteStore
 from crdtgraph.store.wal import written_by_thread
 
 from .test_crash import child, promises
@@ -299,3 +301,54 @@ def test_a_file_that_was_cut_or_overwritten_is_damaged_and_not_another_program_s
             with pytest.raises(StoreCorruptError):
                 list(open_store(f"sqlite:{path}", read_only=read_only).scan(Keyspace.LOG))
         assert path.read_bytes() == damaged
+
+
+# Durability against a power cut: what is asked of the system
+
+
+def test_a_synced_write_and_a_sync_ask_the_system_to_put_the_log_on_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(_name(descriptor)) or real(descriptor))
+    store = SqliteStore(str(path))
+    assert store._connection is not None
+    for sync, level in ((True, 2), (False, 1), (True, 2)):
+        fill(store, 3, sync=sync)
+        # SQLite's own fsync of the log at each commit is what FULL means; NORMAL leaves it to checkpoints and to us.
+        assert store._connection.execute("PRAGMA synchronous").fetchone() == (level,)
+    assert synced == []
+    store.sync()
+    store.write(Batch(), sync=True)
+    assert synced == ["store-wal", "store-wal"]
+    store.close()
+    assert len(synced) == 3
+
+
+def test_after_a_failed_sync_nothing_is_written_or_promised_until_it_is_opened_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    store = open_store(f"sqlite:{path}")
+    fill(store, 3)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreError, match="Input/output error"):
+            store.sync()
+    for refused in (store.sync, lambda: fill(store, 1, sync=True), lambda: fill(store, 1)):
+        with pytest.raises(StoreError, match="an earlier write failed") as caught:
+            refused()
+        assert "open the store again" in caught.value.hint
+    assert len(list(store.scan(Keyspace.LOG))) == 3
+    store.close()
+    store = open_store(f"sqlite:{path}", create=False)
+    fill(store, 3, first=3, sync=True)
+    assert len(list(store.scan(Keyspace.LOG))) == 6
+    store.close()
+
+
+def _name(descriptor: int) -> str:
+    return os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
