@@ -33,7 +33,7 @@ ONLY_IMPORTED_BY = {
     "cbor2": ("crdtgraph/canonical.py",),
     "msgpack": ("sync/packing.py",),
     "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/rocksdb.py"),
-    "sqlite3": ("crdtgraph/store/database.py", "crdtgraph/store/sqlite.py"),
+    "sqlite3": ("crdtgraph/store/database.py", "crdtgraph/store/scans.py", "crdtgraph/store/sqlite.py"),
     "hdrh": ("sync/metrics.py",),
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),

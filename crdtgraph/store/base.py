@@ -86,6 +86,15 @@ class Measured(Protocol):
         ...
 
 
+@runtime_checkable
+class Checked(Protocol):
+    """A store that can look for damage which reading every entry would not show."""
+
+    def problems(self) -> Iterator[str]:
+        """Look at everything; yields what is wrong, and "" after each step in which nothing is. O(size)."""
+        ...
+
+
 class Batch:
     """Changes that are applied together or not at all, in the order in which they were added.
 

@@ -40,6 +40,7 @@ from crdtgraph.store.database import (
 )
 from crdtgraph.store.locking import FAILURE_HINT, WriterLock
 from crdtgraph.store.naming import control_path
+from crdtgraph.store.scans import SqliteScan
 from crdtgraph.store.wal import Wal, written_by_thread
 
 WAL_FRAMES_MAX = 1_000  # 4 MB; then a checkpoint. Bounds what an open after a crash reads.
@@ -64,7 +65,7 @@ class SqliteStore:
         # The first guards the connections, the second the log that `sync` waits for; taken in this order.
         self._using = RLock()
         self._syncing = Lock()
-        self._scans: WeakSet[_Scan] = WeakSet()
+        self._scans: WeakSet[SqliteScan] = WeakSet()
         self._idle: list[sqlite3.Connection] = []
         self._wal: Wal | None = None
         self._failure = ""
@@ -156,9 +157,20 @@ class SqliteStore:
                 cursor = connection.execute(f"{query} ORDER BY key", bounds)
             except sqlite3.Error as error:
                 raise translate(error, self._url, "can't be read") from error
-            scan = _Scan(self, keyspace, cursor)
+            scan = SqliteScan(self, keyspace, cursor)
             self._scans.add(scan)
             return scan
+
+    def problems(self) -> Iterator[str]:
+        """See `Checked.problems`. What SQLite finds when it looks at every page of each keyspace."""
+        for keyspace in sorted(self._present):
+            with self._using:
+                try:
+                    found = self._open_connection().execute(f'PRAGMA integrity_check("{keyspace}")').fetchall()
+                except sqlite3.Error as error:
+                    found = [(str(error),)]
+            yield from (f"{keyspace}: {' '.join(text.split())}" for (text,) in found if text != "ok")
+            yield ""
 
     def traffic(self) -> Traffic:
         """See `Measured.traffic`."""
@@ -356,45 +368,3 @@ class SqliteStore:
             connection.close()
             raise
         return connection
-
-
-class _Scan:
-    """One ascending run over the keys of a prefix, as of the moment at which it was made."""
-
-    __slots__ = ("__weakref__", "cursor", "keyspace", "store")
-
-    def __init__(self, store: SqliteStore, keyspace: Keyspace, cursor: sqlite3.Cursor) -> None:
-        self.store = store
-        self.keyspace = keyspace
-        self.cursor: sqlite3.Cursor | None = cursor
-
-    def __iter__(self) -> "_Scan":
-        return self
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        store = self.store
-        with store._using:
-            store._open_connection()
-            if self.cursor is None:
-                raise StopIteration
-            try:
-                row = self.cursor.fetchone()
-            except sqlite3.Error as error:
-                self.end()
-                raise translate(error, store._url, "can't be read") from error
-            if row is None:
-                self.end()
-                raise StopIteration
-            key, value, expected = row
-            return key, store._checked(self.keyspace, key, value, expected)
-
-    def __del__(self) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Give the connection back, and with it the moment."""
-        cursor, self.cursor = self.cursor, None
-        if cursor is not None:
-            reader = cursor.connection
-            cursor.close()
-            self.store._give_back(reader)
