@@ -19,7 +19,7 @@ from cli.context import Invocation, Output, examples, graph_options
 )
 @click.argument("name", metavar="NAME")
 @click.option("--use", is_flag=True, help="Use it from now on where no graph is named.")
-@click.option("--backup", metavar="FILE", help="Where `export jsonl` writes its backups; `doctor` looks at their age.")
+@click.option("--backup", metavar="FILE", help="Where `store backup` writes; `doctor` looks at its age.")
 @click.option("--force", is_flag=True, help="Replace a context of that name.")
 @graph_options
 @click.pass_obj
