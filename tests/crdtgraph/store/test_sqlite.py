@@ -350,5 +350,24 @@ def test_after_a_failed_sync_nothing_is_written_or_promised_until_it_is_opened_a
     store.close()
 
 
+def test_after_a_failed_write_there_is_no_other_until_it_is_opened_anew(path: Path) -> None:
+    store = SqliteStore(str(path))
+    fill(store, 3)
+    assert store._connection is not None
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 5}")
+    with pytest.raises(StoreError, match="full"):
+        fill(store, 1, 100_000, first=3)
+    store._connection.execute("PRAGMA max_page_count = 1000000")
+    with pytest.raises(StoreError, match="an earlier write failed"):
+        fill(store, 1, first=4)
+    assert [key for key, _ in store.scan(Keyspace.LOG)] == [b"000000", b"000001", b"000002"]
+    store.close()
+    store = SqliteStore(str(path))
+    fill(store, 1, first=4)
+    assert len(list(store.scan(Keyspace.LOG))) == 4
+    store.close()
+
+
 def _name(descriptor: int) -> str:
     return os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
