@@ -33,6 +33,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import crdtgraph
+import crdtgraph.fsck
 import crdtgraph.store.rocksdb
 import crdtgraph.store.sqlite
 from crdtgraph import CommitId, Durability, Graph
