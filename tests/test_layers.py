@@ -32,7 +32,7 @@ ONLY_IMPORTED_BY = {
     "pycrdt": ("crdtgraph/document.py",),
     "cbor2": ("crdtgraph/canonical.py",),
     "msgpack": ("sync/packing.py",),
-    "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/rocksdb.py"),
+    "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/meter.py", "crdtgraph/store/rocksdb.py"),
     "sqlite3": ("crdtgraph/store/database.py", "crdtgraph/store/scans.py", "crdtgraph/store/sqlite.py"),
     "hdrh": ("sync/metrics.py",),
     "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),

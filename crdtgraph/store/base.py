@@ -62,7 +62,7 @@ RECORDS = frozenset({Keyspace.LOG, Keyspace.STRAYS, Keyspace.OBJECTS})
 
 
 class Traffic(NamedTuple):
-    """What a store was given and what that cost, in bytes: since its creation, less openings that ended in a crash.
+    """What a store was given and what that cost, in bytes, since its creation. A crash loses a few megabytes of both.
 
     `records` are the keys and values written to the keyspaces of `RECORDS`, `disk` is all that the engine wrote to its
     files for whatever reason: log, tables, and tables again. `disk` is None where that cannot be told.

@@ -45,8 +45,9 @@ from crdtgraph.store.base import (
     check_format,
 )
 from crdtgraph.store.directory import Content, StoreDirectory
-from crdtgraph.store.engine import engine_options, shut, written_bytes
+from crdtgraph.store.engine import engine_options, shut
 from crdtgraph.store.locking import FAILURE_HINT
+from crdtgraph.store.meter import Meter
 
 READ_ATTEMPTS_MAX = 20  # Read-only opens that a busy writer may spoil; one in ten or so is.
 
@@ -71,9 +72,7 @@ class RocksStore:
         self._sync_options.sync = True
         self._plain_options = WriteOptions()
         self._present: list[Keyspace] = list(Keyspace)
-        self._earlier = self._directory.traffic()
-        self._records = 0
-        self._options = Options()
+        self._meter = Meter(self._directory)
         engine = self._open_to_read() if read_only else self._open_to_write(create)
         self._engine: Rdict | None = engine
         self._families: dict[Keyspace, Rdict] = {}
@@ -112,7 +111,7 @@ class RocksStore:
                 if keyspace in RECORDS:
                     records += len(key) + len(value)
             engine.write(changes, self._sync_options if sync else self._plain_options)
-            self._records += records
+            self._meter.add(records)
         except Exception as error:
             raise self._translate("can't be written", error) from error
 
@@ -152,7 +151,7 @@ class RocksStore:
     def traffic(self) -> Traffic:
         """See `Measured.traffic`."""
         self._open_engine()
-        return self._traffic()
+        return self._meter.traffic()
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -168,7 +167,7 @@ class RocksStore:
                 failure = self._translate("can't be synced", error)
             clean = self._release(engine) and failure is None
             if not self._read_only:
-                self._directory.note_traffic(self._traffic())
+                self._meter.note()
                 if clean:
                     self._directory.mark_closed()
                 self._directory.unlock()
@@ -182,10 +181,6 @@ class RocksStore:
         self._families.clear()
         self._handles.clear()
         return shut(engine)
-
-    def _traffic(self) -> Traffic:
-        before, disk, written = *self._earlier, 0 if self._read_only else written_bytes(self._options)
-        return Traffic(before + self._records, None if disk is None or written is None else disk + written)
 
     def _open_engine(self) -> Rdict:
         if self._engine is None:
@@ -345,7 +340,7 @@ class RocksStore:
     def _start(self, options: Options, access: AccessType) -> Rdict:
         try:
             families = {str(keyspace): options for keyspace in self._present}
-            self._options = options
+            self._meter.options = None if self._read_only else options
             return Rdict(str(self._directory.path), options, families, access)
         except Exception as error:
             raise self._translate("can't be opened", error) from error

@@ -239,6 +239,7 @@ class SqliteStore:
         self._pages_since = 0
         with suppress(OSError, sqlite3.Error):
             if self._wal.frames() >= WAL_FRAMES_MAX:
+                self._note_traffic(connection)
                 self._checkpoint(connection, "PASSIVE")
 
     def _checkpoint(self, connection: sqlite3.Connection, mode: str) -> None:
@@ -255,14 +256,18 @@ class SqliteStore:
         assert self._wal is not None
         with suppress(OSError, sqlite3.Error):
             self._wal.frames()
-            if self._disk is not None and self._wal.written():
-                row = self._records, self._disk + self._wal.written()
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute("DELETE FROM written")
-                connection.execute("INSERT INTO written VALUES (?, ?)", row)
-                connection.execute("COMMIT")
+            if self._wal.written():
+                self._note_traffic(connection)
             connection.execute("PRAGMA busy_timeout = 0")  # A reader that stays is nothing to wait for.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _note_traffic(self, connection: sqlite3.Connection) -> None:
+        """Keep what was written so far; a crash loses what comes until the next time. Raises sqlite3.Error."""
+        assert self._wal is not None
+        if self._disk is not None:
+            row = self._records, self._disk + self._wal.written()
+            connection.execute("INSERT OR REPLACE INTO written (rowid, records, disk) VALUES (1, ?, ?)", row)
+            self._wal.frames()
 
     def _require_sound(self, what: str) -> None:
         if self._failure:

@@ -22,9 +22,10 @@ def command(invocation: Invocation) -> None:
     """Show entries and bytes in each keyspace, bytes on disk, and the write amplification.
 
     That is measured: all bytes that the engine wrote to its files (log, tables, and tables made of tables) for each
-    byte of records that it was given, from the creation of the store to its last clean close. A running node is asked,
-    and adds what it wrote since it opened the store. What was written in an opening that ended in a crash is not
-    counted, on neither side. CSV has a row for each keyspace.
+    byte of records that it was given, since the creation of the store. A crash loses the last few megabytes of the
+    count, on both sides. A running node is asked, as it knows what it wrote just now.
+
+    CSV has a row for each keyspace.
     """
     from cli.answers import list_of, of, table_of
     from cli.output import print_document, print_documents
@@ -66,4 +67,4 @@ def _lines(answer: dict[str, Plain]) -> Iterator[str]:
     elif answer["written_bytes"] is None:
         yield "write amplification: not known here"
     else:
-        yield "write amplification: not known, as no opening that wrote records was closed yet"
+        yield "write amplification: not known, as nothing was counted yet"

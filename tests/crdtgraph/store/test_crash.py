@@ -14,6 +14,7 @@ import pytest
 
 from crdtgraph.errors import NotAStoreError
 from crdtgraph.store import FORMAT_KEY, Batch, Keyspace, Store, open_store
+from crdtgraph.store.base import Measured
 
 CHILDREN = Path(__file__).with_name("children.py")
 
@@ -90,6 +91,20 @@ def test_sigkill_twice_without_a_clean_close_between(tmp_path: Path, kind: str) 
         assert check_whole_batches(store) > promised
     with open_store_closing(url) as store:
         assert check_whole_batches(store) > promised
+
+
+@on_disk
+def test_sigkill_loses_little_of_what_was_counted(tmp_path: Path, kind: str) -> None:
+    url = f"{kind}:{tmp_path / 'store'}"
+    with child("append", url, "sync") as process:
+        count = max(map(int, promises(process, 21)))
+    with open_store_closing(url, read_only=True) as store:
+        assert isinstance(store, Measured)
+        records, disk = store.traffic()
+    given = count * 64_000  # In the log alone, of which each batch has four entries.
+    assert given - (9 << 20) < records <= given + 100 * 64_100
+    assert disk is not None
+    assert disk > records > 0
 
 
 def test_a_last_write_torn_at_any_byte_is_dropped_in_silence(tmp_path: Path) -> None:
