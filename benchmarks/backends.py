@@ -1,8 +1,9 @@
 """The same workload on each backend, in a process of its own: what a commit costs, and what the disk gets to do for it.
 
-Four phases: critical commits that move a ref, each fsynced; normal ones, written behind and flushed together; commits
-with 60 kB of noise; and an import of a history at once. Then compaction, a close, and the time to open again. Time and
-randomness of the graph come from a counter and a seed, so all backends have to end with the same digest.
+Four phases: critical commits that move a ref, each fsynced; normal ones, written behind and flushed together, of which
+the mean (flushes included) and the longest are given; commits with 60 kB of noise; and an import of a history at once.
+Then compaction, a close, and the time to open again. Time and randomness of the graph come from a counter and a seed,
+so all backends have to end with the same digest.
 
 Write amplification is bytes written for each byte of records that a store was given, counted twice: by the store (what
 its engine wrote to its files), and by the system for the whole process (`write_bytes` in /proc/self/io: pages that went
@@ -67,12 +68,15 @@ def work(url: str, critical: int, normal: int, large: int, quick: int) -> None:
         times.append(perf_counter_ns() - begin)
     figures = quantiles(times)
     row["critical_p50_us"], row["critical_p99_us"] = figures["p50_us"], figures["p99_us"]
-    begin = perf_counter_ns()
+    begin, times = perf_counter_ns(), []
     for n in range(normal):
+        before_ns = perf_counter_ns()
         tip = graph.commit(message="step", parents=[tip], changes={"step": b"%d" % n}, durability=Durability.NORMAL)
+        times.append(perf_counter_ns() - before_ns)
         if n % FLUSH_EVERY == FLUSH_EVERY - 1:
             graph.flush()
     row["normal_us"] = round((perf_counter_ns() - begin) / normal / 1_000, 1)
+    row["longest_ms"] = round(max(times) / 1e6, 1)
     begin = perf_counter_ns()
     for _ in range(large):
         noise = rng.randbytes(NOISE_BYTES)

@@ -25,7 +25,7 @@ def open(
     """Open a graph, about 5 us a commit.
 
     Args:
-        url: `rocksdb:PATH` or just a path, `memory:` for one that is gone at the end.
+        url: `rocksdb:PATH` or just a path, `sqlite:FILE`, `memory:` for one that is gone at the end.
         create: make a new store where there is none.
         read_only: see the state as of now, also while another process has it open for writing.
         cluster: the name that replicas which exchange must share. Fixed at creation; "default" by default.

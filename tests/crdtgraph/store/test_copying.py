@@ -41,7 +41,7 @@ def copy(source: Store, url: str) -> Sum:
 _written = st.lists(st.tuples(st.sampled_from(Keyspace), st.binary(max_size=4), st.binary(max_size=40)), max_size=20)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(written=_written, kinds=st.permutations([*KINDS, "memory"]))
 def test_copies_from_engine_to_engine_are_equal(
     written: list[tuple[Keyspace, bytes, bytes]], kinds: list[str], tmp_path_factory: pytest.TempPathFactory
