@@ -91,7 +91,7 @@ class Checked(Protocol):
     """A store that can look for damage which reading every entry would not show."""
 
     def problems(self) -> Iterator[str]:
-        """Look at everything; yields what is wrong, and "" after each step in which nothing is. O(size)."""
+        """Look at everything; yields what is wrong, and "" after each keyspace. O(size)."""
         ...
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from stat import S_ISREG
 
 from crdtgraph.store.naming import SQLITE, path_of, split_url
@@ -22,16 +22,17 @@ def disk_bytes(url: str) -> int | None:
     if path is None:
         return None
     total = 0
-    for each in _files(url, Path(path)):
+    for each in _files(url, path):
         with suppress(FileNotFoundError):
-            found = each.stat(follow_symlinks=False)
+            found = os.stat(each, follow_symlinks=False)
             total += found.st_size if S_ISREG(found.st_mode) else 0
     return total
 
 
-def _files(url: str, path: Path) -> Iterator[Path]:
+def _files(url: str, path: str) -> Iterator[str]:
     if split_url(url)[0] == SQLITE:
-        path.stat()
-        yield from (path.with_name(path.name + suffix) for suffix in _BESIDE)
+        os.stat(path)
+        yield from (path + suffix for suffix in _BESIDE)
     else:
-        yield from path.iterdir()
+        with os.scandir(path) as entries:
+            yield from (entry.path for entry in entries)
