@@ -54,6 +54,7 @@ COMMANDS: Table = {
     "converge": ("converge", "Make replicas equal."),
     "doctor": ("doctor", "Look for what goes wrong in practice, with a remedy for each."),
     "context": ("context", "Name stores and nodes, and choose one."),
+    "store": ("store", "Back up, restore, migrate and measure stores."),
     "completion": ("completion", "Print what makes a shell complete commands, options and names."),
     "fsck": ("fsck", "Check everything in a store from its bytes."),
     "simulate": ("simulate", "Simulate whole clusters, with faults, from a seed."),
