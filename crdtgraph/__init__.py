@@ -36,7 +36,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.records import Commit, Reference, Value
     from crdtgraph.refs import Ref
     from crdtgraph.search import Search
-    from crdtgraph.state import MergeResult, PathChange, PathConflict
+    from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict
     from crdtgraph.status import Status
 
 __all__ = [
@@ -56,6 +56,8 @@ __all__ = [
     "Graph",
     "Host",
     "LocalError",
+    "MergeFunction",
+    "MergePolicy",
     "MergeResult",
     "NotAStoreError",
     "NotFoundError",
@@ -101,6 +103,8 @@ _HOMES = {
     "Host": "host",
     "LEDGER": "planes",
     "LocalError": "errors",
+    "MergeFunction": "state",
+    "MergePolicy": "state",
     "MergeResult": "state",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",

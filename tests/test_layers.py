@@ -34,7 +34,7 @@ ONLY_IMPORTED_BY = {
     "msgpack": ("sync/packing.py",),
     "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/rocksdb.py"),
     "hdrh": ("sync/metrics.py",),
-    "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
+    "pygit2": ("crdtgraph/gitbridge/*.py", "crdtgraph/state/texts.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),
     "tomli_w": ("simulations/files.py", "cli/contexts.py"),

@@ -2,6 +2,18 @@
 
 from crdtgraph.state.difference import PathChange, difference
 from crdtgraph.state.merge import MergeResult, PathConflict, merge_heads, merge_states
+from crdtgraph.state.policies import MergeFunction, MergePolicy
 from crdtgraph.state.replay import State, replay
 
-__all__ = ["MergeResult", "PathChange", "PathConflict", "State", "difference", "merge_heads", "merge_states", "replay"]
+__all__ = [
+    "MergeFunction",
+    "MergePolicy",
+    "MergeResult",
+    "PathChange",
+    "PathConflict",
+    "State",
+    "difference",
+    "merge_heads",
+    "merge_states",
+    "replay",
+]
