@@ -3,7 +3,7 @@
 What one side left as it was in the base takes the other side's value; what both changed alike is that. What both
 changed apart is in dispute, and the path's policy decides (`crdtgraph.state.resolving`): without one it is a conflict,
 reported, and the value of the first side stands, which all replicas order alike. No policy is asked about a path that
-only one side changed.
+only one side changed. One is about what both changed alike: a counter that both raised by one was raised by two.
 
 A criss-cross history has several merge bases. Instead of merging them into a virtual one (git's recursive strategy) a
 side counts as unchanged when its value is that of any base: it never hides a conflict that a chain of merges would
@@ -77,23 +77,28 @@ def merge_states(
 
     Raises LocalError when a policy that is a function fails. O(paths), and what the policies cost.
     """
+    adding = policies.has(MergePolicy.SUM)
     changes: dict[str, Value] = {}
     disputes: list[tuple[Dispute, MergePolicy | MergeFunction]] = []
     for path in sorted(ours.keys() | theirs.keys() if paths is None else paths):
         mine, other = ours.get(path), theirs.get(path)
-        if mine == other:
+        if mine == other and not adding:
             continue
         before = tuple(base.get(path) for base in bases) or (None,)
-        if mine in before and other not in before:
+        if mine != other and mine in before and other not in before:
             changes[path] = other
-        elif mine in before or other not in before:
+        elif mine != other and (mine in before or other not in before):
             disputes.append((Dispute(path, before, mine, other), policies.of(path)))
+        elif mine == other and mine not in before and policies.of(path) is MergePolicy.SUM:
+            disputes.append((Dispute(path, before, mine, other), MergePolicy.SUM))
     latest = _latest([dispute for dispute, policy in disputes if policy is MergePolicy.LATEST], heads)
     conflicts: list[PathConflict] = []
     for dispute, policy in disputes:
         path = dispute.path
         settled = latest[path] if path in latest else resolve(dispute, policy)
         if isinstance(settled, MergePolicy):
+            if dispute.ours == dispute.theirs:
+                continue
             conflicts.append(PathConflict(path, dispute.base, dispute.ours, dispute.theirs))
         elif settled != dispute.ours:
             changes[path] = settled

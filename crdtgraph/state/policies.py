@@ -56,6 +56,10 @@ class Policies:
         """The policy of a path: that of the most specific pattern that it fits."""
         return next((policy for pattern, policy in self._ordered if pattern.matches(path)), MergePolicy.CONFLICT)
 
+    def has(self, policy: MergePolicy) -> bool:
+        """Whether any pattern has this policy."""
+        return any(each is policy for _, each in self._ordered)
+
 
 NO_POLICIES = Policies()
 

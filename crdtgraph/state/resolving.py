@@ -9,8 +9,9 @@ newline or none. They are compared and added exactly, never as floats. `sum` is 
 base: what either side added counts. **Sets** are lines: one that either side added is in the result, one that either
 side removed is not; they are sorted by bytes, and empty ones are dropped.
 
-The policies that count from the base (sum, set-union, text) find a conflict where the merge bases of a criss-cross
-history differ in the path: there is no one value that both sides started from.
+The policies that start from the base find a conflict where a criss-cross history has several: set-union and text if
+these differ in the path, sum always, because which of what the bases counted, each for itself, the sides have already
+is nowhere said.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Dispute:
         return self.bases[0]
 
     @property
-    def has_one_base(self) -> bool:
-        """Whether all bases agree."""
+    def bases_agree(self) -> bool:
+        """Whether the path has the same value in all bases."""
         return all(each == self.bases[0] for each in self.bases)
 
 
@@ -66,11 +67,11 @@ def resolve(dispute: Dispute, policy: MergePolicy | MergeFunction) -> Value | Me
             return dispute.theirs
         case MergePolicy.MAX | MergePolicy.MIN:
             return _extreme(dispute, least=policy is MergePolicy.MIN)
-        case MergePolicy.SUM if dispute.has_one_base:
+        case MergePolicy.SUM if len(dispute.bases) == 1:
             return _sum(dispute)
-        case MergePolicy.SET_UNION if dispute.has_one_base:
+        case MergePolicy.SET_UNION if dispute.bases_agree:
             return _set_union(dispute)
-        case MergePolicy.TEXT if dispute.has_one_base:
+        case MergePolicy.TEXT if dispute.bases_agree:
             return _text(dispute)
         case _:
             return MergePolicy.CONFLICT
