@@ -36,7 +36,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.records import Commit, Reference, Value
     from crdtgraph.refs import Ref
     from crdtgraph.search import Search
-    from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict
+    from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict, SettledPath
     from crdtgraph.status import Status
 
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "RemoteGapError",
     "ReplicaId",
     "Search",
+    "SettledPath",
     "StandardPolicy",
     "Status",
     "StoreCorruptError",
@@ -122,6 +123,7 @@ _HOMES = {
     "STANDARD_POLICY": "durability",
     "SYSTEM": "host",
     "Search": "search",
+    "SettledPath": "state",
     "StandardPolicy": "durability",
     "Status": "status",
     "StoreCorruptError": "errors",

@@ -186,11 +186,11 @@ class Assigner(Writer):
         if len(targets) == 1:
             return None, MergeResult(targets[0], targets, (), merged=False)
         home = self._plane(LEDGER)
-        commit, conflicts = merge_heads(
+        commit, conflicts, settled = merge_heads(
             home.projection,
             home.contents,
             targets,
             lambda node: replay(home.projection, home.contents, node),
             policies,
         )
-        return commit, MergeResult(commit.id, targets, tuple(conflicts), merged=True)
+        return commit, MergeResult(commit.id, targets, tuple(conflicts), True, tuple(settled))

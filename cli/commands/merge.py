@@ -10,7 +10,7 @@ import click
 from cli.context import Access, Invocation, Output, complete_ref, examples, graph_options
 
 if TYPE_CHECKING:
-    from cli.answers import Conflict
+    from cli.answers import Conflict, Settled
     from crdtgraph.ids import CommitId
     from sync.calls import Plain
 
@@ -41,7 +41,7 @@ def command(invocation: Invocation, ref: str, dry_run: bool, policies: tuple[str
     crdtgraph merge-policy keeps in the graph. Without a policy the winner's value stands, and the path is listed.
     The merge follows from its parents and the policies: every replica that merges them so makes the same commit.
     """
-    from cli.answers import conflicts_of, ids_of, of, table_of
+    from cli.answers import conflicts_of, ids_of, of, settled_of, table_of
     from cli.output import print_document
     from cli.render import print_lines
     from cli.views import value_document
@@ -52,6 +52,7 @@ def command(invocation: Invocation, ref: str, dry_run: bool, policies: tuple[str
         answer = table_of(backend.call("merge", ref=ref, preview=dry_run, durability="critical", policies=chosen))
     commit, parents = CommitId(of(bytes, answer["commit"])), ids_of(answer["parents"])
     conflicts = conflicts_of(answer["conflicts"])
+    settled = settled_of(answer["settled"])
     merged = of(bool, answer["merged"])
     if invocation.output is not Output.TEXT:
         print_document(
@@ -70,10 +71,13 @@ def command(invocation: Invocation, ref: str, dry_run: bool, policies: tuple[str
                     }
                     for each in conflicts
                 ],
+                "settled": [
+                    {"path": each.path, "policy": each.policy, "value": value_document(each.value)} for each in settled
+                ],
             },
         )
     else:
-        print_lines(_lines(ref, commit, parents, conflicts, merged=merged, dry_run=dry_run))
+        print_lines(_lines(ref, commit, parents, conflicts, settled, merged=merged, dry_run=dry_run))
 
 
 def _chosen(policies: tuple[str, ...]) -> dict[str, Plain] | None:
@@ -94,6 +98,7 @@ def _lines(
     commit: CommitId,
     parents: tuple[CommitId, ...],
     conflicts: list[Conflict],
+    settled: list[Settled],
     *,
     merged: bool,
     dry_run: bool,
@@ -108,6 +113,10 @@ def _lines(
     verb = "would merge" if dry_run else "merged"
     yield f"{verb} {', '.join(short(parent) for parent in parents)}"
     yield f"{name} {'would be' if dry_run else 'is now'} at {commit.hex()}"
+    if settled:
+        yield f"{len(settled)} paths merged by policy:"
+    for path in settled:
+        yield f"  {printable(path.path)}: {value_text(path.value)}, by {path.policy}"
     if conflicts:
         yield f"{len(conflicts)} paths in conflict, the first value of each stands:"
     for each in conflicts:

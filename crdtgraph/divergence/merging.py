@@ -81,15 +81,15 @@ def conflicts_between(sides: Sides, targets: Sequence[CommitId], policies: Polic
         paths = paths | second.paths if number < len(targets) - 1 else paths & second.paths
         paths = paths.union(*(other.paths for other in others))
         base = _values(sides, start, paths)
-        changes, conflicts = merge_states(
+        step = merge_states(
             [base, *(other.over(base) for other in others)] if bases else [],
             first.over(base) | {path: merged[path] for path in merged.keys() & paths},
             second.over(base),
             policies=policies,
             heads=(heads[:number], heads[number : number + 1]),
         )
-        found += conflicts
-        merged |= changes
+        found += step.conflicts
+        merged |= step.changes
     return found
 
 

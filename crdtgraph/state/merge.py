@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crdtgraph.ancestry import merge_bases
 from crdtgraph.contents import Contents
@@ -42,17 +43,39 @@ class PathConflict:
 
 
 @dataclass(frozen=True, slots=True)
+class SettledPath:
+    """A path in dispute that a policy decided, and the value that stands, None where that is removed.
+
+    `policy` is its name, or "function". Of a path that several heads disagree about there is one for each of them.
+    """
+
+    path: str
+    policy: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class MergeResult:
     """What merging a ref came to.
 
     `commit` is the ref's target now. `merged` is False when there was nothing to merge. `parents` are the heads that
-    were merged, the winner first.
+    were merged, the winner first. `conflicts` are paths that both sides changed and no policy decided, `settled` those
+    that one did.
     """
 
     commit: CommitId
     parents: tuple[CommitId, ...]
     conflicts: tuple[PathConflict, ...]
     merged: bool
+    settled: tuple[SettledPath, ...] = ()
+
+
+class StateMerge(NamedTuple):
+    """The changes that turn the first side into the merge (None removes), and what was in dispute; ordered by path."""
+
+    changes: dict[str, Value]
+    conflicts: list[PathConflict]
+    settled: list[SettledPath]
 
 
 def merge_states(
@@ -63,8 +86,8 @@ def merge_states(
     paths: Iterable[str] | None = None,
     policies: Policies = NO_POLICIES,
     heads: tuple[Sequence[Head], Sequence[Head]] = ((), ()),
-) -> tuple[dict[str, Value], list[PathConflict]]:
-    """The changes that turn `ours` into the merge (None removes), and the conflicts, both ordered by path.
+) -> StateMerge:
+    """Merge two states.
 
     Args:
         bases: the states of the merge bases, ordered by rank.
@@ -93,16 +116,17 @@ def merge_states(
             disputes.append((Dispute(path, before, mine, other), MergePolicy.SUM))
     latest = _latest([dispute for dispute, policy in disputes if policy is MergePolicy.LATEST], heads)
     conflicts: list[PathConflict] = []
+    settled: list[SettledPath] = []
     for dispute, policy in disputes:
-        path = dispute.path
-        settled = latest[path] if path in latest else resolve(dispute, policy)
-        if isinstance(settled, MergePolicy):
-            if dispute.ours == dispute.theirs:
-                continue
-            conflicts.append(PathConflict(path, dispute.base, dispute.ours, dispute.theirs))
-        elif settled != dispute.ours:
-            changes[path] = settled
-    return dict(sorted(changes.items())), conflicts
+        path, mine, other = dispute.path, dispute.ours, dispute.theirs
+        value = latest[path] if path in latest else resolve(dispute, policy)
+        if not isinstance(value, MergePolicy):
+            settled.append(SettledPath(path, policy.value if isinstance(policy, MergePolicy) else "function", value))
+            if value != mine:
+                changes[path] = value
+        elif mine != other:
+            conflicts.append(PathConflict(path, dispute.base, mine, other))
+    return StateMerge(dict(sorted(changes.items())), conflicts, settled)
 
 
 def merge_heads(
@@ -111,8 +135,8 @@ def merge_heads(
     targets: tuple[CommitId, ...],
     state_of: Callable[[int], Mapping[str, Value]],
     policies: Policies = NO_POLICIES,
-) -> tuple[Commit, list[PathConflict]]:
-    """The commit that merges these heads, the first of them the base of its state, and the paths in conflict.
+) -> tuple[Commit, list[PathConflict], list[SettledPath]]:
+    """The commit that merges these heads, the first of them the base of its state, and the paths that were in dispute.
 
     Author, time and message follow from the heads, and the changes from the heads and the policies, so whoever merges
     them by the same policies makes the same commit. `state_of` gives the state at a node.
@@ -125,10 +149,11 @@ def merge_heads(
     first = state_of(nodes[0])
     changed: dict[str, Value] = {}
     conflicts: list[PathConflict] = []
+    settled: list[SettledPath] = []
     for place, node in enumerate(nodes[1:], 1):
         base_nodes = merge_bases(projection.dag, nodes[:place], [node])
         paths = _may_differ(projection, contents, nodes[0], node) | changed.keys()
-        changes, found = merge_states(
+        merged = merge_states(
             [state_of(base) for base in sorted(base_nodes, key=projection.rank)],
             {path: changed[path] if path in changed else first.get(path) for path in paths},
             state_of(node),
@@ -136,8 +161,9 @@ def merge_heads(
             policies=policies,
             heads=(heads[:place], heads[place : place + 1]),
         )
-        conflicts += found
-        changed |= changes
+        conflicts += merged.conflicts
+        settled += merged.settled
+        changed |= merged.changes
     commit = Commit(
         targets,
         MERGE_AUTHOR,
@@ -145,7 +171,7 @@ def merge_heads(
         "Merge " + ", ".join(target.hex()[:12] for target in targets),
         ordered_changes({path: value for path, value in changed.items() if value != first.get(path)}),
     )
-    return commit, conflicts
+    return commit, conflicts, settled
 
 
 def _may_differ(projection: Projection, contents: Contents, one: int, other: int) -> set[str]:

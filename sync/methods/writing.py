@@ -120,6 +120,9 @@ def _merge(target: Target, params: Params) -> Plain:
             }
             for each in result.conflicts
         ],
+        "settled": [
+            {"path": each.path, "policy": each.policy, "value": value_to_plain(each.value)} for each in result.settled
+        ],
     }
 
 

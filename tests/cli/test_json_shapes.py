@@ -59,7 +59,10 @@ SHAPES = {
     "merge-base": ["merge-base main side", "merge-base --all main side"],
     "history": ["history main", "history --meta owner"],
     "ops": ["ops"],
-    "merge": ["merge main --dry-run", "merge main --dry-run --store conflict.db", "merge main --store conflict.db"],
+    "merge": [
+        "merge main --dry-run", "merge main --dry-run --store conflict.db",
+        "merge main --policy '**=latest' --store conflict.db",
+    ],
     "merge-policy set": ["merge-policy set 'scores/*' max"],
     "merge-policy ls": ["merge-policy ls"],
     "merge-policy rm": ["merge-policy rm 'notes/**'"],

@@ -48,9 +48,11 @@ def merged(base: Value, ours: Value, theirs: Value, policy: str | MergeFunction)
     """What becomes of one path."""
     sides = state(base), state(ours), state(theirs)
     before = [dict(side) for side in sides]
-    changes, conflicts = merge_states([sides[0]], sides[1], sides[2], policies=policies(policy))
+    changes, conflicts, settled = merge_states([sides[0]], sides[1], sides[2], policies=policies(policy))
     assert [dict(side) for side in sides] == before, "a state was changed"
     assert changes.keys() <= {PATH}
+    assert [(each.path, each.value) for each in settled] in ([], [(PATH, changes.get(PATH, ours))])
+    assert not (settled and conflicts)
     return changes.get(PATH, ours), conflicts
 
 
@@ -185,15 +187,18 @@ def test_what_a_policy_cannot_merge_is_a_conflict(policy: str, base: Value, ours
 def test_what_counts_from_the_base_needs_one(policy: str) -> None:
     bases = [{PATH: b"1\n"}, {PATH: b"2\n"}]
     sides = {PATH: b"1\n"}, {PATH: b"2\n"}
-    assert merge_states(bases, *sides, policies=policies(policy)) == ({}, [PathConflict(PATH, b"1\n", b"1\n", b"2\n")])
-    assert merge_states(bases, *sides, policies=policies("max")) == ({PATH: b"2\n"}, [])
+    assert merge_states(bases, *sides, policies=policies(policy))[:2] == (
+        {},
+        [PathConflict(PATH, b"1\n", b"1\n", b"2\n")],
+    )
+    assert merge_states(bases, *sides, policies=policies("max"))[:2] == ({PATH: b"2\n"}, [])
 
 
 def test_a_sum_needs_one_merge_base_even_where_they_agree() -> None:
     """Two agreeing bases have each counted for itself: which of it both sides have already, no value says."""
     bases = [{PATH: b"6"}, {PATH: b"6"}]
-    assert merge_states(bases, {PATH: b"7"}, {PATH: b"7"}, policies=policies("sum")) == ({}, [])
-    changes, conflicts = merge_states(bases, {PATH: b"8"}, {PATH: b"7"}, policies=policies("sum"))
+    assert merge_states(bases, {PATH: b"7"}, {PATH: b"7"}, policies=policies("sum")) == ({}, [], [])
+    changes, conflicts, _ = merge_states(bases, {PATH: b"8"}, {PATH: b"7"}, policies=policies("sum"))
     assert (changes, conflicts) == ({}, [PathConflict(PATH, b"6", b"8", b"7")])
 
 
@@ -262,7 +267,7 @@ def heads_merged(
 ) -> tuple[dict[str, Value], list[PathConflict]]:
     home = graph._planes[LEDGER]
     ids = home.projection.ids
-    commit, conflicts = merge_heads(
+    commit, conflicts, _ = merge_heads(
         home.projection, home.contents, targets, lambda node: graph.state(ids[node]), given_
     )
     result: dict[str, Value] = dict(graph.state(targets[0]))
@@ -303,13 +308,13 @@ def test_what_cannot_differ_is_never_looked_at(seed: int, size: int, policy: str
         one, two = rng.sample(commits, 2)
         home = graph._planes[LEDGER]
         ids, looked = home.projection.ids, set[str]()
-        expected, _ = merge_states(
+        expected, *_ = merge_states(
             [graph.state(base) for base in sorted(graph.merge_bases(one, two), key=lambda c: rank(graph, c))],
             graph.state(one),
             graph.state(two),
             policies=policies(policy) if policy != "latest" else NO_POLICIES,
         )
-        commit, _ = merge_heads(
+        commit, *_ = merge_heads(
             home.projection,
             home.contents,
             (one, two),

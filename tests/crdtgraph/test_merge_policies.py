@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crdtgraph
-from crdtgraph import CommitId, Graph, Host, LocalError, MergePolicy, NotFoundError, PathConflict, Value, compare
+from crdtgraph import (
+    CommitId,
+    Graph,
+    Host,
+    LocalError,
+    MergePolicy,
+    NotFoundError,
+    PathConflict,
+    SettledPath,
+    Value,
+    compare,
+)
 from crdtgraph.union import unite
 from tests.crdtgraph.test_divergence_laws import NAMES, lived
 
@@ -61,6 +72,7 @@ def test_a_call_names_policies(graph: Graph) -> None:
     assert result == preview
     assert result.conflicts == (PathConflict("other", b"1", b"2", b"30"),)
     assert graph.state(result.commit) == {"scores/a": b"30", "scores/b": b"31", "other": b"2"}
+    assert result.settled == (SettledPath("scores/a", "max", b"30"), SettledPath("scores/b", "sum", b"31"))
 
 
 def test_the_ledger_keeps_policies(graph: Graph) -> None:
@@ -141,6 +153,7 @@ def test_a_function_decides(graph: Graph) -> None:
     result = graph.merge("main", policies={"*": joined})
     assert graph.state(result.commit) == {"a": b"12", "both": b"1", "mine": b"1", "new": b"2"}
     assert result.conflicts == (PathConflict("both", b"0", b"1", b"2"),)
+    assert result.settled == (SettledPath("a", "function", b"12"), SettledPath("gone", "function", None))
     assert asked == [(path, b"0", b"1", b"2") for path in ("a", "both", "gone")], "only about paths in dispute"
 
 
