@@ -130,13 +130,15 @@ class Assigner(Writer):
         conflict, and the winner's value stands.
 
         The commit follows from its parents and the policies, so replicas that merge the same targets by the same
-        policies make the same commit; that is why it is NORMAL by default. Those that merge them by others make
-        another one, and the ref is in conflict again: merge again, by one set of policies.
+        policies make the same commit; that is why it is NORMAL by default, and CRITICAL with policies that the call
+        alone knows. Replicas that merge them by others make another commit, and the ref is in conflict again until
+        one of them merges these.
 
         A ref without conflict is left as it is. Raises NotFoundError when there is no such ref, and LocalError, with
         nothing written, for policies that are wrong and functions that fail.
         """
-        durability = self._class_of(WriteKind.MERGE, LEDGER, durability, name)
+        kind = WriteKind.MERGE if policies is None else WriteKind.REF
+        durability = self._class_of(kind, LEDGER, durability, name)
         commit, result = self._prepare_merge(name, policies)
         if commit is not None:
             home = self._writable(LEDGER)

@@ -131,6 +131,14 @@ def test_policies_are_checked_even_when_nothing_is_to_be_merged(graph: Graph) ->
         graph.merge("main", policies={"a": "most"})
 
 
+def test_a_merge_by_policies_of_the_call_is_durable_at_once(graph: Graph) -> None:
+    """Nobody would make the same one again."""
+    for name, policies, durable in (("one", None, False), ("two", {"p": "max"}, True), ("three", {}, True)):
+        conflicted(graph, {"p": b"0"}, {"p": b"1"}, {"p": b"2"}, name=name)
+        graph.flush()
+        assert graph.is_durable(graph.merge(name, policies=policies).commit) is durable
+
+
 # Functions
 
 
