@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crdtgraph
-from crdtgraph import CommitId, Graph, Host, MergeFunction, MergePolicy, Reference, Value
+from crdtgraph import CommitId, Graph, Host, LocalError, MergeFunction, MergePolicy, Reference, Value
+from crdtgraph.ancestry import merge_bases
 from crdtgraph.planes import LEDGER
 from crdtgraph.state import PathConflict, merge_heads, merge_states
 from crdtgraph.state.latest import Head, moments
@@ -155,6 +156,8 @@ def test_a_set_has_what_was_added_and_not_what_was_removed(
 )
 def test_what_a_policy_makes_of_values(policy: str, base: Value, ours: Value, theirs: Value, expected: Value) -> None:
     assert merged(base, ours, theirs, policy) == (expected, [])
+    if policy in SYMMETRIC:
+        assert merged(base, theirs, ours, policy) == (expected, [])
 
 
 @pytest.mark.parametrize(
@@ -291,6 +294,32 @@ def test_two_heads_may_be_swapped(seed: int, size: int, policy: str) -> None:
             path: other[path] for path in other.keys() - apart
         }
         assert policy != "latest" or not conflicts, "one of two commits is always the later"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 1 << 32), st.integers(4, 25), st.sampled_from(["conflict", "theirs", "max", "sum", "set-union"]))
+def test_several_heads_are_merged_one_after_the_other(seed: int, size: int, policy: str) -> None:
+    """By whole states, and all paths in them, it comes to the same."""
+    rng = random.Random(seed)
+    with opened(seed) as graph:
+        commits = history(graph, rng, size)
+        heads = tuple(rng.sample(commits, min(len(commits), 4)))
+        projection = graph._planes[LEDGER].projection
+        nodes = [projection.nodes[head] for head in heads]
+        state: dict[str, Value] = dict(graph.state(heads[0]))
+        conflicts: list[PathConflict] = []
+        for place, node in enumerate(nodes[1:], 1):
+            bases = sorted(merge_bases(projection.dag, nodes[:place], [node]), key=projection.rank)
+            states = [graph.state(projection.ids[base]) for base in bases]
+            step = merge_states(states, state, graph.state(heads[place]), policies=policies(policy))
+            conflicts += step.conflicts
+            state = {path: value for path, value in (state | step.changes).items() if value is not None}
+        assert heads_merged(graph, heads, policies(policy)) == (state, conflicts)
+
+
+def test_what_a_function_answers_is_checked() -> None:
+    with pytest.raises(LocalError, match="the value of path 'p' is str"):
+        merge_states([], {PATH: b"1"}, {PATH: b"2"}, policies=policies(lambda *_: "text"))  # type: ignore[arg-type,return-value]
 
 
 @settings(max_examples=60, deadline=None)
