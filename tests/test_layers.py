@@ -38,7 +38,7 @@ ONLY_IMPORTED_BY = {
     "hdrh": ("crdtgraph/metering/series.py",),
     "prometheus_client": ("sync/prometheus/exposition.py",),
     "h11": ("sync/prometheus/scraping.py",),
-    "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
+    "pygit2": ("crdtgraph/gitbridge/*.py", "crdtgraph/state/texts.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),
     "tomli_w": ("simulations/files.py", "cli/contexts.py"),

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, simulate, store
+from cli.commands import context, export, importing, merge_policy, simulate, store
 from cli.main import COMMANDS
 from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
@@ -35,6 +35,7 @@ GROUPS = {
     "context": context.COMMANDS,
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
+    "merge-policy": merge_policy.COMMANDS,
     "simulate": simulate.COMMANDS,
     "store": store.COMMANDS,
 }
@@ -61,7 +62,13 @@ SHAPES = {
     "merge-base": ["merge-base main side", "merge-base --all main side"],
     "history": ["history main", "history --meta owner"],
     "ops": ["ops"],
-    "merge": ["merge main --dry-run", "merge main --dry-run --store conflict.db", "merge main --store conflict.db"],
+    "merge": [
+        "merge main --dry-run", "merge main --dry-run --store conflict.db",
+        "merge main --policy '**=latest' --store conflict.db",
+    ],
+    "merge-policy set": ["merge-policy set 'scores/*' max"],
+    "merge-policy ls": ["merge-policy ls"],
+    "merge-policy rm": ["merge-policy rm 'notes/**'"],
     "status": ["status", "status --store waiting.db", "status --node a.db/control"],
     "status --cluster": ["status --cluster --node a.db/control"],
     "peers": ["peers --node a.db/control"],
@@ -168,6 +175,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         root = graph.commit(message="start", changes={"board": b"e2 e4", "raw": b"\xff"}, ref="main")
         graph.set_meta("owner", b"ann")
         graph.set_meta("owner", b"\xff")
+        graph.set_merge_policy("notes/**", "text")
         graph.set_meta("note", b"good", commit=root)
         graph.count(root, [1, 2_000_000])
         gone = graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
