@@ -151,10 +151,13 @@ def merge_heads(
     conflicts: list[PathConflict] = []
     settled: list[SettledPath] = []
     for place, node in enumerate(nodes[1:], 1):
-        base_nodes = merge_bases(projection.dag, nodes[:place], [node])
+        bases = sorted(merge_bases(projection.dag, nodes[:place], [node]), key=projection.rank)
         paths = _may_differ(projection, contents, nodes[0], node) | changed.keys()
+        if policies.has(MergePolicy.SUM) and len(bases) == 1:
+            # What both sides changed alike counts, too.
+            paths |= _may_differ(projection, contents, nodes[0], bases[0])
         merged = merge_states(
-            [state_of(base) for base in sorted(base_nodes, key=projection.rank)],
+            [state_of(base) for base in bases],
             {path: changed[path] if path in changed else first.get(path) for path in paths},
             state_of(node),
             paths=paths,

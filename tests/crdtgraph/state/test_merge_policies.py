@@ -265,6 +265,20 @@ def test_a_head_that_undid_what_another_one_did_is_heard(graph: Graph) -> None:
     assert (graph.state(result.commit)["q"], result.conflicts) == (b"0", ())
 
 
+def test_a_counter_that_both_sides_put_back_counts_so_as_well(graph: Graph) -> None:
+    """As the changes from the base say it, though neither chain of first parents ever set the path."""
+    root = graph.commit(changes={"n": b"0"})
+    base = graph.commit(parents=[root], changes={"n": b"5"})
+    heads = [
+        graph.commit(parents=[graph.commit(parents=[root], message=side), base], time=time)
+        for side, time in (("left", 2), ("right", 1))
+    ]
+    for head in heads:
+        graph.set_ref("main", head, keep_others=True)
+    assert graph.merge_bases(*heads) == [base]
+    assert graph.state(graph.merge("main", policies={"n": "sum"}).commit) == {"n": b"-5"}
+
+
 # Everywhere alike
 
 
