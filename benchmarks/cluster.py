@@ -82,6 +82,8 @@ async def _serve(store: str) -> None:
 
 
 def _extend(graph: crdtgraph.Graph, count: int) -> None:
+    if not count:
+        return
     parent = graph.heads()[0]
     commits = []
     for number in range(count):

@@ -245,6 +245,8 @@ def open_store(url: str, access: Access) -> Iterator[Backend]:
     from sync.requests import LocalCaller
 
     with crdtgraph.open(url, create=False, read_only=access is Access.READ) as graph:
+        for text in graph.recovery.warnings():
+            click.echo(f"warning: {text}", err=True)
         yield LocalCaller(graph)
 
 

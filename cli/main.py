@@ -44,6 +44,7 @@ COMMANDS: Table = {
     "peers": ("peers", "List the peers of a running node."),
     "topology": ("topology", "Show who is linked to whom in the cluster."),
     "top": ("top", "Watch the cluster, live."),
+    "metrics": ("metrics", "Show how long things take in a running node."),
     "block": ("block", "Cut a running node off from a peer."),
     "unblock": ("unblock", "Let a running node talk to a peer again."),
     "forget": ("forget", "Forget a member that will not come back."),

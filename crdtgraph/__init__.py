@@ -8,9 +8,9 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from crdtgraph.buffer import Durability
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
+    from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
     from crdtgraph.errors import (
         AmbiguousError,
         CorruptError,
@@ -34,14 +34,18 @@ if typing.TYPE_CHECKING:
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
     from crdtgraph.records import Commit, Reference, Value
+    from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
+    from crdtgraph.search import Search
     from crdtgraph.state import MergeResult, PathChange, PathConflict
     from crdtgraph.status import Status
 
 __all__ = [
     "LEDGER",
+    "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
+    "CheckpointUse",
     "Commit",
     "CommitId",
     "CorruptError",
@@ -53,13 +57,16 @@ __all__ = [
     "Finding",
     "Graph",
     "Host",
+    "LastStop",
     "LocalError",
     "MergeResult",
     "NotAStoreError",
     "NotFoundError",
     "PathChange",
     "PathConflict",
+    "Policy",
     "Received",
+    "Recovery",
     "Ref",
     "RefSpread",
     "RefState",
@@ -67,6 +74,8 @@ __all__ = [
     "RemoteError",
     "RemoteGapError",
     "ReplicaId",
+    "Search",
+    "StandardPolicy",
     "Status",
     "StoreCorruptError",
     "StoreError",
@@ -75,12 +84,15 @@ __all__ = [
     "UnreachableError",
     "Value",
     "Waiting",
+    "Write",
+    "WriteKind",
     "compare",
     "open",
 ]
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "CheckpointUse": "recovery",
     "Commit": "records",
     "CommitId": "ids",
     "CorruptError": "errors",
@@ -88,18 +100,21 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
-    "Durability": "buffer",
+    "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
     "Host": "host",
     "LEDGER": "planes",
+    "LastStop": "recovery",
     "LocalError": "errors",
     "MergeResult": "state",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
     "PathChange": "state",
     "PathConflict": "state",
+    "Policy": "durability",
     "Received": "exchange",
+    "Recovery": "recovery",
     "Ref": "refs",
     "RefSpread": "divergence",
     "RefState": "divergence",
@@ -107,7 +122,10 @@ _HOMES = {
     "RemoteError": "errors",
     "RemoteGapError": "exchange",
     "ReplicaId": "ids",
+    "STANDARD_POLICY": "durability",
     "SYSTEM": "host",
+    "Search": "search",
+    "StandardPolicy": "durability",
     "Status": "status",
     "StoreCorruptError": "errors",
     "StoreError": "errors",
@@ -116,6 +134,8 @@ _HOMES = {
     "UnreachableError": "errors",
     "Value": "records",
     "Waiting": "reader",
+    "Write": "durability",
+    "WriteKind": "durability",
     "compare": "divergence",
     "open": "opening",
 }

@@ -1,16 +1,13 @@
-"""Records on their way to disk, and when they must go.
+"""Records on their way into a segment, and when they must go.
 
-A commit that moves a ref is worth an fsync of its own; a thousand that merely extend the graph are worth one together.
-`Durability` says which: CRITICAL is fsynced before the call returns, NORMAL is written within 100 ms or 256 records.
-Written means that it survives the death of this process at once, and that of the machine after the next fsync, which
-a running node does ten times a second. The buffer is bounded by a segment's limits; when it is full, it is written
-first.
+What has `NORMAL` durability (see durability.py) is written within 100 ms or 256 records. Written means that it survives
+the death of this process at once, and that of the machine after the next fsync, which a running node does ten times a
+second. The buffer is bounded by a segment's limits; when it is full, it is written first, by the call that finds it so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_MAX, Records
@@ -26,27 +23,21 @@ DOT_BYTES = 1 + 2 * INTEGER_BYTES
 """The most that CBOR needs for a parent link within a segment, for a 64-bit integer and for a pair of them."""
 
 
-class Durability(Enum):
-    """When a record survives what. CRITICAL: fsynced on return. NORMAL: written behind, see `buffer`."""
-
-    CRITICAL = "critical"
-    NORMAL = "normal"
-
-
 class Buffer:
     """Records of this writer that are in no segment yet.
 
-    `start` is the location of its first commit; `on_first` is called when the first record is in it.
+    `start` is the location of its first commit; `on_first` is called when the first record is in it, whose stamp is
+    `first_stamp`.
     """
 
-    __slots__ = ("_on_first", "bytes", "records", "since_us", "start")
+    __slots__ = ("_on_first", "bytes", "first_stamp", "records", "since_us", "start")
 
     def __init__(self, records: Records, start: int, on_first: Callable[[], object]) -> None:
         self.records = records
         self.start = start
         self._on_first = on_first
         self.bytes = 0
-        self.since_us = 0
+        self.since_us = self.first_stamp = 0
 
     def __len__(self) -> int:
         return len(self.records)
@@ -62,7 +53,7 @@ class Buffer:
     def grow(self, records: int, canonical_bytes: int, now_us: int) -> None:
         """Note that records were added."""
         if self.bytes == 0:
-            self.since_us = now_us
+            self.since_us = self.first_stamp = now_us
             self._on_first()
         self.bytes += canonical_bytes + records * RECORD_OVERHEAD_BYTES
 

@@ -62,6 +62,10 @@ class Contents:
         self._keys.append(key)
         return (len(self._keys) - 1) << _SHIFT
 
+    def home(self, location: int) -> SegmentKey | bytes | None:
+        """The segment that the commit at a location is in, as `register` was given it; None if it is in none yet."""
+        return self._keys[location >> _SHIFT]
+
     def get(self, location: int) -> Commit:
         """The commit at a location."""
         number, position = location >> _SHIFT, location & _MASK

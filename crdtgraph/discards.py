@@ -7,8 +7,9 @@ mark of its parents.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from crdtgraph.growing import GrowingSet
 from crdtgraph.ids import CommitId
 from crdtgraph.index import Index
 
@@ -19,7 +20,7 @@ class Discards:
     __slots__ = ("marks", "roots")
 
     def __init__(self) -> None:
-        self.roots: set[CommitId] = set()
+        self.roots: GrowingSet[CommitId] = GrowingSet()
         self.marks = bytearray()
 
     def append(self, parents: Iterable[int]) -> bool:
@@ -38,13 +39,10 @@ class Discards:
     def __len__(self) -> int:
         return self.marks.count(1)
 
-    def mark(self, dag: Index, root: int) -> Iterator[int]:
-        """Mark a node and all its descendants; yields those that were live until now. O(their number)."""
+    def mark(self, dag: Index, root: int) -> list[int]:
+        """Mark a node and all its descendants; returns those that were live until now. O(their number)."""
         marks = self.marks
-        stack = [root]
-        while stack:
-            node = stack.pop()
-            if not marks[node]:
-                marks[node] = 1
-                yield node
-                stack.extend(dag.children(node))
+        if marks[root]:
+            return []
+        marks[root] = 1
+        return dag.descend(root, marks)

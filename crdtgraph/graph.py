@@ -1,38 +1,67 @@
 """`Graph`: the commit graph as a program uses it: opening, flushing, looking after it, closing.
 
-Reading is in `reader.py`, what peers ask for in `replica.py`, what is written in `writer.py`.
+Reading is in `reader.py`, what peers ask for in `replica.py`, what is written in `writer.py` and `assigning.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from crdtgraph.assigning import Assigner
+from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
 from crdtgraph.clock import HybridClock
+from crdtgraph.durability import STANDARD_POLICY, Policy
+from crdtgraph.errors import LocalError, StoreError
 from crdtgraph.host import Host
-from crdtgraph.ids import INCARNATION_BYTES, SegmentKey
+from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
+from crdtgraph.limits import CHECKPOINT_WEIGHT_MIN
 from crdtgraph.planes import LEDGER, Plane
-from crdtgraph.recovery import keep_checkpoint, load
+from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
+from crdtgraph.search import (
+    CLOSED,
+    LARGE_SEARCH,
+    NAMESPACE,
+    PREFIX,
+    SEARCHES_MAX,
+    Search,
+    SearchPlane,
+    check_search_name,
+)
 from crdtgraph.signing import Identity
+from crdtgraph.steps import Stepwise, run
 from crdtgraph.store import Store
-from crdtgraph.writer import Writer
 
 if TYPE_CHECKING:
     from crdtgraph.fsck import Finding
+
+STATES_AT_ONCE = 64
+"""Commits that are worth a look by whoever stores states in the background."""
 
 Written = Mapping[str, list[SegmentKey]]
 """Segments by plane that were written and may not be on disk yet."""
 
 
-class Graph(Writer):
+class Graph(Assigner):
     """One open replica. Made by `crdtgraph.open`; a context manager that flushes and closes at the end.
 
     One thread at a time uses a graph; `store.sync` alone may run beside.
     """
 
-    def __init__(self, store: Store, *, seed: bytes, cluster: str, author: str | None, host: Host) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        seed: bytes,
+        cluster: str,
+        author: str | None,
+        host: Host,
+        policy: Policy = STANDARD_POLICY,
+    ) -> None:
         super().__init__()
+        self._policy = policy
         self.store = store
         self.host = host
         self._clock = HybridClock(host.now_us)
@@ -44,14 +73,18 @@ class Graph(Writer):
         self._dots = 0
         self._read_only = store.read_only
         ledger = Plane(LEDGER, store, self._identity)
-        self._clock.restore(load(ledger))
+        self.recovery = load(ledger, last_stop(store))
+        self._clock.restore(ledger.own_stamp_max)
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
         self._planes[LEDGER] = ledger
+        ledger.on_full = self._advance_checkpoint_quietly
+        self._checkpointing: Stepwise[bool] | None = None
+        self._has_checkpoint = False
         if not store.read_only:
-            # What a killed process left in the log may not have been fsynced, and it is served to peers from now on.
-            store.sync()
+            # With an fsync: what a killed process left in the log may not have had one, and it is served to peers now.
+            mark_dirty(store, host.now_us())
 
     # Life
 
@@ -70,9 +103,16 @@ class Graph(Writer):
         try:
             if not self.read_only:
                 self.flush()
-                for plane in self._planes.values():
-                    keep_checkpoint(plane, self._clock.last)
+                # Nothing is lost without either: opening takes longer, and says that the last stop was not clean.
+                with suppress(StoreError):
+                    ledger = self._planes[LEDGER]
+                    if self._checkpointing or ledger.checkpoints.is_due(weight(ledger), CLOSING_WEIGHT_MIN):
+                        self.checkpoint()
+                    mark_clean(self.store)
         finally:
+            for search in self._searches.values():
+                search.drop()
+            self._searches.clear()
             self._planes.clear()
             self.store.close()
 
@@ -109,6 +149,23 @@ class Graph(Writer):
         for name, keys in written.items():
             self._plane(name).settle(keys)
 
+    def durable_up_to(self) -> int:
+        """The stamp up to which everything that this process wrote to the ledger is on disk.
+
+        Stamps are microseconds of the hybrid clock, which never runs backwards; what is written after a call has a
+        greater one than the call returned. `is_durable` asks about one commit.
+        """
+        since = self._planes[LEDGER].waiting_since() if self._planes else None
+        return self._clock.last if since is None else since - 1
+
+    def is_durable(self, commit: CommitId) -> bool:
+        """Whether a commit of the ledger is on disk. False for one that is in a search only."""
+        home = self._planes.get(LEDGER)
+        if home is None or commit not in home.projection.nodes:
+            self._unpromoted(commit)
+            return False
+        return home.is_durable(commit)
+
     def flush_due(self) -> float | None:
         """Seconds until buffered or written records have waited 100 ms, None when nothing waits."""
         now = self.host.now_us()
@@ -136,6 +193,107 @@ class Graph(Writer):
         """Whether enough small segments lie about for `compact` to be worth its while."""
         return any(plane.needs_compaction() for plane in self._planes.values())
 
+    def checkpoint(self) -> bool:
+        """Write down what the ledger is, so that the next opening need not fold it; True if that was possible.
+
+        Closing does it when it is worth it, a node in the background, and so do commits, a step now and then. It costs
+        what is new since the last one. Raises StoreError when the disk refuses; nothing is lost then.
+        """
+        return run(self.checkpoint_steps())
+
+    def checkpoint_steps(self) -> Stepwise[bool]:
+        """`checkpoint` in steps of about 2 ms, between which anything may happen; one that is under way is dropped."""
+        self._start_checkpoint()
+        while self.advance_checkpoint():
+            yield
+        return self._has_checkpoint
+
+    def advance_checkpoint(self, weight_min: int = CHECKPOINT_WEIGHT_MIN) -> bool:
+        """Take a step of about 2 ms of the checkpoint that is under way, or of one that is due; whether to go on.
+
+        One is due when what is new since the last weighs `weight_min`, in commits without much in them, and a tenth of
+        all. Raises StoreError when the disk refuses; nothing is lost, and it is tried again when more has come.
+        """
+        ledger = self._planes[LEDGER]
+        if self._checkpointing is None:
+            if self._read_only or not ledger.checkpoints.is_due(weight(ledger), weight_min):
+                return False
+            self._start_checkpoint()
+        steps, self._checkpointing = self._checkpointing, None
+        assert steps is not None
+        try:
+            next(steps)
+        except StopIteration as done:
+            self._has_checkpoint = bool(done.value)
+            return False
+        self._checkpointing = steps
+        return True
+
+    # States
+
+    def checkpoint_states(self) -> int:
+        """Store the states that are not stored yet, so that any can be read at once; returns of how many commits.
+
+        A running node does it in the background, and a read that had to walk far leaves some behind. About 20 us a
+        commit and what its changes take; nothing depends on it.
+        """
+        return run(self.checkpoint_states_steps())
+
+    def checkpoint_states_steps(self) -> Stepwise[int]:
+        """`checkpoint_states` in steps of about 2 ms."""
+        return self._states().make_steps()
+
+    def needs_state_checkpoints(self) -> bool:
+        """Whether enough commits have come whose states are not stored."""
+        return self._states().needs_rows() >= STATES_AT_ONCE
+
+    # Searches
+
+    def search(self, name: str) -> Search:
+        """Open a search, or come back to an open one of that name; see `crdtgraph.search`.
+
+        Raises LocalError when a search of that name is over, here or on a replica that we have heard of, or when too
+        many are open.
+        """
+        check_search_name(name)
+        ledger = self._writable(LEDGER)
+        search = Search(self, name)
+        if not search.is_open:
+            if name in self.closed_searches():
+                raise LocalError(
+                    f"a search {name!r} was closed before, and a name is good for one search",
+                    hint="take another name, such as one with the time or a number in it",
+                )
+            if len(self._searches) >= SEARCHES_MAX:
+                raise LocalError(
+                    f"{len(self._searches)} searches are open, as many as can be", hint="close those that are over"
+                )
+            self._searches[search.plane] = SearchPlane(name, self._identity, ledger)
+        return search
+
+    def searches(self) -> list[str]:
+        """The names of the searches that are open in this process, sorted."""
+        return sorted(plane.removeprefix(PREFIX) for plane in self._searches)
+
+    def closed_searches(self) -> Collection[str]:
+        """The names of the searches that the ledger remembers as closed, sorted."""
+        return self._plane(LEDGER).projection.registers.keys(NAMESPACE)
+
+    def close_search(self, name: str) -> None:
+        """End an open search: its plane is dropped whole, and the ledger remembers the name, with NORMAL durability."""
+        plane = self._search(PREFIX + check_search_name(name))
+        if plane.segment_count() or len(plane.buffer):
+            ledger = self._writable(LEDGER)
+            assign = self._assign(NAMESPACE, name, CLOSED, ())
+            ledger.add(assign, assign.stamp)
+        size = len(plane.projection)
+        if self._states_found is not None:
+            self._states_found.forget(plane.projection.ids)
+        del self._searches[plane.name]
+        plane.drop()
+        if size >= LARGE_SEARCH:
+            self.host.release_memory()
+
     # Looking after it
 
     def fsck(self) -> Iterator[Finding]:
@@ -145,3 +303,19 @@ class Graph(Writer):
         if not self.read_only:
             self.flush()
         yield from check_all(self._planes.values(), self.store)
+
+    # Inside
+
+    def _state_store(self) -> Store | None:
+        return self.store
+
+    def _start_checkpoint(self) -> None:
+        ledger = self._writable(LEDGER)
+        if self._checkpointing is not None:
+            self._checkpointing.close()
+        self._checkpointing = checkpoint_steps(ledger, lambda: self._clock.last)
+
+    def _advance_checkpoint_quietly(self) -> None:
+        # The commit in whose course this happens does not depend on it.
+        with suppress(StoreError):
+            self.advance_checkpoint()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import CorruptError, LocalError
 from crdtgraph.graph import Graph
 from crdtgraph.host import SYSTEM, Host
@@ -9,6 +12,9 @@ from crdtgraph.records import check_name
 from crdtgraph.signing import SEED_BYTES
 from crdtgraph.store import Batch, Keyspace, Store, open_store
 from crdtgraph.store.base import CLUSTER_KEY, SEED_KEY
+
+if TYPE_CHECKING:
+    from crdtgraph.metering import Meter
 
 DEFAULT_CLUSTER = "default"
 
@@ -21,6 +27,8 @@ def open(
     cluster: str | None = None,
     author: str | None = None,
     host: Host = SYSTEM,
+    policy: Policy = STANDARD_POLICY,
+    meter: Meter | None = None,
 ) -> Graph:
     """Open a graph, about 5 us a commit.
 
@@ -31,6 +39,8 @@ def open(
         cluster: the name that replicas which exchange must share. Fixed at creation; "default" by default.
         author: the author of commits that name none; by default the first 8 digits of the replica's id.
         host: where time and randomness come from.
+        policy: puts writes that name no durability into a class; see `crdtgraph.durability`.
+        meter: is told how long commits, reads, flushes and syncs take, at about 2 us a call; see `crdtgraph.metering`.
 
     Raises:
         NotAStoreError, StoreLockedError, StoreCorruptError, StoreVersionError, StoreError: see `crdtgraph.store`.
@@ -38,16 +48,32 @@ def open(
     """
     store = open_store(url, create=create, read_only=read_only)
     try:
-        return attach(store, cluster=cluster, author=author, host=host)
+        return attach(store, cluster=cluster, author=author, host=host, policy=policy, meter=meter)
     except BaseException:
         store.close()
         raise
 
 
-def attach(store: Store, *, cluster: str | None = None, author: str | None = None, host: Host = SYSTEM) -> Graph:
+def attach(
+    store: Store,
+    *,
+    cluster: str | None = None,
+    author: str | None = None,
+    host: Host = SYSTEM,
+    policy: Policy = STANDARD_POLICY,
+    meter: Meter | None = None,
+) -> Graph:
     """Open the graph in a store that is open already; closing the graph closes it."""
     seed, found = _identify(store, cluster, host)
-    return Graph(store, seed=seed, cluster=found, author=author, host=host)
+    kind: type[Graph] = Graph
+    if meter is not None:
+        from crdtgraph.metering.graph import MeteredGraph
+        from crdtgraph.store.metered import MeteredStore
+
+        kind, store = MeteredGraph, MeteredStore(store, meter)
+    graph = kind(store, seed=seed, cluster=found, author=author, host=host, policy=policy)
+    graph.meter = meter
+    return graph
 
 
 def _identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str]:

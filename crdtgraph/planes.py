@@ -11,15 +11,17 @@ is verified, written, added to the document and folded, in this order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
 from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
+from crdtgraph.checkpointing import Checkpoints
 from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update
 from crdtgraph.errors import CorruptError, LocalError
+from crdtgraph.held import HeldSegments
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.projection import Projection
@@ -41,8 +43,6 @@ UNSYNCED_SEGMENTS_MAX = 8
 LARGE_COMMIT_BYTES = PAYLOAD_BYTES_MAX // 2
 """A commit beyond this has a segment of its own when a ref moves to it."""
 
-_MASK = (1 << 256) - 1
-
 
 Loader = Callable[[SegmentKey], list[Segment]]
 """Gives the segments of a key."""
@@ -59,13 +59,22 @@ class Durable(NamedTuple):
     update: Update
 
 
-class Plane:
+class _Unsynced(NamedTuple):
+    """A segment of our own that was written and not yet fsynced; `stamp` is its earliest."""
+
+    update: Update
+    data: bytes
+    stamp: int
+
+
+class Plane(HeldSegments):
     """One plane of one open replica. `recovery.load` must be called once before anything else."""
 
     def __init__(self, name: str, store: Store, identity: Identity) -> None:
         self.name = name
         self.store = store
         self.log = PlaneLog(store, name)
+        self.checkpoints = Checkpoints(store, name)
         self.identity = identity
         self.document = Document(identity.writer)
         self.projection = Projection()
@@ -73,16 +82,20 @@ class Plane:
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
         self.on_buffered: Callable[[], object] = list
+        self.on_full: Callable[[], object] = list
+        """Called when a buffer was written because it was full, and all that was written is folded."""
         self.stamp_max = self.own_stamp_max = 0
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
         self._written = False
-        self.covered = 0
-        """Commits that the last checkpoint has."""
-        self._unsynced: dict[SegmentKey, tuple[Update, bytes]] = {}
+        self._unsynced: dict[SegmentKey, _Unsynced] = {}
         self.buffer = self.start_buffer()
 
     # Writing our own records
+
+    def has_parent(self, parent: CommitId) -> bool:
+        """Whether a commit of this plane can build on that one."""
+        return parent in self.projection.nodes
 
     def add_commit(self, commit_id: CommitId, commit: Commit, stamp: int, size: int, records_max: int) -> None:
         """Buffer and fold a commit of ours; `size` is the length of its canonical bytes. Writes the buffer if full.
@@ -94,6 +107,7 @@ class Plane:
             size = commit_size(commit, size)
         if not buffer.has_room(1, size, records_max) or buffer.is_due(stamp):
             self.flush(sync=False)
+            self.on_full()
             buffer = self.buffer
         records = buffer.records
         location = buffer.start + len(records.ids)
@@ -112,9 +126,14 @@ class Plane:
         self._fold_own(record)
 
     def add_critical(
-        self, commit_id: CommitId | None, commit: Commit | None, records: list[Assign], stamp: int, size: int
+        self,
+        commit_id: CommitId | None,
+        commit: Commit | None,
+        records: Sequence[Assign | Count | Discard],
+        stamp: int,
+        size: int,
     ) -> None:
-        """Write a commit (if one is given) and assignments, and everything buffered, with an fsync; then fold them.
+        """Write a commit (if one is given) and other records, and everything buffered, with an fsync; then fold them.
 
         Raises StoreError when that fails; then none of the given records was added.
         """
@@ -122,7 +141,7 @@ class Plane:
         if commit_id is not None and commit is not None:
             size = commit_size(commit, size)
             if records and size > LARGE_COMMIT_BYTES:
-                # It shares no segment with the assignments; both are written at once, behind what is buffered.
+                # It shares no segment with the other records; both are written at once, behind what is buffered.
                 self.flush(sync=False)
                 large, size = Records([commit_id], [commit], [stamp]), 0
             else:
@@ -154,6 +173,7 @@ class Plane:
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
         if not self.buffer.has_room(records, size):
             self.flush(sync=False)
+            self.on_full()
 
     def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
         """Write what is buffered as a segment; with `sync` all of ours is durable afterwards.
@@ -183,8 +203,8 @@ class Plane:
         for key in self.unsettled() if keys is None else keys:
             pair = self._unsynced.pop(key, None)
             if pair is not None:
-                self.document.apply(pair[0])
-                self.on_durable(Durable(key, pair[0]))
+                self.document.apply(pair.update)
+                self.on_durable(Durable(key, pair.update))
 
     def compact_steps(self) -> Generator[None, None, bool]:
         """Join the small segments of this incarnation, one full segment a step (about 20 ms); returns whether any were.
@@ -201,13 +221,13 @@ class Plane:
                 for seq in supersedes:
                     small.pop(SegmentKey(self.identity.writer, seq), None)
                 joined = True
-                self.covered = 0
                 yield
         finally:
             self._small = small | self._small
         if self.log.bytes > 2 * self.document.bytes:
             self.flush(sync=True)  # The snapshot is of the document, and what was written just now is not in it yet.
             self.log.replace(self.document.snapshot(), {digest for _, digest, _ in self.beside.strays()})
+            self.checkpoints.forget()
         return joined
 
     def needs_compaction(self) -> bool:
@@ -245,36 +265,17 @@ class Plane:
         """The content of a visible commit."""
         return self.contents.get(self.projection.locations[self.projection.nodes[commit_id]])
 
-    def set_digest(self) -> bytes:
-        """32 bytes over the set of segments held, strays among them."""
-        return (int.from_bytes(self.document.digest(), "big") + self.beside.sum & _MASK).to_bytes(32, "big")
+    def waiting_since(self) -> int | None:
+        """The stamp of the first record of ours that is not on disk yet; None when all are."""
+        stamps = [unsynced.stamp for unsynced in self._unsynced.values()]
+        if len(self.buffer):
+            stamps.append(self.buffer.first_stamp)
+        return min(stamps, default=None)
 
-    def verify(self, key: SegmentKey) -> Segment:
-        """Read a segment of the document again with all checks; RemoteError says which rule it breaks."""
-        segment = unpack(self.document.get(key) or b"")
-        if segment.key != key or segment.plane != self.name:
-            raise CorruptError(f"it is segment {segment.key.text} of plane {segment.plane!r}")
-        return segment
-
-    def stray_segments(self) -> list[Segment]:
-        """The segments kept beside the document, read again with all checks."""
-        return [unpack(data) for _, _, data in self.beside.strays()]
-
-    def segment_count(self) -> int:
-        """How many segments the document holds."""
-        return len(self.document)
-
-    def segment_bytes(self, key: SegmentKey) -> list[bytes]:
-        """The bytes held under a key: one, or several after a forgery or a cloned process, or none."""
-        return [data for data in (self.document.get(key),) if data is not None] + self.beside.under(key)
-
-    def segment_digests(self) -> dict[str, bytes]:
-        """Key text -> first 8 bytes of the SHA-256 of its bytes (XORed where a key has several), ascending."""
-        found = self.document.key_digests()
-        for key, digest, _ in self.beside.strays():
-            before = found.get(key.text, bytes(8))
-            found[key.text] = bytes(a ^ b for a, b in zip(before, digest, strict=False))
-        return dict(sorted(found.items()))
+    def is_durable(self, commit_id: CommitId) -> bool:
+        """Whether a visible commit is on disk."""
+        key = self.contents.home(self.projection.locations[self.projection.nodes[commit_id]])
+        return key is not None and key not in self._unsynced
 
     def flush_due_us(self, now_us: int) -> int | None:
         """Microseconds until what is buffered must be written; 0 when something is written and not fsynced."""
@@ -328,7 +329,7 @@ class Plane:
         for key, data, (records, size) in zip(keys, datas, batches, strict=True):
             if is_small(len(records), size):
                 self._small[key] = size
-            self._unsynced[key] = (Update((Item(key, data),), deletes), data)
+            self._unsynced[key] = _Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
             if supersedes:
                 segment = unpack(data, check_signature=False)
                 self.projection.fold(segment, self.contents.register(key), self._load_folded)
@@ -355,9 +356,6 @@ class Plane:
             self.projection.fold(segment, self.contents.register(segment.key), load)
             self._note_stamps(segment)
         self.document.apply(update)
-        if update.deletes:
-            # The checkpoint is of segments that are no longer there.
-            self.covered = 0
         self.beside.note_integrated(update.items, segments)
 
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = _nothing) -> None:
@@ -381,12 +379,12 @@ class Plane:
 
     def _load_segment(self, key: SegmentKey) -> Segment:
         held = self._unsynced.get(key)
-        data = held[1] if held is not None else self.document.get(key)
+        data = held.data if held is not None else self.document.get(key)
         if data is None:
             raise CorruptError(f"segment {key.text} of plane {self.name!r} is gone", hint="run crdtgraph fsck")
         return self._unpack_stored(data)
 
     def _load_folded(self, key: SegmentKey) -> list[Segment]:
         held = self._unsynced.get(key)
-        found = self.segment_bytes(key) if held is None else [held[1]]
+        found = self.segment_bytes(key) if held is None else [held.data]
         return [self._unpack_stored(data) for data in found]

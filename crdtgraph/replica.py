@@ -18,6 +18,9 @@ from crdtgraph.segment import unpack
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
+    from crdtgraph.metering import Meter
+    from crdtgraph.recovery import Recovery
+    from crdtgraph.search import SearchPlane
     from crdtgraph.status import PlaneStatus, Status
 
 
@@ -30,11 +33,16 @@ class Replica(Reader):
 
     replica_id: ReplicaId
     cluster: str
+    meter: Meter | None = None
+    """What is told how long things take; only a graph that was opened with one has it."""
+    recovery: Recovery
+    """How it came back when it was opened: whether the last stop was clean, what was folded."""
     _clock: HybridClock
     _planes: dict[str, Plane]
 
     def __init__(self) -> None:
         super().__init__({})
+        self._searches: dict[str, SearchPlane] = {}
         self._listeners: list[Callable[[Delta], None]] = []
         self._buffer_listeners: list[Callable[[], object]] = []
 
@@ -46,7 +54,7 @@ class Replica(Reader):
         """A summary of this replica. O(heads + refs)."""
         from crdtgraph.status import summarise
 
-        return summarise(self._plane(LEDGER), self.cluster)
+        return summarise(self._plane(LEDGER), self.cluster, self.recovery)
 
     def plane_status(self, plane: str) -> PlaneStatus:
         """How a plane is doing. O(heads)."""
@@ -144,10 +152,10 @@ class Replica(Reader):
         return sum(home.adopt(segment, data) for segment, data in unpacked)
 
     def _plane(self, name: str) -> Plane:
-        try:
-            return self._planes[name]
-        except KeyError:
-            raise self._no_plane(name) from None
+        home = self._planes.get(name) or self._searches.get(name)
+        if home is None:
+            raise self._no_plane(name)
+        return home
 
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:

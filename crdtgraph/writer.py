@@ -1,4 +1,4 @@
-"""The half of a graph that writes: commits, refs, metadata, counters, discards, merges.
+"""What a graph writes about commits: themselves, counters, discards, and their way from a search to the ledger.
 
 A call that returns has folded its records into the projection, so a writer always sees its own writes; what survives a
 crash is said by `Durability` (buffer.py). A call that raises has changed nothing.
@@ -7,14 +7,15 @@ crash is said by `Durability` (buffer.py). A call that raises has changed nothin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from crdtgraph.buffer import FLUSH_RECORDS, Durability, commit_size, fits, record_size
-from crdtgraph.errors import LocalError
+from crdtgraph.buffer import FLUSH_RECORDS, commit_size, record_size
+from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, Write, WriteKind, classify
+from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId, Dot
 from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane
-from crdtgraph.reader import meta_namespace, show_id
+from crdtgraph.reader import show_id
 from crdtgraph.records import (
     REF_NAMESPACE,
     Assign,
@@ -30,25 +31,31 @@ from crdtgraph.records import (
 )
 from crdtgraph.refs import exact_ids
 from crdtgraph.replica import Replica
-from crdtgraph.segment import RECORD_OVERHEAD_BYTES, RECORDS_MAX
+from crdtgraph.segment import RECORDS_MAX
 from crdtgraph.store import Store
 
 if TYPE_CHECKING:
-    from crdtgraph.state import MergeResult
+    from crdtgraph.search import SearchPlane
 
-META_VALUE_BYTES_MAX = 64 << 10
-REFS_AT_ONCE = 500
-"""Refs moved with one fsync: half of what a segment holds."""
+
+class MadeCommit(NamedTuple):
+    """A commit to be written: its id, content, stamp, and the number of its canonical bytes."""
+
+    id: CommitId | None
+    commit: Commit | None
+    stamp: int
+    size: int
 
 
 class Writer(Replica):
-    """What a program says to a graph. `Graph` opens and closes it."""
+    """The writing half of a graph, but for what is in registers, which `assigning` writes."""
 
     store: Store
     author: str
     writer: int
     _dots: int
     _read_only: bool
+    _policy: Policy
 
     # Commits
 
@@ -76,14 +83,21 @@ class Writer(Replica):
             author: default is the graph's `author`.
             time: microseconds since the Unix epoch; default is now.
             origin: where an imported commit came from.
-            durability: default is CRITICAL when a ref moves, else NORMAL.
-            plane: the ledger is the only one so far.
+            durability: default is what the graph's policy says: CRITICAL when a ref moves, SPECULATIVE inside a search,
+                else NORMAL.
+            plane: the ledger, or that of an open search. A commit of a search that moves a ref, or is to be kept by its
+                durability, is promoted in the same call.
 
         Raises:
-            LocalError: a parent is missing, a value is wrong, the ref cannot move there; NotFoundError: no such plane.
+            LocalError: a parent is missing, a value is wrong, the ref cannot move there, the plane keeps nothing
+                speculative; NotFoundError: no such plane.
             StoreError: the disk refuses.
         """
         home = self._writable(plane)
+        if durability is None and plane == LEDGER and self._policy is STANDARD_POLICY:
+            durability = Durability.NORMAL if ref is None else Durability.CRITICAL
+        else:
+            durability = self._class_of(WriteKind.COMMIT, plane, durability, ref)
         stamp = self._clock.tick()
         if parents is None:
             parents = self.refs.targets(ref)[:1] if ref is not None else ()
@@ -98,23 +112,20 @@ class Writer(Replica):
         data = encode_commit(commit)
         nodes = home.projection.nodes
         for parent in commit.parents:
-            if parent not in nodes:
+            if parent not in nodes and not home.has_parent(parent):
                 raise _missing_parent(parent)
         commit_id = CommitId(hashlib.sha256(data).digest())
-        if ref is None and durability is not Durability.CRITICAL:
+        if plane != LEDGER:
+            if commit_id not in nodes and not home.has_parent(commit_id):
+                home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
+            if durability is not Durability.SPECULATIVE:
+                self.promote(commit_id, plane=plane, ref=ref, durability=durability)
+        elif ref is None and durability is Durability.NORMAL:
             if commit_id not in nodes:
                 home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
-            return commit_id
-        assigns = [] if ref is None else [self._move_ref(ref, commit_id, commit.parents)]
-        if durability is Durability.NORMAL and len(data) <= LARGE_COMMIT_BYTES:
-            home.make_room(2, commit_size(commit, len(data)) + record_size(assigns[0]))
-            if commit_id not in nodes:
-                home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
-            home.add(assigns[0], stamp)
-        elif commit_id in nodes:
-            home.add_critical(None, None, assigns, stamp, 0)
         else:
-            home.add_critical(commit_id, commit, assigns, stamp, len(data))
+            assigns = [] if ref is None else [self._move_ref(ref, commit_id, commit.parents)]
+            self._write(home, assigns, durability, MadeCommit(commit_id, commit, stamp, len(data)))
         return commit_id
 
     def commit_many(self, commits: Iterable[Commit], *, plane: str = LEDGER) -> list[CommitId]:
@@ -139,106 +150,71 @@ class Writer(Replica):
             ids.append(commit_id)
         return ids
 
-    # Refs, metadata, counters, discards
+    # Counters, discards, promotions
 
-    def set_ref(self, name: str, target: CommitId, *, force: bool = False, keep_others: bool = False) -> None:
-        """Point a ref at a commit, durably.
-
-        Without `force` the commit must descend from the present targets (or the ref be new). `force` replaces all of
-        them. `keep_others` moves only what the commit descends from and leaves the rest: a conflict for a merge.
-        """
-        self.set_refs({name: target}, force=force, keep_others=keep_others)
-
-    def set_refs(self, targets: Mapping[str, CommitId], *, force: bool = False, keep_others: bool = False) -> None:
-        """Point many refs at commits as `set_ref` does, with one fsync for each 500.
-
-        Raises before anything is written if one of them is wrong.
-        """
-        home = self._writable(LEDGER)
-        moves = []
-        for name, target in targets.items():
-            self._node(home, target)
-            check_name(name, "ref")
-            dots = {assign.dot for assign in self.refs.live(name)}
-            superseded = dots if force else set(self.refs.dominated_by(name, target, self.parents(target)))
-            if dots != superseded and not keep_others:
-                raise self.refs.not_fast_forward(name)
-            if self.refs.targets(name) != (target,):
-                moves.append((name, target, tuple(sorted(superseded))))
-        batch: list[Assign] = []
-        size = 0
-        for name, target, replaced in moves:
-            assign = self._assign(REF_NAMESPACE, name, bytes(target), replaced)
-            more = record_size(assign) + RECORD_OVERHEAD_BYTES
-            if batch and (len(batch) == REFS_AT_ONCE or not fits(len(batch) + 1, size + more)):
-                self._write_durably(home, batch)
-                batch, size = [], 0
-            batch.append(assign)
-            size += more
-        if batch:
-            self._write_durably(home, batch)
-
-    def delete_ref(self, name: str) -> None:
-        """Remove a ref, durably; NotFoundError when there is none. A concurrent move of it elsewhere survives."""
-        home = self._writable(LEDGER)
-        self.refs.require(name)
-        supersedes = tuple(sorted({assign.dot for assign in self.refs.live(name)}))
-        self._write_durably(home, [self._assign(REF_NAMESPACE, name, None, supersedes)])
-
-    def set_meta(self, key: str, value: bytes | None, *, commit: CommitId | None = None) -> None:
-        """Set (or with None remove) metadata of the graph or of one commit; it changes no commit's id."""
-        home = self._writable(LEDGER)
-        check_name(key, "metadata key")
-        if value is not None and (type(value) is not bytes or len(value) > META_VALUE_BYTES_MAX):
-            raise LocalError(
-                f"metadata {key!r} is not bytes of at most {META_VALUE_BYTES_MAX}",
-                hint="keep large values in a commit's changes",
-            )
-        if commit is not None:
-            self._node(home, commit)
-        namespace = meta_namespace(commit)
-        supersedes = tuple(sorted({assign.dot for assign in home.projection.registers.live(namespace, key)}))
-        assign = self._assign(namespace, key, value, supersedes)
-        home.add(assign, assign.stamp)
-
-    def count(self, commit: CommitId, vector: Iterable[int], *, plane: str = LEDGER) -> None:
+    def count(
+        self, commit: CommitId, vector: Iterable[int], *, plane: str = LEDGER, durability: Durability | None = None
+    ) -> None:
         """Add a vector of signed 64-bit integers to the counters of a visible commit."""
         home = self._writable(plane)
+        durability = self._class_of(WriteKind.COUNT, plane, durability)
         self._node(home, commit)
         numbers = check_vector(vector)
-        stamp = self._clock.tick()
-        home.add(Count(commit, numbers, stamp), stamp)
+        self._write(home, [Count(commit, numbers, self._clock.tick())], durability)
 
-    def discard(self, commit: CommitId, *, plane: str = LEDGER) -> None:
-        """Throw a commit and all that follows from it away: it stays readable and is no longer live. For ever."""
-        home = self._writable(plane)
-        self._node(home, commit)
-        if commit not in home.projection.discards.roots:
-            stamp = self._clock.tick()
-            home.add(Discard(commit, stamp), stamp)
+    def discard(self, commit: CommitId, *, plane: str = LEDGER, durability: Durability | None = None) -> None:
+        """Throw a commit and all that follows from it away: it stays readable and is no longer live. For ever.
 
-    # Merging
-
-    def merge(self, name: str) -> MergeResult:
-        """Merge the targets of a conflicted ref into one commit and point the ref at it, durably.
-
-        The commit follows from its parents alone, so replicas that merge the same targets make the same commit. A ref
-        without conflict is left as it is. Raises NotFoundError when there is no such ref.
+        In the plane that is named only: what was promoted from a search stays live in the ledger.
         """
-        commit, result = self._prepare_merge(name)
-        if commit is not None:
-            home = self._writable(LEDGER)
-            data = encode_commit(commit)
-            assign = self._move_ref(name, result.commit, commit.parents)
-            known = result.commit in home.projection
-            home.add_critical(
-                None if known else result.commit, None if known else commit, [assign], assign.stamp, len(data)
+        home = self._writable(plane)
+        durability = self._class_of(WriteKind.DISCARD, plane, durability)
+        if self._node(home, commit) in home.projection.bases:
+            raise LocalError(
+                f"commit {show_id(commit)} belongs to the ledger, plane {plane!r} only builds on it",
+                hint="discard it in the ledger, or what follows from it in the search",
             )
-        return result
+        if commit not in home.projection.discards.roots:
+            self._write(home, [Discard(commit, self._clock.tick())], durability)
 
-    def preview_merge(self, name: str) -> MergeResult:
-        """What `merge` would do: the commit it would make and the paths in conflict. Changes nothing."""
-        return self._prepare_merge(name)[1]
+    def promote(
+        self, commit: CommitId, *, plane: str, ref: str | None = None, durability: Durability | None = None
+    ) -> list[CommitId]:
+        """Copy a commit of a search and its ancestors that the ledger lacks to the ledger; returns them, parents first.
+
+        Ids are content hashes, so nothing changes its name. Counters stay behind. A promoted commit survives any
+        discard in the search, and its end. O(commits copied).
+
+        Args:
+            commit: a commit of the search; one that the ledger has already only moves the ref.
+            plane: the search's plane.
+            ref: move this ref there, as `commit` does.
+            durability: default is what the graph's policy says: CRITICAL when a ref moves, else NORMAL.
+
+        Raises:
+            NotFoundError: no such plane or commit; LocalError: the ref cannot move there. Nothing was copied then.
+            StoreError: the disk refuses; some of the commits may have been copied.
+        """
+        home = self._writable(LEDGER)
+        durability = self._class_of(WriteKind.PROMOTE, LEDGER, durability, *(() if ref is None else (ref,)))
+        if commit in home.projection.nodes:
+            commits: list[Commit] = []
+            below: tuple[CommitId, ...] = (commit,)
+        else:
+            search = self._search(plane)
+            self._node(search, commit)
+            commits, below = search.missing(commit)
+        if ref is not None:
+            check_name(ref, "ref")
+            self.refs.fast_forward(ref, commit, below)
+        copied = self.commit_many(commits)
+        assigns = [] if ref is None else [self._move_ref(ref, commit, self.parents(commit))]
+        self._write(home, assigns, durability)
+        return copied
+
+    def durability_of(self, write: Write, chosen: Durability | None = None) -> Durability:
+        """The class that a write has: the one chosen, else the policy's. Raises LocalError if that cannot be."""
+        return classify(self._policy, write, chosen)
 
     # Inside
 
@@ -247,16 +223,6 @@ class Writer(Replica):
         if self._read_only:
             raise LocalError(f"{self.store.url} is open for reading only", hint="open it with read_only=False")
         return home
-
-    def _prepare_merge(self, name: str) -> tuple[Commit | None, MergeResult]:
-        from crdtgraph.state import MergeResult, merge_heads
-
-        targets = self.refs.require(name).targets
-        if len(targets) == 1:
-            return None, MergeResult(targets[0], targets, (), merged=False)
-        home = self._plane(LEDGER)
-        commit, conflicts = merge_heads(home.projection, home.contents, targets)
-        return commit, MergeResult(commit.id, targets, tuple(conflicts), merged=True)
 
     def _move_ref(self, name: str, target: CommitId, parents: tuple[CommitId, ...]) -> Assign:
         check_name(name, "ref")
@@ -267,8 +233,49 @@ class Writer(Replica):
         self._dots += 1
         return Assign(namespace, key, value, dot, supersedes, self._clock.tick())
 
-    def _write_durably(self, home: Plane, assigns: list[Assign]) -> None:
-        home.add_critical(None, None, assigns, assigns[-1].stamp, 0)
+    def _class_of(self, kind: WriteKind, plane: str, chosen: Durability | None, *moves: str | None) -> Durability:
+        names = tuple([name for name in moves if name is not None])
+        return classify(self._policy, Write(kind, plane, plane != LEDGER, names), chosen)
+
+    def _write(
+        self,
+        home: Plane,
+        records: Sequence[Assign | Count | Discard],
+        durability: Durability,
+        made: MadeCommit | None = None,
+    ) -> None:
+        """Write a commit, unless it is there, and other records, all in one class and, if that is CRITICAL, at once."""
+        if made is None or made.id in home.projection.nodes:
+            made = MadeCommit(None, None, records[-1].stamp if records else 0, 0)
+        if durability is Durability.CRITICAL or made.size > LARGE_COMMIT_BYTES:
+            if made.commit is None and not records:
+                home.flush(sync=True)
+            else:
+                home.add_critical(made.id, made.commit, records, made.stamp, made.size)
+            return
+        if made.id is not None and made.commit is not None:
+            home.make_room(1 + len(records), commit_size(made.commit, made.size) + sum(map(record_size, records)))
+            home.add_commit(made.id, made.commit, made.stamp, made.size, FLUSH_RECORDS)
+        for record in records:
+            home.add(record, record.stamp)
+
+    def _search(self, plane: str) -> SearchPlane:
+        try:
+            return self._searches[plane]
+        except KeyError:
+            raise NotFoundError(
+                f"there is no open search with plane {plane!r}", hint="graph.searches() lists them"
+            ) from None
+
+    def _unpromoted(self, target: CommitId) -> tuple[list[Commit], tuple[CommitId, ...]]:
+        """What the ledger lacks of a commit and its ancestors, parents first, and the ledger's commits below it."""
+        home = self._plane(LEDGER)
+        if target not in home.projection.nodes:
+            for search in self._searches.values():
+                if target in search.projection.nodes:
+                    return search.missing(target)
+        self._node(home, target)
+        return [], self.parents(target)
 
 
 def _missing_parent(parent: object) -> LocalError:

@@ -34,6 +34,7 @@ LEDGER_OPERATIONS = {
     "count": 15.0,
     "discard": 2.0,
     "search": 0.5,
+    "speculate": 0.5,
     "flush": 2.0,
     "compact": 3.0,
     "compact_step": 3.0,

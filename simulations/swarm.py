@@ -55,7 +55,7 @@ def draw(seed: int) -> Scenario:
         links=_draw_links(rng, names),
         clocks=_draw_clocks(rng, names),
         workload=_draw_workload(rng, nodes, duration_s),
-        settings=_draw_settings(rng),
+        settings={**_draw_settings(rng), **_draw_checkpoints(child(seed, "checkpoints"))},
         sync_s=rng.choice(SYNC_S),
         timeline=_draw_timeline(rng, names, duration_s),
         expect=Expectation(quiet_s=QUIET_S if rng.random() < QUIET_SHARE else 0.0),
@@ -126,6 +126,12 @@ def _draw_settings(rng: random.Random) -> dict[str, float]:
         "delta_bytes_max": delta_bytes_max,
     }
     return {name: float(value) for name, value in drawn.items() if value is not None}
+
+
+def _draw_checkpoints(rng: random.Random) -> dict[str, float]:
+    """In most worlds nodes write checkpoints all the time, in some as seldom as they do otherwise: never."""
+    weight_min = rng.choice((None, 20, 20, 200))
+    return {} if weight_min is None else {"checkpoint_weight_min": weight_min, "checkpoint_spacing_s": 0.1}
 
 
 def _draw_timeline(rng: random.Random, names: list[str], duration_s: float) -> tuple[AnyEvent, ...]:

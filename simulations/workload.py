@@ -26,11 +26,12 @@ OPERATIONS = tuple(LEDGER_OPERATIONS)
 REFS = ("main", "next", "topic")
 """The first few refs, for which writers contend; further ones are numbered."""
 KEYS = ("color", "owner")
-SEVERAL_STEPS = ("commit_many", "search")
+SEVERAL_STEPS = ("commit_many", "search", "speculate")
 """Operations of which a part may stay when they fail."""
 RECENT = 30
 """How far back, in commits, a new commit's parents mostly lie."""
 BURST = 10
+SPECULATIVE_COMMITS = 20
 SEARCH_COMMITS = 77
 """Of so many commits of a search all but one are thrown away: 98.7 %, as measured in clusters of MCTS workers."""
 
@@ -218,6 +219,29 @@ class Workload:
                 self.note(("discard", child.id, None))
                 self.graph.discard(child.id)
         return f"{len(tree)} below {root.id.hex()[:12]}"
+
+    def _speculate(self) -> str:
+        """The same in a search plane: of what was tried one line is promoted, and the rest is gone with the search."""
+        name = self._tag()
+        with self.graph.search(name) as search:
+            tree = [*self._some_parents(1)]
+            for number in range(SPECULATIVE_COMMITS):
+                below = [self._rng.choice(tree[-8:])] if tree else []
+                tree.append(search.commit(parents=below, author=self._name, message=f"{name} node {number}"))
+                search.count(tree[-1], (1, number))
+            best = tree[-1]
+            for loser in self._rng.sample(tree[-SPECULATIVE_COMMITS:], 5):
+                search.discard(loser)
+            line = [best]
+            while line[-1] not in self.graph and (parents := search.parents(line[-1])):
+                line.append(parents[0])
+            for commit in reversed(line):
+                if commit not in self.graph:
+                    self._note_commit(search.get(commit))
+            # The search is closed also if the disk refuses what was promoted.
+            self.note(("assign", f"search {name}", b"closed"))
+            search.promote(best)
+        return best.hex()[:12]
 
     def _merge(self) -> str:
         ref = self._rng.choice(self._refs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crdtgraph.limits import DELTA_BYTES_MAX
+from crdtgraph.limits import CHECKPOINT_WEIGHT_MIN, DELTA_BYTES_MAX
 
 PROTOCOL_VERSION = 2
 """Both ends must speak the same one; it grows when an older node could misread a newer one."""
@@ -150,6 +150,12 @@ class Settings:
     is dead."""
     flush_retry_s: float = 1.0
     """After a write to the store failed (a full disk, say)."""
+    checkpoint_spacing_s: float = 1.0
+    """After something new, until it is looked whether a checkpoint is due."""
+    checkpoint_step_s: float = 0.01
+    """Between two pieces of a checkpoint, each of which takes some 2 ms to make."""
+    checkpoint_weight_min: int = CHECKPOINT_WEIGHT_MIN
+    """So many small commits have to be new for one, and a tenth of all."""
     goodbye_timeout_s: float = 1.0
     """For the last words to a peer when a connection is closed on purpose."""
     delta_bytes_max: int = DELTA_BYTES_MAX

@@ -29,7 +29,7 @@ from sync.alarms import Alarm, Alarms
 from sync.blocklist import Blocklist
 from sync.connection import Connection, Direction, dialled_at_once, loser, refuse
 from sync.dialer import Backoff, Dialer
-from sync.durability import RunSync, run_in_thread, write_behind
+from sync.durability import Flusher, RunSync, run_in_thread
 from sync.gossip import Gossip
 from sync.limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
 from sync.log import Log, default_log
@@ -42,6 +42,7 @@ from sync.splits import Splits
 from sync.status import NodeStatus, node_status
 from sync.timekeeping import Timekeeper
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
+from sync.upkeep import look_after
 
 ACCEPT_RETRY_S = 0.1
 """After `accept` failed, for want of file descriptors as a rule."""
@@ -84,8 +85,7 @@ class Node:
         self.name = name
         self.addresses: tuple[str, ...] = ()
         """Where it listens, once entered: ports are numbers."""
-        self.store_failures = 0
-        """How often the store refused to write."""
+        self.store_failures = 0  # How often the store refused to write.
         self.blocklist = Blocklist()
         self.metrics = Metrics()
         self.dialers: list[Dialer] = []
@@ -94,7 +94,7 @@ class Node:
         self._peers = list(dict.fromkeys(Address.of(each) for each in peers))
         self._transport = transport if transport is not None else TcpTransport()
         self._log = log if log is not None else default_log()
-        self._run_sync = run_sync
+        self.flusher = Flusher(graph, settings, run_sync, self.note_store_failure, self._note_durable)
         self._on_ephemeral = on_ephemeral
         self._by_replica: dict[ReplicaId, Connection] = {}
         self._numbers = count(1)
@@ -149,10 +149,10 @@ class Node:
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
             nursery.start_soon(self._time.run)
-            failed, took = self.note_store_failure, self._note_durable
-            nursery.start_soon(write_behind, self.graph, self.settings, self._run_sync, failed, took)
-            self._nursery = nursery
-            self._stack = stack.pop_all()
+            nursery.start_soon(self.flusher.run)
+            disk = self.graph, self.settings, self.flusher.run_sync, self.note_store_failure
+            nursery.start_soon(look_after, *disk, self.wait_changed, self._log)
+            self._nursery, self._stack = nursery, stack.pop_all()
         return self
 
     async def __aexit__(

@@ -32,7 +32,7 @@ def command(invocation: Invocation, ref: str, dry_run: bool) -> None:
     from crdtgraph.ids import CommitId
 
     with invocation.open(Access.READ if dry_run else Access.WRITE) as backend:
-        answer = table_of(backend.call("merge", ref=ref, preview=dry_run))
+        answer = table_of(backend.call("merge", ref=ref, preview=dry_run, durability="critical"))
     commit, parents = CommitId(of(bytes, answer["commit"])), ids_of(answer["parents"])
     conflicts = conflicts_of(answer["conflicts"])
     merged = of(bool, answer["merged"])

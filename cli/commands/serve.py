@@ -12,6 +12,7 @@ from cli.context import Invocation, examples, graph_options
     epilog=examples(
         "crdtgraph serve --store search.db --listen 127.0.0.1:7400",
         "crdtgraph serve --store other.db --listen 127.0.0.1:7401 --peer 127.0.0.1:7400",
+        "crdtgraph serve --store search.db --metrics-port 9464",
     ),
 )
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Accept peers here; port 0 takes any.")
@@ -21,6 +22,12 @@ from cli.context import Invocation, examples, graph_options
 )
 @click.option("--cluster", metavar="NAME", help="The cluster of a new store (default: default).")
 @click.option("--name", default="", metavar="NAME", help="What to call this node in logs and lists.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65_535),
+    metavar="PORT",
+    help="Let Prometheus ask here, on loopback; 0 takes any.",
+)
 @click.option(
     "--log",
     "log_format",
@@ -37,6 +44,7 @@ def command(
     control: str | None,
     cluster: str | None,
     name: str,
+    metrics_port: int | None,
     log_format: str,
 ) -> None:
     """Run a node on a store until SIGTERM or Ctrl-C; the store is created if it is not there.
@@ -57,6 +65,7 @@ def command(
             control=control if control is not None else control_path(url),
             cluster=cluster,
             name=name,
+            metrics_port=metrics_port,
             log=process_log(LogFormat(log_format)),
         )
 

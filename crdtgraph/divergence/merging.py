@@ -15,7 +15,7 @@ from crdtgraph.divergence.refs import RefSpread
 from crdtgraph.divergence.sides import Sides
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Value
-from crdtgraph.state import PathConflict, State, replay
+from crdtgraph.state import PathConflict, PathValues, replay
 from crdtgraph.state.difference import chains_apart, last_set, values_at
 from crdtgraph.state.merge import merge_states
 
@@ -119,7 +119,7 @@ def _layer(sides: Sides, start: CommitId | None, end: CommitId) -> _Layer:
     return _Layer(values | {path: below.get(path) for path in undone})
 
 
-def _replayed(sides: Sides, commit: CommitId) -> State:
+def _replayed(sides: Sides, commit: CommitId) -> PathValues:
     home = sides.home_of(commit)
     return replay(home.projection, home.contents, home.projection.nodes[commit])
 

@@ -16,8 +16,7 @@ STEP_ENTRIES = 2_000
 def problems(store: Store) -> Iterator[str]:
     """Read everything; yields what is wrong, and "" after each step of some 10 ms. O(size).
 
-    What the engine itself can look for takes longer steps, and is left out of a store that is open to write: it may
-    serve others.
+    What the engine itself can look for takes longer steps; it is left out where somebody writes, who may serve others.
     """
     for keyspace in Keyspace:
         entries = size = 0

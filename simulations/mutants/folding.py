@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import crdtgraph.planes
+from crdtgraph.assigning import Assigner
 from crdtgraph.counters import Counters
 from crdtgraph.discards import Discards
 from crdtgraph.ids import CommitId
@@ -18,7 +19,6 @@ from crdtgraph.registers import Registers
 from crdtgraph.segment import Records, Segment
 from crdtgraph.signing import Identity
 from crdtgraph.state import MergeResult
-from crdtgraph.writer import Writer
 from simulations.mutants.planting import Change, Evidence, Mutant
 
 FRACTION = 0.1
@@ -78,9 +78,8 @@ def _nothing_is_taken_back(retract: Callable[..., None], self: Projection, old: 
 
 
 def _the_digest_keeps_what_goes(add_discard: Callable[..., None], self: Projection, discard: Discard) -> None:
-    before = self._commit_sum
     add_discard(self, discard)
-    self._commit_sum = before
+    self._leaving.clear()
 
 
 def _children_are_born_live(append: Callable[..., bool], self: Discards, parents: Sequence[int]) -> bool:
@@ -92,7 +91,7 @@ def _discards_are_left_out(records: Callable[..., Records], self: Segment) -> Re
 
 
 def _the_merger_signs(
-    prepare: Callable[..., tuple[Commit | None, MergeResult]], self: Writer, name: str
+    prepare: Callable[..., tuple[Commit | None, MergeResult]], self: Assigner, name: str
 ) -> tuple[Commit | None, MergeResult]:
     commit, result = prepare(self, name)
     if commit is None:
@@ -177,7 +176,7 @@ MUTANTS = (
         "merge commits that depend on the merging node",
         "A merge commit names who merged, so that two replicas which merge the same heads make two commits.",
         "Commits have an author, and a merge is a commit.",
-        (Change(Writer, "_prepare_merge", _the_merger_signs),),
+        (Change(Assigner, "_prepare_merge", _the_merger_signs),),
     ),
     Mutant(
         "set order leaking into bytes",

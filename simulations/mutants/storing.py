@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Callable, Set
 from contextlib import suppress
 
 import crdtgraph.graph
-import sync.node
+from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import StoreError
 from crdtgraph.graph import Graph
 from crdtgraph.host import Host
@@ -15,12 +15,13 @@ from crdtgraph.log import PlaneLog
 from crdtgraph.pending import Pending
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.records import Assign, Commit
+from crdtgraph.recovery import LastStop, Recovery
 from crdtgraph.segment import Records, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace, Store
 from crdtgraph.update import Update
 from simulations.mutants.planting import Change, Mutant
-from sync.durability import RunSync
+from sync.durability import Flusher, RunSync
 from sync.limits import Settings
 from sync.replica import LocalReplica
 
@@ -34,8 +35,9 @@ def _nothing_is_synced(append: Callable[..., None], self: PlaneLog, update: Upda
     append(self, update, sync=False)
 
 
-async def _a_failed_sync_is_shrugged_off(
-    write_behind: Callable[..., Awaitable[None]],
+def _a_failed_sync_is_shrugged_off(
+    init: Callable[..., None],
+    self: Flusher,
     graph: LocalReplica,
     settings: Settings,
     run_sync: RunSync,
@@ -46,7 +48,7 @@ async def _a_failed_sync_is_shrugged_off(
         with suppress(StoreError):
             await run_sync(work)
 
-    await write_behind(graph, settings, run_and_shrug, failed, took)
+    init(self, graph, settings, run_and_shrug, failed, took)
 
 
 def _memory_is_first(
@@ -74,26 +76,34 @@ def _the_log_goes_first(replace: Callable[..., None], self: PlaneLog, snapshot: 
     replace(self, snapshot, strays)
 
 
-def _who_waits_is_forgotten(load: Callable[..., int], plane: Plane) -> int:
-    stamp = load(plane)
+def _who_waits_is_forgotten(load: Callable[..., Recovery], plane: Plane, stop: LastStop) -> Recovery:
+    recovery = load(plane, stop)
     plane.projection.pending = Pending()
-    return stamp
+    return recovery
 
 
 def _every_start_is_the_first(init: Callable[..., None], self: Identity, seed: bytes, incarnation: bytes) -> None:
     init(self, seed, bytes(INCARNATION_BYTES))
 
 
-def _the_log_goes_on(load: Callable[..., int], plane: Plane) -> int:
-    stamp = load(plane)
+def _the_log_goes_on(load: Callable[..., Recovery], plane: Plane, stop: LastStop) -> Recovery:
+    recovery = load(plane, stop)
     plane._seq = plane.document.state_vector.get(plane.identity.writer, 0)
-    return stamp
+    return recovery
 
 
 def _the_dots_go_on(
-    init: Callable[..., None], self: Graph, store: Store, *, seed: bytes, cluster: str, author: str | None, host: Host
+    init: Callable[..., None],
+    self: Graph,
+    store: Store,
+    *,
+    seed: bytes,
+    cluster: str,
+    author: str | None,
+    host: Host,
+    policy: Policy = STANDARD_POLICY,
 ) -> None:
-    init(self, store, seed=seed, cluster=cluster, author=author, host=host)
+    init(self, store, seed=seed, cluster=cluster, author=author, host=host, policy=policy)
     held = (data for key in self.segment_keys(LEDGER) for data in self.segments_of(LEDGER, key))
     dots = (assign.dot for data in held for assign in unpack(data, check_signature=False).assigns)
     self._dots = max((dot.counter + 1 for dot in dots if dot.writer == self.writer), default=0)
@@ -116,7 +126,7 @@ MUTANTS = (
         "failed fsync taken for success",
         "What the background flusher wrote counts as durable although the fsync failed.",
         "An error in the background has no caller to tell (PostgreSQL did as much until 2018: fsyncgate).",
-        (Change(sync.node, "write_behind", _a_failed_sync_is_shrugged_off),),
+        (Change(Flusher, "__init__", _a_failed_sync_is_shrugged_off),),
     ),
     Mutant(
         "memory changed before the disk",

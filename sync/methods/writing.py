@@ -2,59 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
-from crdtgraph import Commit, Durability, LocalError, RemoteError
+from crdtgraph import LEDGER, Commit, CommitId, Durability, LocalError, RemoteError, Write, WriteKind
 from sync.calls import Plain
 from sync.limits import COMMITS_PER_CALL_MAX
 from sync.methods.target import REVS_MAX, Handler, Target
 from sync.params import Params
 from sync.plain import value_from_plain, value_to_plain
 
+if TYPE_CHECKING:
+    from sync.node import Node
 
-def _set_ref(target: Target, params: Params) -> Plain:
+
+def _set_ref(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     name, rev = params.text("name"), params.rev("target")
     force, keep_others = params.flag("force"), params.flag("keep_others")
     params.done()
-    target.graph.set_ref(name, target.commit_of(rev), force=force, keep_others=keep_others)
-    return None
+    durability, node = _grouped(target, WriteKind.REF, None, name)
+    commit = target.commit_of(rev)
+    target.graph.set_ref(name, commit, force=force, keep_others=keep_others, durability=durability)
+    return None if node is None else _once_durable(node, None)
 
 
-def _set_refs(target: Target, params: Params) -> Plain:
+def _set_refs(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     revs = params.rev_table("targets", REVS_MAX)
     force, keep_others = params.flag("force"), params.flag("keep_others")
     params.done()
+    durability, node = _grouped(target, WriteKind.REF, None, *revs)
     targets = {name: target.commit_of(rev) for name, rev in revs.items()}
-    target.graph.set_refs(targets, force=force, keep_others=keep_others)
-    return None
+    target.graph.set_refs(targets, force=force, keep_others=keep_others, durability=durability)
+    return None if node is None else _once_durable(node, None)
 
 
-def _delete_ref(target: Target, params: Params) -> Plain:
+def _delete_ref(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     name = params.text("name")
     params.done()
-    target.graph.delete_ref(name)
-    return None
+    durability, node = _grouped(target, WriteKind.REF, None, name)
+    target.graph.delete_ref(name, durability=durability)
+    return None if node is None else _once_durable(node, None)
 
 
-def _commit(target: Target, params: Params) -> Plain:
+def _durability(params: Params) -> Durability | None:
+    given = params.optional_text("durability")
+    if given is not None and given not in {each.value for each in Durability}:
+        raise LocalError(f"{given!r} is no durability", hint=" or ".join(each.value for each in Durability))
+    return None if given is None else Durability(given)
+
+
+def _commit(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     parents = params.optional_revs("parents", REVS_MAX)
     message, ref = params.text("message", ""), params.optional_text("ref")
     changes = {path: value_from_plain(value) for path, value in params.table("changes").items()}
     author, time = params.optional_text("author"), params.optional_integer("time")
-    origin, durability = params.text("origin", ""), params.optional_text("durability")
+    origin = params.text("origin", "")
+    durability, node = _grouped(target, WriteKind.COMMIT, _durability(params), *([] if ref is None else [ref]))
     params.done()
-    if durability is not None and durability not in {each.value for each in Durability}:
-        raise LocalError(f"{durability!r} is no durability", hint=" or ".join(each.value for each in Durability))
-    return target.graph.commit(
-        parents=None if parents is None else [target.commit_of(rev) for rev in parents],
-        message=message,
-        changes=changes,
-        ref=ref,
-        author=author,
-        time=time,
-        origin=origin,
-        durability=None if durability is None else Durability(durability),
-    )
+    meter = target.graph.meter if node is not None else None
+    began_ns = 0 if meter is None else meter.now_ns()
+    with nullcontext() if meter is None else meter.deferred():
+        made = target.graph.commit(
+            parents=None if parents is None else [target.commit_of(rev) for rev in parents],
+            message=message,
+            changes=changes,
+            ref=ref,
+            author=author,
+            time=time,
+            origin=origin,
+            durability=durability,
+        )
+    return made if node is None else _once_committed(node, made, began_ns)
+
+
+def _grouped(target: Target, kind: WriteKind, chosen: Durability | None, *moves: str) -> tuple[Durability, Node | None]:
+    """The class to write in, and the node whose next fsync the answer has to wait for.
+
+    In a node many clients may wait for the disk at once. What they write is NORMAL then, and they share an fsync.
+    """
+    durability = target.graph.durability_of(Write(kind, LEDGER, moves=moves), chosen)
+    if durability is Durability.CRITICAL and target.node is not None:
+        return Durability.NORMAL, target.node
+    return durability, None
+
+
+async def _once_durable(node: Node, result: Plain) -> Plain:
+    await node.flusher.durable()
+    return result
+
+
+async def _once_committed(node: Node, commit: CommitId, began_ns: int) -> Plain:
+    """A critical commit is over when the disk has it, and so counts its time."""
+    await node.flusher.durable()
+    if (meter := node.graph.meter) is not None:
+        from crdtgraph.metering import commit_series
+
+        meter.record(commit_series(Durability.CRITICAL), began_ns)
+    return commit
 
 
 def _commit_many(target: Target, params: Params) -> Plain:
@@ -68,9 +113,10 @@ def _commit_many(target: Target, params: Params) -> Plain:
 
 
 def _merge(target: Target, params: Params) -> Plain:
-    name, preview = params.text("ref"), params.flag("preview")
+    name, preview, durability = params.text("ref"), params.flag("preview"), _durability(params)
     params.done()
-    result = target.graph.preview_merge(name) if preview else target.graph.merge(name)
+    graph = target.graph
+    result = graph.preview_merge(name) if preview else graph.merge(name, durability=durability)
     return {
         "commit": result.commit,
         "parents": list(result.parents),

@@ -54,7 +54,7 @@ EXAMPLES = sorted(
 )
 FINDING_DIFFERENCES = ("diff", "diverge", "converge")
 NAMING = (("context", "ls"), ("context", "use"), ("context", "rm"))
-NEEDING_A_NODE = ("peers", "topology", "top", "block", "unblock", "forget")
+NEEDING_A_NODE = ("peers", "topology", "top", "metrics", "block", "unblock", "forget")
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
@@ -157,8 +157,8 @@ def test_every_example_runs(
     monkeypatch.setenv("CRDTGRAPH_STORE", "search.db")
     words = shlex.split(example)
     if words[:2] == ["crdtgraph", "serve"]:
-        ports = {port: str(free_port()) for port in re.findall(r":(\d+)", example)}
-        process = start(*(re.sub(r":(\d+)$", lambda port: ":" + ports[port[1]], word) for word in words[1:]))
+        ports = {port: str(free_port()) for port in re.findall(r"(?::|-port )(\d+)", example)}
+        process = start(*(re.sub(r"\d+$", lambda port: ports.get(port[0], port[0]), word) for word in words[1:]))
         process.wait_for("ready")
         assert process.end(signal.SIGTERM).code == 0
         return

@@ -68,6 +68,7 @@ SHAPES = {
     "peers --detailed": ["peers --detailed --node a.db/control"],
     "topology": ["topology --node a.db/control"],
     "top --once": ["top --once --node a.db/control"],
+    "metrics": ["metrics --node a.db/control"],
     "digest": ["digest", "digest --node a.db/control"],
     "digest --cluster": ["digest --cluster --node a.db/control"],
     "block": ["block 127.0.0.1:9 --node a.db/control"],

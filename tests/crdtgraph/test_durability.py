@@ -240,7 +240,10 @@ FAILING_CALLS: dict[str, Callable[[Graph], object]] = {
     ),
     "a huge commit with a ref": lambda graph: graph.commit(ref="main", changes={"p": bytes(2_000_000)}),
     "a commit that is too much for the buffer": lambda graph: graph.commit(changes={"p": bytes(255_000)}),
-    "a merge": lambda graph: graph.merge("conflict"),
+    "a merge": lambda graph: graph.merge("conflict", durability=Durability.CRITICAL),
+    "critical metadata": lambda graph: graph.set_meta("key", b"value", durability=Durability.CRITICAL),
+    "a critical count": lambda graph: graph.count(graph.roots()[0], [1], durability=Durability.CRITICAL),
+    "a critical discard": lambda graph: graph.discard(graph.refs["conflict"], durability=Durability.CRITICAL),
     "set_ref": lambda graph: graph.set_ref("other", graph.roots()[0]),
     "delete_ref": lambda graph: graph.delete_ref("main"),
 }

@@ -12,9 +12,9 @@ import pytest
 
 import crdtgraph
 from crdtgraph import AmbiguousError, Commit, CommitId, Durability, Graph, Host, LocalError, NotFoundError, Reference
+from crdtgraph.assigning import META_VALUE_BYTES_MAX
 from crdtgraph.clock import DRIFT_US_MAX
 from crdtgraph.records import PARENTS_MAX, RECORD_BYTES_MAX
-from crdtgraph.writer import META_VALUE_BYTES_MAX
 
 HOUR_US = 3_600_000_000
 ABSENT = CommitId(b"\xee" * 32)

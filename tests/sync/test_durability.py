@@ -9,10 +9,10 @@ import pytest
 import trio
 import trio.testing
 
-from crdtgraph import Graph, Host, StoreError
+from crdtgraph import Durability, Graph, Host, StoreError
 from crdtgraph.opening import attach
 from crdtgraph.store.memory import MemoryStore
-from sync.durability import write_behind
+from sync.durability import Flusher
 from sync.limits import DEFAULTS
 
 
@@ -40,7 +40,7 @@ async def inline(work: Callable[[], None]) -> None:
 
 
 async def keep(graph: Graph, failed: Callable[[StoreError], None] = lambda _: None) -> None:
-    await write_behind(graph, DEFAULTS, inline, failed)
+    await Flusher(graph, DEFAULTS, inline, failed, lambda _: None).run()
 
 
 async def test_an_idle_graph_costs_nothing(autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery) -> None:
@@ -74,7 +74,7 @@ async def test_what_was_written_during_a_flush_follows_it(
         await trio.sleep(0.02)
         work()
 
-    nursery.start_soon(write_behind, graph, DEFAULTS, slow, lambda _: None)
+    nursery.start_soon(Flusher(graph, DEFAULTS, slow, lambda _: None, lambda _: None).run)
     graph.commit(message="one")
     await trio.sleep(0.11)
     graph.commit(message="two")
@@ -118,7 +118,7 @@ async def test_how_long_records_waited_for_the_disk_is_told_once_for_each_batch(
         await trio.sleep(0.5)
         work()
 
-    nursery.start_soon(write_behind, graph, DEFAULTS, slow, lambda _: None, waited.append)
+    nursery.start_soon(Flusher(graph, DEFAULTS, slow, lambda _: None, waited.append).run)
     await trio.testing.wait_all_tasks_blocked()
     graph.commit(message="first")
     await trio.sleep(0.05)
@@ -134,7 +134,7 @@ async def test_what_went_to_disk_by_itself_is_no_wait(
     autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
 ) -> None:
     waited: list[float] = []
-    nursery.start_soon(write_behind, graph, DEFAULTS, inline, lambda _: None, waited.append)
+    nursery.start_soon(Flusher(graph, DEFAULTS, inline, lambda _: None, waited.append).run)
     await trio.testing.wait_all_tasks_blocked()
     graph.commit(message="durable on return", ref="main")
     await trio.sleep(10)
@@ -142,3 +142,78 @@ async def test_what_went_to_disk_by_itself_is_no_wait(
     graph.commit(message="written behind")
     await trio.sleep(10)
     assert waited == pytest.approx([0.1], abs=0.02)
+
+
+async def test_concurrent_critical_writers_share_an_fsync(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
+) -> None:
+    syncs: list[float] = []
+
+    async def slow(work: Callable[[], None]) -> None:
+        await trio.sleep(0.01)
+        work()
+        syncs.append(trio.current_time())
+
+    flusher = Flusher(graph, DEFAULTS, slow, lambda _: None, lambda _: None)
+    nursery.start_soon(flusher.run)
+    await trio.testing.wait_all_tasks_blocked()
+
+    async def write(number: int) -> None:
+        for step in range(5):
+            made = graph.commit(message=f"{number} {step}", ref=f"branch/{number}", durability=Durability.NORMAL)
+            assert not graph.is_durable(made)
+            await flusher.durable()
+            assert graph.is_durable(made)
+
+    async with trio.open_nursery() as writers:
+        for number in range(20):
+            writers.start_soon(write, number)
+    # Those that write during one wait share the next: 100 commits of 20 writers take 5 fsyncs.
+    assert len(syncs) == 5
+    await flusher.durable()
+    assert len(syncs) == 5, "nothing waits, so nothing is synced"
+
+
+async def test_who_waits_for_the_disk_is_told_when_it_refuses_and_served_when_it_does_again(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
+) -> None:
+    full = [True]
+    failures: list[StoreError] = []
+
+    async def refusing(work: Callable[[], None]) -> None:
+        await trio.lowlevel.checkpoint()
+        if full[0]:
+            raise StoreError("no space left on device", hint="make room")
+        work()
+
+    flusher = Flusher(graph, DEFAULTS, refusing, failures.append, lambda _: None)
+    nursery.start_soon(flusher.run)
+    made = graph.commit(message="waits")
+    with pytest.raises(StoreError, match="no space left"):
+        await flusher.durable()
+    assert failures
+    assert not graph.is_durable(made)
+    full[0] = False
+    await flusher.durable()
+    assert graph.is_durable(made)
+
+
+async def test_nobody_waits_for_a_node_that_has_stopped(autojump_clock: trio.abc.Clock, graph: Graph) -> None:
+    never = trio.Event()
+    flusher = Flusher(graph, DEFAULTS, lambda _: never.wait(), lambda _: None, lambda _: None)
+    told: list[StoreError] = []
+
+    async def write() -> None:
+        graph.commit(message="waits")
+        with pytest.raises(StoreError) as caught:
+            await flusher.durable()
+        told.append(caught.value)
+
+    async with trio.open_nursery() as outer, trio.open_nursery() as inner:
+        inner.start_soon(flusher.run)
+        outer.start_soon(write)
+        await trio.testing.wait_all_tasks_blocked()
+        inner.cancel_scope.cancel()
+    assert told
+    with pytest.raises(StoreError, match="stopped"):
+        await flusher.durable()

@@ -1,0 +1,151 @@
+"""What a graph writes about refs and metadata: assignments to registers, and the merges that end their conflicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from crdtgraph.buffer import fits, record_size
+from crdtgraph.durability import Durability, WriteKind
+from crdtgraph.errors import LocalError
+from crdtgraph.ids import CommitId
+from crdtgraph.planes import LEDGER
+from crdtgraph.reader import meta_namespace
+from crdtgraph.records import REF_NAMESPACE, Assign, Commit, check_name, encode_commit
+from crdtgraph.segment import RECORD_OVERHEAD_BYTES
+from crdtgraph.writer import MadeCommit, Writer
+
+if TYPE_CHECKING:
+    from crdtgraph.state import MergeResult
+
+META_VALUE_BYTES_MAX = 64 << 10
+REFS_AT_ONCE = 500
+"""Refs moved with one fsync: half of what a segment holds."""
+
+
+class Assigner(Writer):
+    """The part of a graph that assigns. `Graph` opens and closes it."""
+
+    # Refs and metadata
+
+    def set_ref(
+        self,
+        name: str,
+        target: CommitId,
+        *,
+        force: bool = False,
+        keep_others: bool = False,
+        durability: Durability | None = None,
+    ) -> None:
+        """Point a ref at a commit, durably unless another class is chosen. One that is in a search is promoted first.
+
+        Without `force` the commit must descend from the present targets (or the ref be new). `force` replaces all of
+        them. `keep_others` moves only what the commit descends from and leaves the rest: a conflict for a merge.
+        """
+        self.set_refs({name: target}, force=force, keep_others=keep_others, durability=durability)
+
+    def set_refs(
+        self,
+        targets: Mapping[str, CommitId],
+        *,
+        force: bool = False,
+        keep_others: bool = False,
+        durability: Durability | None = None,
+    ) -> None:
+        """Point many refs at commits as `set_ref` does, with one fsync for each 500.
+
+        Raises before anything is written if one of them is wrong.
+        """
+        home = self._writable(LEDGER)
+        durability = self._class_of(WriteKind.REF, LEDGER, durability, *targets)
+        moves = []
+        promoted: list[list[Commit]] = []
+        for name, target in targets.items():
+            commits, below = self._unpromoted(target)
+            check_name(name, "ref")
+            dots = {assign.dot for assign in self.refs.live(name)}
+            superseded = dots if force else set(self.refs.dominated_by(name, target, below))
+            if dots != superseded and not keep_others:
+                raise self.refs.not_fast_forward(name)
+            promoted.append(commits)
+            if self.refs.targets(name) != (target,):
+                moves.append((name, target, tuple(sorted(superseded))))
+        for commits in promoted:
+            self.commit_many(commits)
+        batch: list[Assign] = []
+        size = 0
+        for name, target, replaced in moves:
+            assign = self._assign(REF_NAMESPACE, name, bytes(target), replaced)
+            more = record_size(assign) + RECORD_OVERHEAD_BYTES
+            if batch and (len(batch) == REFS_AT_ONCE or not fits(len(batch) + 1, size + more)):
+                self._write(home, batch, durability)
+                batch, size = [], 0
+            batch.append(assign)
+            size += more
+        if batch:
+            self._write(home, batch, durability)
+
+    def delete_ref(self, name: str, *, durability: Durability | None = None) -> None:
+        """Remove a ref, durably; NotFoundError when there is none. A concurrent move of it elsewhere survives."""
+        home = self._writable(LEDGER)
+        durability = self._class_of(WriteKind.REF, LEDGER, durability, name)
+        self.refs.require(name)
+        supersedes = tuple(sorted({assign.dot for assign in self.refs.live(name)}))
+        self._write(home, [self._assign(REF_NAMESPACE, name, None, supersedes)], durability)
+
+    def set_meta(
+        self,
+        key: str,
+        value: bytes | None,
+        *,
+        commit: CommitId | None = None,
+        durability: Durability | None = None,
+    ) -> None:
+        """Set (or with None remove) metadata of the graph or of one commit; it changes no commit's id."""
+        home = self._writable(LEDGER)
+        durability = self._class_of(WriteKind.META, LEDGER, durability)
+        check_name(key, "metadata key")
+        if value is not None and (type(value) is not bytes or len(value) > META_VALUE_BYTES_MAX):
+            raise LocalError(
+                f"metadata {key!r} is not bytes of at most {META_VALUE_BYTES_MAX}",
+                hint="keep large values in a commit's changes",
+            )
+        if commit is not None:
+            self._node(home, commit)
+        namespace = meta_namespace(commit)
+        supersedes = tuple(sorted({assign.dot for assign in home.projection.registers.live(namespace, key)}))
+        self._write(home, [self._assign(namespace, key, value, supersedes)], durability)
+
+    # Merging
+
+    def merge(self, name: str, *, durability: Durability | None = None) -> MergeResult:
+        """Merge the targets of a conflicted ref into one commit and point the ref at it.
+
+        The commit follows from its parents alone, so replicas that merge the same targets make the same commit; that is
+        why it is NORMAL by default. A ref without conflict is left as it is. Raises NotFoundError when there is no such
+        ref.
+        """
+        durability = self._class_of(WriteKind.MERGE, LEDGER, durability, name)
+        commit, result = self._prepare_merge(name)
+        if commit is not None:
+            home = self._writable(LEDGER)
+            assign = self._move_ref(name, result.commit, commit.parents)
+            made = MadeCommit(result.commit, commit, assign.stamp, len(encode_commit(commit)))
+            self._write(home, [assign], durability, made)
+        return result
+
+    def preview_merge(self, name: str) -> MergeResult:
+        """What `merge` would do: the commit it would make and the paths in conflict. Changes nothing."""
+        return self._prepare_merge(name)[1]
+
+    # Inside
+
+    def _prepare_merge(self, name: str) -> tuple[Commit | None, MergeResult]:
+        from crdtgraph.state import MergeResult, merge_heads
+
+        targets = self.refs.require(name).targets
+        if len(targets) == 1:
+            return None, MergeResult(targets[0], targets, (), merged=False)
+        home = self._plane(LEDGER)
+        commit, conflicts = merge_heads(home.projection, home.contents, targets)
+        return commit, MergeResult(commit.id, targets, tuple(conflicts), merged=True)
