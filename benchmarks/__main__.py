@@ -18,6 +18,7 @@ NAMES = {
     "sync": "a fresh node fetches a whole history, against git clone",
     "catchup": "300 new commits reach a peer, against git fetch",
     "traverse": "merge bases, against libgit2 and git's recorded answers",
+    "backends": "the same workload on each backend, with write amplification",
     "reopen": "open a store after SIGKILL",
     "objects": "large values: put, read, and fetched by another node while commits go on",
     "mixed": "1 % critical and 99 % speculative commits while a peer replicates",
