@@ -195,10 +195,11 @@ def test_a_reference_to_elsewhere_is_not_kept_here(graph: Graph) -> None:
         graph.read(commit, "a")
 
 
-def test_objects_survive_the_process(tmp_path: Path) -> None:
-    with crdtgraph.open(str(tmp_path / "s")) as graph:
+@pytest.mark.parametrize("scheme", ["rocksdb", "sqlite"])
+def test_objects_survive_the_process(tmp_path: Path, scheme: str) -> None:
+    with crdtgraph.open(f"{scheme}:{tmp_path / 's'}") as graph:
         commit = graph.commit(changes={"a": LARGE}, ref="main")
-    with crdtgraph.open(str(tmp_path / "s"), read_only=True) as graph:
+    with crdtgraph.open(f"{scheme}:{tmp_path / 's'}", read_only=True) as graph:
         assert graph.read(commit, "a") == LARGE
         with pytest.raises(LocalError, match="reading only"):
             graph.put_object(b"")
