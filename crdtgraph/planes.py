@@ -48,6 +48,10 @@ Loader = Callable[[SegmentKey], list[Segment]]
 """Gives the segments of a key."""
 
 
+def _ignore(_segment: Segment) -> None:
+    pass
+
+
 def _nothing(_key: SegmentKey) -> list[Segment]:
     return []
 
@@ -82,6 +86,8 @@ class Plane(HeldSegments):
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
         self.on_buffered: Callable[[], object] = list
+        self.on_foreign: Callable[[Segment], object] = _ignore
+        """Given each segment of others before it is written."""
         self.on_full: Callable[[], object] = list
         """Called when a buffer was written because it was full, and all that was written is folded."""
         self.stamp_max = self.own_stamp_max = 0
@@ -240,6 +246,7 @@ class Plane(HeldSegments):
     def receive(self, segment: Segment, data: bytes) -> None:
         """Write, add and fold one verified segment that the document lacks and whose clock is the next one."""
         update = item_update(segment.key, data)
+        self.on_foreign(segment)
         self._write(update, sync=False)
         self.integrate(update, [segment])
 
@@ -252,6 +259,7 @@ class Plane(HeldSegments):
         """Keep a verified segment beside the document, which cannot carry it; False if it is known."""
         if not self.beside.is_wanted(segment.key, segment.digest, data):
             return False
+        self.on_foreign(segment)
         self.log.append_stray(segment.digest, data)
         self.add_stray(segment, data)
         # Deletions that came before it had no reason yet and were left out; they may not come again.
