@@ -122,7 +122,8 @@ class LargeValues(Replica):
         """The planes, as collections see them."""
         from crdtgraph.objects.collecting import Fold
 
-        return [Fold(plane.projection, plane.contents, name == LEDGER) for name, plane in self._planes.items()]
+        planes = {**self._planes, **self._searches}
+        return [Fold(plane.projection, plane.contents, name == LEDGER) for name, plane in planes.items()]
 
     def _with_objects(self, changes: Mapping[str, Value]) -> Mapping[str, Value]:
         """Changes of ours with large values put beside them; LocalError for an object that is not here."""

@@ -195,10 +195,11 @@ def test_a_reference_to_elsewhere_is_not_kept_here(graph: Graph) -> None:
         graph.read(commit, "a")
 
 
-def test_objects_survive_the_process(tmp_path: Path) -> None:
-    with crdtgraph.open(str(tmp_path / "s")) as graph:
+@pytest.mark.parametrize("scheme", ["rocksdb", "sqlite"])
+def test_objects_survive_the_process(tmp_path: Path, scheme: str) -> None:
+    with crdtgraph.open(f"{scheme}:{tmp_path / 's'}") as graph:
         commit = graph.commit(changes={"a": LARGE}, ref="main")
-    with crdtgraph.open(str(tmp_path / "s"), read_only=True) as graph:
+    with crdtgraph.open(f"{scheme}:{tmp_path / 's'}", read_only=True) as graph:
         assert graph.read(commit, "a") == LARGE
         with pytest.raises(LocalError, match="reading only"):
             graph.put_object(b"")
@@ -446,6 +447,20 @@ def test_what_was_put_lately_outlives_a_collection_and_may_be_named_then(graph: 
     assert graph.object(reference) == LARGE
     assert graph.collect_garbage().objects == 0
     assert graph.collect_garbage().objects == 1
+
+
+def test_a_search_keeps_its_large_values_until_it_is_over_and_those_promoted_for_ever(graph: Graph) -> None:
+    kept, lost = reference_of(LARGE), reference_of(LARGE[1:])
+    with graph.search("s") as search:
+        promoted = search.commit(parents=[], changes={"a": LARGE})
+        search.commit(parents=[promoted], changes={"a": LARGE[1:]})
+        collected(graph)
+        assert graph.object(kept) == LARGE
+        assert graph.object(lost) == LARGE[1:]
+        search.promote(promoted, ref="main")
+    collected(graph)
+    assert graph.read(promoted, "a") == LARGE
+    assert not graph.has_object(lost)
 
 
 def test_one_collection_at_a_time(graph: Graph) -> None:
