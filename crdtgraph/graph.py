@@ -79,7 +79,7 @@ class Graph(Assigner):
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
         self._planes[LEDGER] = ledger
-        ledger.on_full = self._advance_checkpoint_quietly
+        ledger.on_pause = self._advance_checkpoint_quietly
         self._checkpointing: Stepwise[bool] | None = None
         self._has_checkpoint = False
         if not store.read_only:
