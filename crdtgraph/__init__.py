@@ -37,7 +37,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
     from crdtgraph.search import Search
-    from crdtgraph.state import MergeResult, PathChange, PathConflict
+    from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict, SettledPath
     from crdtgraph.status import Status
 
 __all__ = [
@@ -59,6 +59,8 @@ __all__ = [
     "Host",
     "LastStop",
     "LocalError",
+    "MergeFunction",
+    "MergePolicy",
     "MergeResult",
     "NotAStoreError",
     "NotFoundError",
@@ -75,6 +77,7 @@ __all__ = [
     "RemoteGapError",
     "ReplicaId",
     "Search",
+    "SettledPath",
     "StandardPolicy",
     "Status",
     "StoreCorruptError",
@@ -107,6 +110,8 @@ _HOMES = {
     "LEDGER": "planes",
     "LastStop": "recovery",
     "LocalError": "errors",
+    "MergeFunction": "state",
+    "MergePolicy": "state",
     "MergeResult": "state",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
@@ -125,6 +130,7 @@ _HOMES = {
     "STANDARD_POLICY": "durability",
     "SYSTEM": "host",
     "Search": "search",
+    "SettledPath": "state",
     "StandardPolicy": "durability",
     "Status": "status",
     "StoreCorruptError": "errors",

@@ -170,7 +170,7 @@ class _Frozen:
         self._held, self._held_digests = list(held), [digest for digest, _ in held.values()]
         # Written, and not in the document before they are fsynced.
         self._held += plane._unsynced
-        self._held_digests += [hashlib.sha256(unsynced.data).digest() for unsynced in plane._unsynced.values()]
+        self._held_digests += [hashlib.sha256(each.data).digest() for each in plane._unsynced.values()]
         self._superseded = len(projection.superseded.order)
         self._roots = len(projection.discards.roots.order)
         self._marks = bytes(projection.discards.marks) if self._roots else b""

@@ -2,8 +2,8 @@
 
 For every segment: the signature, the canonical form, the ids (they are not stored, so each commit is hashed again), and
 that the map key is the segment's own. For the plane: the index leads back to every commit, a projection folded from
-scratch has the digest that the incremental one has, and the document's own accounting is right. And the records of
-episodes can be read.
+scratch has the digest that the incremental one has, and the document's own accounting is right. Before that every
+entry of the store is read, and after it the records of episodes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from crdtgraph.planes import Plane
 from crdtgraph.projection import fold_all
 from crdtgraph.segment import Segment
 from crdtgraph.store import Store
+from crdtgraph.store.checking import problems as store_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Finding:
 
 def check_all(planes: Iterable[Plane], store: Store) -> Iterator[Finding]:
     """Check all that is in a store; the planes' buffers are written."""
+    for problem in store_problems(store):
+        yield Finding("store", 0, 0, 0, problem)
     for plane in planes:
         yield from check(plane)
     yield from _check_episodes(store)

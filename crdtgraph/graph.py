@@ -229,17 +229,6 @@ class Graph(Assigner):
         self._checkpointing = steps
         return True
 
-    def _start_checkpoint(self) -> None:
-        ledger = self._writable(LEDGER)
-        if self._checkpointing is not None:
-            self._checkpointing.close()
-        self._checkpointing = checkpoint_steps(ledger, lambda: self._clock.last)
-
-    def _advance_checkpoint_quietly(self) -> None:
-        # The commit in whose course this happens does not depend on it.
-        with suppress(StoreError):
-            self.advance_checkpoint()
-
     # States
 
     def checkpoint_states(self) -> int:
@@ -319,3 +308,14 @@ class Graph(Assigner):
 
     def _state_store(self) -> Store | None:
         return self.store
+
+    def _start_checkpoint(self) -> None:
+        ledger = self._writable(LEDGER)
+        if self._checkpointing is not None:
+            self._checkpointing.close()
+        self._checkpointing = checkpoint_steps(ledger, lambda: self._clock.last)
+
+    def _advance_checkpoint_quietly(self) -> None:
+        # The commit in whose course this happens does not depend on it.
+        with suppress(StoreError):
+            self.advance_checkpoint()

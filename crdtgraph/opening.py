@@ -11,13 +11,12 @@ from crdtgraph.host import SYSTEM, Host
 from crdtgraph.records import check_name
 from crdtgraph.signing import SEED_BYTES
 from crdtgraph.store import Batch, Keyspace, Store, open_store
+from crdtgraph.store.base import CLUSTER_KEY, SEED_KEY
 
 if TYPE_CHECKING:
     from crdtgraph.metering import Meter
 
 DEFAULT_CLUSTER = "default"
-
-_SEED_KEY, _CLUSTER_KEY = b"replica-seed", b"cluster"
 
 
 def open(
@@ -34,7 +33,7 @@ def open(
     """Open a graph, about 5 us a commit.
 
     Args:
-        url: `rocksdb:PATH` or just a path, `memory:` for one that is gone at the end.
+        url: `rocksdb:PATH` or just a path, `sqlite:FILE`, `memory:` for one that is gone at the end.
         create: make a new store where there is none.
         read_only: see the state as of now, also while another process has it open for writing.
         cluster: the name that replicas which exchange must share. Fixed at creation; "default" by default.
@@ -84,14 +83,14 @@ def _identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str
     """
     if cluster is not None:
         check_name(cluster, "cluster")
-    seed, stored = store.get(Keyspace.META, _SEED_KEY), store.get(Keyspace.META, _CLUSTER_KEY)
+    seed, stored = store.get(Keyspace.META, SEED_KEY), store.get(Keyspace.META, CLUSTER_KEY)
     if seed is None or stored is None:
         if store.read_only:
             raise CorruptError(f"{store.url} has no replica in it", hint="it was never finished; create it anew")
         seed, stored = host.random_bytes(SEED_BYTES), (cluster or DEFAULT_CLUSTER).encode()
         batch = Batch()
-        batch.put(Keyspace.META, _SEED_KEY, seed)
-        batch.put(Keyspace.META, _CLUSTER_KEY, stored)
+        batch.put(Keyspace.META, SEED_KEY, seed)
+        batch.put(Keyspace.META, CLUSTER_KEY, stored)
         store.write(batch, sync=True)
     if cluster is not None and stored != cluster.encode():
         raise LocalError(

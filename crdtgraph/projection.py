@@ -43,7 +43,10 @@ _DOMAIN = b"crdtgraph projection\0"
 
 NO_LOCATION = 0
 BLOCK_ROWS = 4_096
-"""Rows (commits in order of arrival) that a checkpoint keeps under one key, 300 kB. If it changes, so must `MAGIC`."""
+"""Rows (commits in order of arrival) that a checkpoint keeps under one key, about 300 kB.
+
+Another number needs another `MAGIC`.
+"""
 
 
 class Components(NamedTuple):

@@ -33,10 +33,10 @@ class Replica(Reader):
 
     replica_id: ReplicaId
     cluster: str
-    recovery: Recovery
-    """How it came back when it was opened: whether the last stop was clean, what was folded."""
     meter: Meter | None = None
     """What is told how long things take; only a graph that was opened with one has it."""
+    recovery: Recovery
+    """How it came back when it was opened: whether the last stop was clean, what was folded."""
     _clock: HybridClock
     _planes: dict[str, Plane]
 

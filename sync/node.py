@@ -27,7 +27,6 @@ from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
 from sync.alarms import Alarm, Alarms
 from sync.blocklist import Blocklist
-from sync.checkpoints import checkpoint_behind
 from sync.connection import Connection, Direction, dialled_at_once, loser, refuse
 from sync.dialer import Backoff, Dialer
 from sync.durability import Flusher, RunSync, run_in_thread
@@ -43,6 +42,7 @@ from sync.splits import Splits
 from sync.status import NodeStatus, node_status
 from sync.timekeeping import Timekeeper
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
+from sync.upkeep import look_after
 
 ACCEPT_RETRY_S = 0.1
 """After `accept` failed, for want of file descriptors as a rule."""
@@ -85,8 +85,7 @@ class Node:
         self.name = name
         self.addresses: tuple[str, ...] = ()
         """Where it listens, once entered: ports are numbers."""
-        self.store_failures = 0
-        """How often the store refused to write."""
+        self.store_failures = 0  # How often the store refused to write.
         self.blocklist = Blocklist()
         self.metrics = Metrics()
         self.dialers: list[Dialer] = []
@@ -121,7 +120,8 @@ class Node:
             raise LocalError(f"{len(self._listen)} addresses to listen on; at most {ADDRESSES_MAX} are possible")
         settings, host = self.settings, self.graph.host
         seed = settings.seed if settings.seed is not None else int.from_bytes(host.random_bytes(8), "big")
-        self._rng, self._nonce = random.Random(seed), host.random_bytes(NONCE_BYTES)
+        self._rng = random.Random(seed)
+        self._nonce = host.random_bytes(NONCE_BYTES)
         async with AsyncExitStack() as stack:
             listening: list[Listening] = []
             for address in self._listen:
@@ -151,7 +151,7 @@ class Node:
             nursery.start_soon(self._time.run)
             nursery.start_soon(self.flusher.run)
             disk = self.graph, self.settings, self.flusher.run_sync, self.note_store_failure
-            nursery.start_soon(checkpoint_behind, *disk, self.wait_changed, self._log)
+            nursery.start_soon(look_after, *disk, self.wait_changed, self._log)
             self._nursery, self._stack = nursery, stack.pop_all()
         return self
 

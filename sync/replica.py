@@ -162,6 +162,12 @@ class LocalReplica(Replica, Protocol):
     def advance_checkpoint(self, weight_min: int) -> bool:
         """A step of a checkpoint that is under way or due, some 2 ms of work; whether to go on."""
 
+    def needs_state_checkpoints(self) -> bool:
+        """Whether enough commits have come whose states are not stored."""
+
+    def checkpoint_states_steps(self) -> Generator[None, None, int]:
+        """Store the states that are not stored yet, some 2 ms of work a step."""
+
     def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
         """Call back with every delta of our own that became durable; returns what ends that."""
 

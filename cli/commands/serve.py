@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from cli.context import CONTROL_NAME, Invocation, examples, graph_options
+from cli.context import Invocation, examples, graph_options
 
 
 @click.command(
@@ -19,7 +17,9 @@ from cli.context import CONTROL_NAME, Invocation, examples, graph_options
 )
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Accept peers here; port 0 takes any.")
 @click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="Keep a connection to this node.")
-@click.option("--control", metavar="PATH", help="The control socket (default: `control` in the store's folder).")
+@click.option(
+    "--control", metavar="PATH", help="The control socket (default: `control` in the store's folder, FILE.control)."
+)
 @click.option("--cluster", metavar="NAME", help="The cluster of a new store (default: default).")
 @click.option("--name", default="", metavar="NAME", help="What to call this node in logs and lists.")
 @click.option(
@@ -54,6 +54,7 @@ def command(
     url = invocation.required_store()
     import trio
 
+    from crdtgraph.store.naming import control_path
     from sync.daemon import LogFormat, process_log, serve
 
     async def run() -> None:
@@ -61,7 +62,7 @@ def command(
             url,
             listen=listen,
             peers=peers,
-            control=control if control is not None else _default_control(url),
+            control=control if control is not None else control_path(url),
             cluster=cluster,
             name=name,
             metrics_port=metrics_port,
@@ -69,7 +70,3 @@ def command(
         )
 
     trio.run(run)
-
-
-def _default_control(url: str) -> str | None:
-    return None if url.startswith("memory:") else str(Path(url.removeprefix("rocksdb:")) / CONTROL_NAME)

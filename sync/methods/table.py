@@ -18,6 +18,7 @@ MODULES = (
     "writing",
     "forensics",
     "exchanging",
+    "storing",
     "running",
     "clustering",
     "measuring",

@@ -17,10 +17,12 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, simulate
+from cli.commands import context, export, importing, merge_policy, simulate, store
 from cli.main import COMMANDS, program
 from cli.tables import Table
+from crdtgraph.backup import write_backup
 from crdtgraph.interchange import export_lines
+from crdtgraph.store import open_store
 
 from .conftest import ROOT, CommandLine, Starter
 from .test_processes import shell
@@ -80,6 +82,8 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (importing.COMMANDS, "importing"),
         (export.COMMANDS, "export"),
         (context.COMMANDS, "context"),
+        (store.COMMANDS, "store"),
+        (merge_policy.COMMANDS, "merge_policy"),
     ],
 )
 def test_the_table_names_every_command_file(table: Table, folder: str) -> None:
@@ -118,6 +122,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         root = graph.commit(message="start", changes={"board": b"e2 e4"}, ref="main")
         graph.set_meta("owner", b"ann")
+        graph.set_merge_policy("notes/**", "text")
         graph.set_meta("note", b"a good start", commit=root)
         graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
         (folder / "graph.jsonl").write_text("".join(line + "\n" for line in export_lines(graph)))
@@ -125,6 +130,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             left.receive("ledger", delta.update)
         left.commit(message="left", ref="main")
     shutil.copytree(folder / "search.db", folder / "right.db")
+    reading = open_store(str(folder / "search.db"), read_only=True)
+    with (folder / "graph.backup").open("wb") as file:
+        write_backup(reading, file)
+    reading.close()
     (folder / "world.toml").write_text("nodes = 2\nduration_s = 3\n")
     (folder / "failing.toml").write_text("nodes = 2\nduration_s = 2\n[expect]\ncommits_min = 1000000\n")
     return folder

@@ -19,9 +19,11 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, simulate
+from cli.commands import context, export, importing, merge_policy, simulate, store
 from cli.main import COMMANDS
+from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
+from crdtgraph.store import open_store
 from sync.client import BlockingControlClient
 from tests.crdtgraph.test_episodes import OVER
 
@@ -33,7 +35,9 @@ GROUPS = {
     "context": context.COMMANDS,
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
+    "merge-policy": merge_policy.COMMANDS,
     "simulate": simulate.COMMANDS,
+    "store": store.COMMANDS,
 }
 TYPES = {"text": str, "id": str, "int": int, "number": (int, float), "bool": bool}
 
@@ -58,7 +62,13 @@ SHAPES = {
     "merge-base": ["merge-base main side", "merge-base --all main side"],
     "history": ["history main", "history --meta owner"],
     "ops": ["ops"],
-    "merge": ["merge main --dry-run", "merge main --dry-run --store conflict.db", "merge main --store conflict.db"],
+    "merge": [
+        "merge main --dry-run", "merge main --dry-run --store conflict.db",
+        "merge main --policy '**=latest' --store conflict.db",
+    ],
+    "merge-policy set": ["merge-policy set 'scores/*' max"],
+    "merge-policy ls": ["merge-policy ls"],
+    "merge-policy rm": ["merge-policy rm 'notes/**'"],
     "status": ["status", "status --store waiting.db", "status --node a.db/control"],
     "status --cluster": ["status --cluster --node a.db/control"],
     "peers": ["peers --node a.db/control"],
@@ -83,6 +93,17 @@ SHAPES = {
     "fsck": ["fsck", "fsck --store empty.db"],
     "forget": ["forget LOST --node a.db/control"],
     "simulate list": ["simulate list"],
+    "store stats": ["store stats", "store stats --node a.db/control", "store stats --store sqlite:new.sqlite"],
+    "store backup": ["store backup new.backup", "store backup a.backup --node a.db/control"],
+    "store restore": [
+        "store restore graph.backup --store restored.db",
+        "store restore graph.backup --store sqlite:restored.sqlite --replace",
+    ],
+    "store migrate": [
+        "store migrate search.db sqlite:moved.sqlite",
+        "store migrate search.db sqlite:moved.sqlite --rollback",
+        "store migrate search.db sqlite:moved.sqlite --rollback --discard",
+    ],
     "simulate run": ["simulate run world.toml", "simulate run failing.toml"],
     "simulate fuzz": ["simulate fuzz --count 2"],
     "simulate replay": ["simulate replay 1"],
@@ -154,6 +175,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         root = graph.commit(message="start", changes={"board": b"e2 e4", "raw": b"\xff"}, ref="main")
         graph.set_meta("owner", b"ann")
         graph.set_meta("owner", b"\xff")
+        graph.set_merge_policy("notes/**", "text")
         graph.set_meta("note", b"good", commit=root)
         graph.count(root, [1, 2_000_000])
         gone = graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
@@ -171,6 +193,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             *_, last = graph.segment_keys("ledger")
             waiting.adopt("ledger", graph.segments_of("ledger", last))
     library.open(str(folder / "empty.db")).close()
+    library.open(f"sqlite:{folder / 'new.sqlite'}").close()
+    reading = open_store(str(folder / "search.db"), read_only=True)
+    with (folder / "graph.backup").open("wb") as file:
+        write_backup(reading, file)
+    reading.close()
     shutil.copytree(folder / "search.db", folder / "copy.db")
     (folder / "world.toml").write_text("nodes = 2\nduration_s = 3\n")
     (folder / "failing.toml").write_text("nodes = 2\nduration_s = 2\n[expect]\ncommits_min = 1000000\n")

@@ -10,8 +10,8 @@ import trio
 import trio.testing
 
 from crdtgraph import CheckpointUse, CommitId, Graph, LastStop, Recovery, StoreError
-from sync.checkpoints import checkpoint_behind
 from sync.limits import DEFAULTS
+from sync.upkeep import look_after
 from tests.sync.replicas import replica
 from tests.sync.test_durability import Steps, inline
 
@@ -68,7 +68,7 @@ async def test_a_checkpoint_is_written_when_enough_has_come_and_each_piece_is_sy
         syncs += 1
         await inline(work)
 
-    nursery.start_soon(checkpoint_behind, graph, SMALL, count, lambda _: None, news.wait, Notes())
+    nursery.start_soon(look_after, graph, SMALL, count, lambda _: None, news.wait, Notes())
     await trio.testing.wait_all_tasks_blocked()
     graph.commit(message="too little")
     news.tell()
@@ -83,7 +83,7 @@ async def test_a_checkpoint_is_written_when_enough_has_come_and_each_piece_is_sy
     assert syncs >= 3
     trio.lowlevel.add_instrument(steps)
     await trio.sleep(3_600)
-    assert not [name for name in steps.of if name.endswith("checkpoint_behind")]
+    assert not [name for name in steps.of if name.endswith("look_after")]
 
 
 async def test_a_store_that_refuses_a_checkpoint_is_tried_again_when_more_has_come(
@@ -94,7 +94,7 @@ async def test_a_store_that_refuses_a_checkpoint_is_tried_again_when_more_has_co
 
     failures: list[StoreError] = []
     news = News()
-    nursery.start_soon(checkpoint_behind, graph, SMALL, inline, failures.append, news.wait, Notes())
+    nursery.start_soon(look_after, graph, SMALL, inline, failures.append, news.wait, Notes())
     await trio.testing.wait_all_tasks_blocked()
     parents: list[CommitId] = []
     for round_number in range(2):
@@ -115,11 +115,11 @@ async def test_what_was_unusual_in_opening_is_logged(
     autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
 ) -> None:
     notes = Notes()
-    nursery.start_soon(checkpoint_behind, graph, SMALL, inline, lambda _: None, News().wait, notes)
+    nursery.start_soon(look_after, graph, SMALL, inline, lambda _: None, News().wait, notes)
     await trio.testing.wait_all_tasks_blocked()
     assert notes.warnings == []
     graph.recovery = Recovery(LastStop.UNCLEAN, CheckpointUse.IGNORED, "it is damaged", 0, 7, 2)
-    nursery.start_soon(checkpoint_behind, graph, SMALL, inline, lambda _: None, News().wait, notes)
+    nursery.start_soon(look_after, graph, SMALL, inline, lambda _: None, News().wait, notes)
     await trio.testing.wait_all_tasks_blocked()
     assert [note["text"] for note in notes.warnings] == graph.recovery.warnings()
     assert len(notes.warnings) == 2

@@ -1,7 +1,7 @@
-"""Checkpoints of a running node's graph, in the background, and what it says about how the graph was opened.
+"""What a node does for its store when there is time: checkpoints of the projection, and states to be read at once.
 
-One is made when enough has come, a piece of some 300 kB every few milliseconds, each fsynced before the next, so that
-no commit that waits for the disk waits for more. While nothing comes nothing here runs.
+Neither is ever needed, so it is done in steps with pauses in between, each step fsynced before the next: no commit that
+waits for the disk waits for more than one of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sync.log import Log
 from sync.replica import LocalReplica
 
 
-async def checkpoint_behind(
+async def look_after(
     graph: LocalReplica,
     settings: Settings,
     run_sync: RunSync,
@@ -25,22 +25,30 @@ async def checkpoint_behind(
     wait_changed: Callable[[], Awaitable[None]],
     log: Log,
 ) -> None:
-    """Say in the log how the graph was opened, then checkpoint for ever when enough has come since the last time.
+    """Say in the log how the graph was opened, then store checkpoints and states for ever, when enough has come.
 
-    `wait_changed` returns when the graph has something new. A store that refuses to write is reported to `failed`; the
-    checkpoint is tried again when more has come.
+    `wait_changed` returns when the graph has something new. A store that refuses to write is reported to `failed`; it
+    is tried again when more has come.
     """
     recovery = graph.recovery
     for text in recovery.warnings():
         log.warning("recovered", text=text, commits_covered=recovery.covered, commits_folded=recovery.folded)
     while True:
-        await wait_changed()
         await trio.sleep(settings.checkpoint_spacing_s)
+        worked = False
         try:
             while graph.advance_checkpoint(settings.checkpoint_weight_min):
+                worked = True
                 await run_sync(graph.store.sync)
                 await trio.sleep(settings.checkpoint_step_s)
+            if graph.needs_state_checkpoints():
+                worked = True
+                for _ in graph.checkpoint_states_steps():
+                    await trio.sleep(settings.checkpoint_step_s)
         except StoreCorruptError:
             raise
         except StoreError as error:
             failed(error)
+        if not worked:
+            # What came while it was at work has been looked at by now.
+            await wait_changed()
