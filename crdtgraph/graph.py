@@ -82,7 +82,7 @@ class Graph(Assigner):
         ledger.on_foreign = self._watch()
         self.objects = ObjectStore(store)
         self._planes[LEDGER] = ledger
-        ledger.on_full = self._advance_checkpoint_quietly
+        ledger.on_pause = self._advance_checkpoint_quietly
         self._checkpointing: Stepwise[bool] | None = None
         self._has_checkpoint = False
         if not store.read_only:

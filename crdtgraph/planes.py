@@ -88,8 +88,9 @@ class Plane(HeldSegments):
         self.on_buffered: Callable[[], object] = list
         self.on_foreign: Callable[[Segment], object] = _ignore
         """Given each segment of others before it is written."""
-        self.on_full: Callable[[], object] = list
-        """Called when a buffer was written because it was full, and all that was written is folded."""
+        self.on_pause: Callable[[], object] = list
+        """Called by the first write after the one that wrote a buffer out, when all that came before is folded."""
+        self._may_pause = False
         self.stamp_max = self.own_stamp_max = 0
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
@@ -108,12 +109,13 @@ class Plane(HeldSegments):
 
         Raises StoreError when the buffer has to be written and cannot be; then the commit was not added.
         """
+        if self._may_pause:
+            self._pause()
         buffer = self.buffer
         if len(commit.parents) > 1:
             size = commit_size(commit, size)
         if not buffer.has_room(1, size, records_max) or buffer.is_due(stamp):
             self.flush(sync=False)
-            self.on_full()
             buffer = self.buffer
         records = buffer.records
         location = buffer.start + len(records.ids)
@@ -177,9 +179,10 @@ class Plane(HeldSegments):
 
     def make_room(self, records: int, size: int) -> None:
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
+        if self._may_pause:
+            self._pause()
         if not self.buffer.has_room(records, size):
             self.flush(sync=False)
-            self.on_full()
 
     def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
         """Write what is buffered as a segment; with `sync` all of ours is durable afterwards.
@@ -194,6 +197,7 @@ class Plane(HeldSegments):
             key = self._write_segments([*batches, (buffer.records, buffer.bytes)], (), sync=sync)
             self.contents.seal(buffer.start, key)
             self.buffer = self.start_buffer()
+            self._may_pause = True
         elif sync and self._written:
             self.store.sync()
             self._written = False
@@ -301,6 +305,11 @@ class Plane(HeldSegments):
         """A buffer for what is written next."""
         records = Records()
         return Buffer(records, self.contents.start(records), lambda: self.on_buffered())
+
+    def _pause(self) -> None:
+        # Not in the call that packs and writes a segment: that one is long enough.
+        self._may_pause = False
+        self.on_pause()
 
     def _put(self, record: Assign | Count | Discard) -> None:
         records = self.buffer.records
