@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple
 
 from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
@@ -30,6 +29,7 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
 from crdtgraph.update import Item, Update
+from crdtgraph.written import Durable, Unsynced
 
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
@@ -56,21 +56,6 @@ def _nothing(_key: SegmentKey) -> list[Segment]:
     return []
 
 
-class Durable(NamedTuple):
-    """A segment of our own that may be given to peers now, as the update that adds it."""
-
-    key: SegmentKey
-    update: Update
-
-
-class _Unsynced(NamedTuple):
-    """A segment of our own that was written and not yet fsynced; `stamp` is its earliest."""
-
-    update: Update
-    data: bytes
-    stamp: int
-
-
 class Plane(HeldSegments):
     """One plane of one open replica. `recovery.load` must be called once before anything else."""
 
@@ -95,7 +80,7 @@ class Plane(HeldSegments):
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
         self._written = False
-        self._unsynced: dict[SegmentKey, _Unsynced] = {}
+        self._unsynced: dict[SegmentKey, Unsynced] = {}
         self.buffer = self.start_buffer()
 
     # Writing our own records
@@ -346,7 +331,7 @@ class Plane(HeldSegments):
         for key, data, (records, size) in zip(keys, datas, batches, strict=True):
             if is_small(len(records), size):
                 self._small[key] = size
-            self._unsynced[key] = _Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
+            self._unsynced[key] = Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
             if supersedes:
                 segment = unpack(data, check_signature=False)
                 self.projection.fold(segment, self.contents.register(key), self._load_folded)
