@@ -21,6 +21,7 @@ NAMES = {
     "reopen": "open a store after SIGKILL",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
+    "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
 
