@@ -91,9 +91,9 @@ def buckets(entry: Entry[Key], now: int, hints: Hints[Key] | None) -> tuple[int,
     age = now - entry.read_at
     reads = entry.reads
     general = (
-        (age if age > AGE_FLOOR else AGE_FLOOR).bit_length(),
+        _log(age if age > AGE_FLOOR else AGE_FLOOR),
         BUCKETS + (reads if reads < BUCKETS else BUCKETS - 1),
-        2 * BUCKETS + min(entry.gap.bit_length(), BUCKETS - 1),
+        2 * BUCKETS + _log(entry.gap),
     )
     if hints is None:
         return general
@@ -128,4 +128,4 @@ def _behind(key: Key, parent: Key, visits: int, parent_visits: int, hints: Hints
 
 
 def _log(count: int) -> int:
-    return count.bit_length() if count > 1 else 1
+    return min(count.bit_length(), BUCKETS - 1) if count > 1 else 1

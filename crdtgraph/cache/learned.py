@@ -52,6 +52,11 @@ class LearnedPolicy(Generic[Key]):
         self._now = 0
         self._random = seed & _MASK
 
+    @property
+    def remembered(self) -> int:
+        """Keys that something is known of, in the cache or lately in it."""
+        return len(self._entries)
+
     def on_hit(self, key: Key) -> None:
         """Learn from it now and then, and remember it."""
         now = self._now = self._now + 1
