@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -22,7 +22,7 @@ from crdtgraph.errors import CorruptError
 def best_hits(reads: tuple[int, ...], sizes: tuple[int, ...], bytes_max: int) -> int:
     """By trying everything: after each read any of what is held, and of what was read, may go."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def best(at: int, held: frozenset[int]) -> int:
         if at == len(reads):
             return 0
