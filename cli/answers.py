@@ -54,6 +54,15 @@ class Conflict:
     theirs: Value
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A path that two heads changed differently, the policy that decided, and the value that stands."""
+
+    path: str
+    policy: str
+    value: Value
+
+
 def of(kind: type[_Kind], value: Plain) -> _Kind:
     """The value, which must be of this type."""
     if not isinstance(value, kind):
@@ -127,6 +136,14 @@ def conflicts_of(value: Plain) -> list[Conflict]:
         )
         for each in tables
     ]
+
+
+def settled_of(value: Plain) -> list[Settled]:
+    """What policies decided in a merge."""
+    from sync.plain import value_from_plain
+
+    tables = [table_of(each) for each in list_of(value)]
+    return [Settled(of(str, each["path"]), of(str, each["policy"]), value_from_plain(each["value"])) for each in tables]
 
 
 def _commit_of(table: dict[str, Plain]) -> KnownCommit:

@@ -39,6 +39,7 @@ COMMANDS: Table = {
     "history": ("history", "Show every value that a ref or a metadata key ever had."),
     "ops": ("ops", "List what every writer said, newest first."),
     "merge": ("merge", "Merge the targets of a conflicted ref."),
+    "merge-policy": ("merge_policy", "Choose how merges treat paths that both sides changed."),
     "serve": ("serve", "Run a node in the foreground."),
     "status": ("status", "Show how a store or a running node is doing."),
     "peers": ("peers", "List the peers of a running node."),
@@ -56,6 +57,7 @@ COMMANDS: Table = {
     "context": ("context", "Name stores and nodes, and choose one."),
     "store": ("store", "Back up, restore, migrate and measure stores."),
     "completion": ("completion", "Print what makes a shell complete commands, options and names."),
+    "object": ("object", "List large values, and remove those that nothing names."),
     "fsck": ("fsck", "Check everything in a store from its bytes."),
     "simulate": ("simulate", "Simulate whole clusters, with faults, from a seed."),
 }

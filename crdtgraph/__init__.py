@@ -30,6 +30,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.graph import Graph
     from crdtgraph.host import SYSTEM, Host
     from crdtgraph.ids import CommitId, ReplicaId
+    from crdtgraph.objects import Collected, ObjectCorruptError, ObjectMissingError
     from crdtgraph.opening import open
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
@@ -37,7 +38,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
     from crdtgraph.search import Search
-    from crdtgraph.state import MergeResult, PathChange, PathConflict
+    from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict, SettledPath
     from crdtgraph.status import Status
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "SYSTEM",
     "AmbiguousError",
     "CheckpointUse",
+    "Collected",
     "Commit",
     "CommitId",
     "CorruptError",
@@ -59,9 +61,13 @@ __all__ = [
     "Host",
     "LastStop",
     "LocalError",
+    "MergeFunction",
+    "MergePolicy",
     "MergeResult",
     "NotAStoreError",
     "NotFoundError",
+    "ObjectCorruptError",
+    "ObjectMissingError",
     "PathChange",
     "PathConflict",
     "Policy",
@@ -75,6 +81,7 @@ __all__ = [
     "RemoteGapError",
     "ReplicaId",
     "Search",
+    "SettledPath",
     "StandardPolicy",
     "Status",
     "StoreCorruptError",
@@ -92,6 +99,7 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "Collected": "objects",
     "CheckpointUse": "recovery",
     "Commit": "records",
     "CommitId": "ids",
@@ -107,9 +115,13 @@ _HOMES = {
     "LEDGER": "planes",
     "LastStop": "recovery",
     "LocalError": "errors",
+    "MergeFunction": "state",
+    "MergePolicy": "state",
     "MergeResult": "state",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
+    "ObjectCorruptError": "objects",
+    "ObjectMissingError": "objects",
     "PathChange": "state",
     "PathConflict": "state",
     "Policy": "durability",
@@ -125,6 +137,7 @@ _HOMES = {
     "STANDARD_POLICY": "durability",
     "SYSTEM": "host",
     "Search": "search",
+    "SettledPath": "state",
     "StandardPolicy": "durability",
     "Status": "status",
     "StoreCorruptError": "errors",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crdtgraph.buffer import fits, record_size
 from crdtgraph.durability import Durability, WriteKind
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
 from crdtgraph.planes import LEDGER
 from crdtgraph.reader import meta_namespace
@@ -16,7 +16,8 @@ from crdtgraph.segment import RECORD_OVERHEAD_BYTES
 from crdtgraph.writer import MadeCommit, Writer
 
 if TYPE_CHECKING:
-    from crdtgraph.state import MergeResult
+    from crdtgraph.state import MergePolicy, MergeResult
+    from crdtgraph.state.policies import PathPolicies
 
 META_VALUE_BYTES_MAX = 64 << 10
 REFS_AT_ONCE = 500
@@ -118,15 +119,27 @@ class Assigner(Writer):
 
     # Merging
 
-    def merge(self, name: str, *, durability: Durability | None = None) -> MergeResult:
+    def merge(
+        self, name: str, *, policies: PathPolicies | None = None, durability: Durability | None = None
+    ) -> MergeResult:
         """Merge the targets of a conflicted ref into one commit and point the ref at it.
 
-        The commit follows from its parents alone, so replicas that merge the same targets make the same commit; that is
-        why it is NORMAL by default. A ref without conflict is left as it is. Raises NotFoundError when there is no such
-        ref.
+        Paths that several of them changed apart are merged by policies, pattern -> policy: a `MergePolicy`, its name,
+        or a function of path, base, ours and theirs (see `crdtgraph.state.policies`). Those of the ledger
+        (`merge_policies`) hold when none are given, and none of those when any are. Without one the path is in
+        conflict, and the winner's value stands.
+
+        The commit follows from its parents and the policies, so replicas that merge the same targets by the same
+        policies make the same commit; that is why it is NORMAL by default, and CRITICAL with policies that the call
+        alone knows. Replicas that merge them by others make another commit, and the ref is in conflict again until
+        one of them merges these.
+
+        A ref without conflict is left as it is. Raises NotFoundError when there is no such ref, and LocalError, with
+        nothing written, for policies that are wrong and functions that fail.
         """
-        durability = self._class_of(WriteKind.MERGE, LEDGER, durability, name)
-        commit, result = self._prepare_merge(name)
+        kind = WriteKind.MERGE if policies is None else WriteKind.REF
+        durability = self._class_of(kind, LEDGER, durability, name)
+        commit, result = self._prepare_merge(name, policies)
         if commit is not None:
             home = self._writable(LEDGER)
             assign = self._move_ref(name, result.commit, commit.parents)
@@ -134,18 +147,52 @@ class Assigner(Writer):
             self._write(home, [assign], durability, made)
         return result
 
-    def preview_merge(self, name: str) -> MergeResult:
+    def preview_merge(self, name: str, *, policies: PathPolicies | None = None) -> MergeResult:
         """What `merge` would do: the commit it would make and the paths in conflict. Changes nothing."""
-        return self._prepare_merge(name)[1]
+        return self._prepare_merge(name, policies)[1]
+
+    def merge_policies(self) -> dict[str, MergePolicy]:
+        """The policies that the ledger holds, by pattern, the most specific pattern first: it decides.
+
+        Of policies that were set at the same time on several replicas the latest counts, as for all metadata.
+        """
+        from crdtgraph.state.policies import stored_policies
+
+        return stored_policies(self.meta())
+
+    def set_merge_policy(self, pattern: str, policy: MergePolicy | str | None) -> None:
+        """Keep a policy for the paths of a pattern in the ledger, for all replicas; None removes it.
+
+        Raises LocalError for a pattern or a policy that is none, NotFoundError when there is nothing to remove.
+        """
+        from crdtgraph.state.patterns import parse_path_pattern
+        from crdtgraph.state.policies import META_PREFIX, read_policy
+
+        if policy is None:
+            if META_PREFIX + str(pattern) not in self.meta():
+                known = ", ".join(map(repr, self.merge_policies())) or "none"
+                raise NotFoundError(f"there is no merge policy for {pattern!r:.80}", hint=f"there are: {known}")
+            self.set_meta(META_PREFIX + pattern, None)
+            return
+        parse_path_pattern(pattern)
+        self.set_meta(META_PREFIX + pattern, read_policy(policy).encode())
 
     # Inside
 
-    def _prepare_merge(self, name: str) -> tuple[Commit | None, MergeResult]:
+    def _prepare_merge(self, name: str, given: PathPolicies | None) -> tuple[Commit | None, MergeResult]:
         from crdtgraph.state import MergeResult, merge_heads
+        from crdtgraph.state.policies import read_policies
 
+        policies = read_policies(self.merge_policies() if given is None else given)
         targets = self.refs.require(name).targets
         if len(targets) == 1:
             return None, MergeResult(targets[0], targets, (), merged=False)
         home = self._plane(LEDGER)
-        commit, conflicts = merge_heads(home.projection, home.contents, targets)
-        return commit, MergeResult(commit.id, targets, tuple(conflicts), merged=True)
+        commit, conflicts, settled = merge_heads(
+            home.projection,
+            home.contents,
+            targets,
+            lambda node: self._states().at(home, node),
+            policies,
+        )
+        return commit, MergeResult(commit.id, targets, tuple(conflicts), True, tuple(settled))

@@ -64,8 +64,9 @@ class Policy(Protocol):
 class StandardPolicy:
     """What moves a ref is critical, what is said inside a search is speculative, all else is normal.
 
-    A merge moves a ref and is normal all the same: it follows from its heads alone, so one that a power cut takes back
-    is made again, the same to the byte, by whoever merges next. A promotion that moves a ref is critical.
+    A merge moves a ref and is normal all the same: it follows from its heads and the ledger's policies, so one that a
+    power cut takes back is made again, the same to the byte, by whoever merges next. One by policies of the call is
+    asked for as a move of the ref, and critical. A promotion that moves a ref is critical.
     """
 
     def durability(self, write: Write) -> Durability:

@@ -18,6 +18,7 @@ from crdtgraph.errors import LocalError, StoreError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
 from crdtgraph.limits import CHECKPOINT_WEIGHT_MIN
+from crdtgraph.objects.store import ObjectStore
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
 from crdtgraph.search import (
@@ -78,8 +79,10 @@ class Graph(Assigner):
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
+        ledger.on_foreign = self._watch()
+        self.objects = ObjectStore(store)
         self._planes[LEDGER] = ledger
-        ledger.on_full = self._advance_checkpoint_quietly
+        ledger.on_pause = self._advance_checkpoint_quietly
         self._checkpointing: Stepwise[bool] | None = None
         self._has_checkpoint = False
         if not store.read_only:
@@ -302,7 +305,7 @@ class Graph(Assigner):
 
         if not self.read_only:
             self.flush()
-        yield from check_all(self._planes.values(), self.store)
+        yield from check_all(self._planes.values(), self.store, self.objects)
 
     # Inside
 

@@ -12,9 +12,10 @@ from crdtgraph.clock import HybridClock
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import ReplicaId, SegmentKey
 from crdtgraph.limits import DELTA_BYTES_MAX
-from crdtgraph.planes import LEDGER, Durable, Plane
+from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.reader import Reader
 from crdtgraph.segment import unpack
+from crdtgraph.written import Durable
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received

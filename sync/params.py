@@ -91,6 +91,13 @@ class Params:
         values: dict[str, Plain] = self._take(name, dict, "a table", {})
         return values
 
+    def text_table(self, name: str, length_max: int) -> dict[str, str]:
+        """A table of texts."""
+        values = self.table(name)
+        if len(values) > length_max:
+            raise self._wrong(name, f"a table of {len(values)}", f"a table of at most {length_max}")
+        return {key: self._each(name, value, str, "a table of texts") for key, value in values.items()}
+
     def rev(self, name: str) -> Rev:
         """A commit: its id as 32 bytes, or a text to resolve."""
         return self._rev(name, self._values.pop(name, None))

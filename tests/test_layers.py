@@ -38,7 +38,7 @@ ONLY_IMPORTED_BY = {
     "hdrh": ("crdtgraph/metering/series.py",),
     "prometheus_client": ("sync/prometheus/exposition.py",),
     "h11": ("sync/prometheus/scraping.py",),
-    "pygit2": ("crdtgraph/gitbridge/*.py", "simulations/importing.py"),
+    "pygit2": ("crdtgraph/gitbridge/*.py", "crdtgraph/state/texts.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),
     "tomli_w": ("simulations/files.py", "cli/contexts.py"),
@@ -50,9 +50,9 @@ ONLY_IMPORTED_BY = {
 }
 
 SANS_IO = (
-    "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "episodes", "estimate", "fields",
-    "framing", "gossip", "lag", "limits", "membership", "messages", "metrics", "outbox", "packing", "peerstate",
-    "replica", "session", "sides", "state", "wants",
+    "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "episodes", "estimate", "fetching",
+    "fields", "framing", "gossip", "lag", "limits", "membership", "messages", "metrics", "objectfetch", "outbox",
+    "packing", "peerstate", "replica", "session", "sides", "state", "wants",
 )  # fmt: skip
 NETWORK = {"trio", "socket", "ssl", "asyncio", "select", "selectors", "threading", "subprocess", "signal"}
 

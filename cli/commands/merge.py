@@ -10,31 +10,49 @@ import click
 from cli.context import Access, Invocation, Output, complete_ref, examples, graph_options
 
 if TYPE_CHECKING:
-    from cli.answers import Conflict
+    from cli.answers import Conflict, Settled
     from crdtgraph.ids import CommitId
+    from sync.calls import Plain
 
 
-@click.command("merge", epilog=examples("crdtgraph merge main --dry-run", "crdtgraph merge main"))
+@click.command(
+    "merge",
+    epilog=examples(
+        "crdtgraph merge main --dry-run",
+        "crdtgraph merge main",
+        "crdtgraph merge main --policy 'scores/*=max' --policy 'notes/**=text'",
+    ),
+)
 @click.argument("ref", shell_complete=complete_ref, metavar="REF")
 @click.option("--dry-run", is_flag=True, help="Show what would be merged, and change nothing.")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="PATTERN=POLICY",
+    help="How paths that both sides changed are merged, instead of as crdtgraph merge-policy says. Repeatable.",
+)
 @graph_options
 @click.pass_obj
-def command(invocation: Invocation, ref: str, dry_run: bool) -> None:
+def command(invocation: Invocation, ref: str, dry_run: bool, policies: tuple[str, ...]) -> None:
     """Merge the targets of a conflicted ref into one commit and point the ref at it.
 
-    The merge follows from its parents alone: every replica that merges them makes the same commit. Where both
-    sides changed a path differently the winner's value stands, and the path is listed.
+    Where both sides changed a path differently its policy decides: --policy, or without any those that
+    crdtgraph merge-policy keeps in the graph. Without a policy the winner's value stands, and the path is listed.
+    The merge follows from its parents and the policies: every replica that merges them so makes the same commit.
     """
-    from cli.answers import conflicts_of, ids_of, of, table_of
+    from cli.answers import conflicts_of, ids_of, of, settled_of, table_of
     from cli.output import print_document
     from cli.render import print_lines
     from cli.views import value_document
     from crdtgraph.ids import CommitId
 
     with invocation.open(Access.READ if dry_run else Access.WRITE) as backend:
-        answer = table_of(backend.call("merge", ref=ref, preview=dry_run, durability="critical"))
+        chosen = _chosen(policies)
+        answer = table_of(backend.call("merge", ref=ref, preview=dry_run, durability="critical", policies=chosen))
     commit, parents = CommitId(of(bytes, answer["commit"])), ids_of(answer["parents"])
     conflicts = conflicts_of(answer["conflicts"])
+    settled = settled_of(answer["settled"])
     merged = of(bool, answer["merged"])
     if invocation.output is not Output.TEXT:
         print_document(
@@ -53,10 +71,26 @@ def command(invocation: Invocation, ref: str, dry_run: bool) -> None:
                     }
                     for each in conflicts
                 ],
+                "settled": [
+                    {"path": each.path, "policy": each.policy, "value": value_document(each.value)} for each in settled
+                ],
             },
         )
     else:
-        print_lines(_lines(ref, commit, parents, conflicts, merged=merged, dry_run=dry_run))
+        print_lines(_lines(ref, commit, parents, conflicts, settled, merged=merged, dry_run=dry_run))
+
+
+def _chosen(policies: tuple[str, ...]) -> dict[str, Plain] | None:
+    """The policies of the command line by pattern; None if there are none."""
+    chosen: dict[str, Plain] = {}
+    for each in policies:
+        # The last sign separates: a path may hold others, the name of a policy none.
+        pattern, sign, policy = each.rpartition("=")
+        if not sign or not pattern or pattern in chosen:
+            reason = "was given before" if pattern in chosen else "is not PATTERN=POLICY, such as 'scores/*=max'"
+            raise click.UsageError(f"--policy {each!r} {reason}")
+        chosen[pattern] = policy
+    return chosen or None
 
 
 def _lines(
@@ -64,6 +98,7 @@ def _lines(
     commit: CommitId,
     parents: tuple[CommitId, ...],
     conflicts: list[Conflict],
+    settled: list[Settled],
     *,
     merged: bool,
     dry_run: bool,
@@ -78,6 +113,10 @@ def _lines(
     verb = "would merge" if dry_run else "merged"
     yield f"{verb} {', '.join(short(parent) for parent in parents)}"
     yield f"{name} {'would be' if dry_run else 'is now'} at {commit.hex()}"
+    if settled:
+        yield f"{len(settled)} paths merged by policy:"
+    for path in settled:
+        yield f"  {printable(path.path)}: {value_text(path.value)}, by {path.policy}"
     if conflicts:
         yield f"{len(conflicts)} paths in conflict, the first value of each stands:"
     for each in conflicts:

@@ -1,9 +1,9 @@
 """Do the sides merge cleanly? Answered before they have exchanged anything.
 
 For every ref that an exchange will leave in conflict this is the three-way merge that `Graph.merge` would then make
-(`crdtgraph.state.merge`), over the graphs as they lie apart: each target's state is read where the target is, as what
-it has that is not in that at a merge base, which all sides have. So it costs what the sides did since they parted, not
-what they have in common.
+(`crdtgraph.state.merge`), by the policies that the ledger will hold then, over the graphs as they lie apart: each
+target's state is read where the target is, as what it has that is not in that at a merge base, which all sides have. So
+it costs what the sides did since they parted, not what they have in common.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from crdtgraph.divergence.refs import RefSpread
+from crdtgraph.divergence.records import latest_value
+from crdtgraph.divergence.refs import RefSpread, live_together
 from crdtgraph.divergence.sides import Sides
 from crdtgraph.ids import CommitId
+from crdtgraph.reader import meta_namespace
 from crdtgraph.records import Value
-from crdtgraph.state import PathConflict, PathValues, replay
+from crdtgraph.state import MergePolicy, PathConflict, PathValues, replay
 from crdtgraph.state.difference import chains_apart, last_set, values_at
+from crdtgraph.state.latest import Head
 from crdtgraph.state.merge import merge_states
+from crdtgraph.state.policies import META_PREFIX, Policies, read_policies, stored_policies
 
 MERGES_MAX = 50
 """Refs whose merge is tried, in the order of their names."""
@@ -46,8 +50,9 @@ class SharedPath:
 def merges(sides: Sides, spreads: Iterable[RefSpread]) -> tuple[RefMerge, ...]:
     """The merges that refs will need after an exchange, of the first `MERGES_MAX` refs that are in conflict then."""
     needed = [spread for spread in spreads if len(spread.healed) > 1]
+    policies = read_policies(_stored_together(sides) if needed else {})
     return tuple(
-        RefMerge(spread.name, spread.healed, tuple(conflicts_between(sides, spread.healed)))
+        RefMerge(spread.name, spread.healed, tuple(conflicts_between(sides, spread.healed, policies)))
         for spread in needed[:MERGES_MAX]
     )
 
@@ -61,8 +66,9 @@ def shared_paths(changed: Iterable[str], found: Iterable[RefMerge]) -> tuple[Sha
     return tuple(SharedPath(path, tuple(by_path[path])) for path in sorted(by_path))
 
 
-def conflicts_between(sides: Sides, targets: Sequence[CommitId]) -> list[PathConflict]:
+def conflicts_between(sides: Sides, targets: Sequence[CommitId], policies: Policies) -> list[PathConflict]:
     """The paths in conflict when these commits are merged, as `merge_heads` would find them in the joined graph."""
+    heads = [_head(sides, target) for target in targets]
     found: list[PathConflict] = []
     merged: dict[str, Value] = {}
     for number, target in enumerate(targets[1:], 1):
@@ -75,14 +81,31 @@ def conflicts_between(sides: Sides, targets: Sequence[CommitId]) -> list[PathCon
         paths = paths | second.paths if number < len(targets) - 1 else paths & second.paths
         paths = paths.union(*(other.paths for other in others))
         base = _values(sides, start, paths)
-        changes, conflicts = merge_states(
+        step = merge_states(
             [base, *(other.over(base) for other in others)] if bases else [],
             first.over(base) | {path: merged[path] for path in merged.keys() & paths},
             second.over(base),
+            policies=policies,
+            heads=(heads[:number], heads[number : number + 1]),
         )
-        found += conflicts
-        merged |= changes
+        found += step.conflicts
+        merged |= step.changes
     return found
+
+
+def _stored_together(sides: Sides) -> dict[str, MergePolicy]:
+    """The policies that the ledger will hold after an exchange."""
+    namespace = meta_namespace(None)
+    known = {key for home in sides.homes for key in home.projection.registers.keys(namespace)}
+    healed = {
+        key: latest_value(live_together(sides, namespace, key)) for key in sorted(known) if key.startswith(META_PREFIX)
+    }
+    return stored_policies({key: value for key, value in healed.items() if value is not None})
+
+
+def _head(sides: Sides, commit: CommitId) -> Head:
+    home = sides.home_of(commit)
+    return Head(home.projection, home.contents, home.projection.nodes[commit])
 
 
 @dataclass(frozen=True, slots=True)

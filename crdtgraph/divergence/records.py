@@ -54,9 +54,9 @@ def meta_spreads(sides: Sides, registers: Iterable[Register]) -> tuple[MetaSprea
     for namespace, key in sorted(registers):
         if namespace == REF_NAMESPACE:
             continue
-        values = tuple(_value(home.projection.registers.live(namespace, key)) for home in sides.homes)
+        values = tuple(latest_value(home.projection.registers.live(namespace, key)) for home in sides.homes)
         if len(set(values)) > 1:
-            found.append(MetaSpread(namespace, key, values, _value(live_together(sides, namespace, key))))
+            found.append(MetaSpread(namespace, key, values, latest_value(live_together(sides, namespace, key))))
     return tuple(found)
 
 
@@ -77,13 +77,13 @@ def discards(sides: Sides) -> tuple[tuple[CommitId, ...], ...]:
     return tuple(tuple(sorted(each - everywhere)) for each in roots)
 
 
+def latest_value(live: Iterable[Assign]) -> bytes | None:
+    """What readers of metadata are given of several live values: the latest."""
+    held = [(assign.stamp, assign.dot, assign.value) for assign in live if assign.value is not None]
+    return max(held)[2] if held else None
+
+
 def blocked(sides: Sides) -> tuple[tuple[Blocked, ...], ...]:
     """For each side what waits there, ordered by what it waits for."""
     waiting = [replica.pending(plane=sides.plane) for replica in sides.replicas]
     return tuple(tuple(Blocked(record, sides.shows(record.waits_for)) for record in each) for each in waiting)
-
-
-def _value(live: Iterable[Assign]) -> bytes | None:
-    """What readers of metadata are given of several live values: the latest."""
-    held = [(assign.stamp, assign.dot, assign.value) for assign in live if assign.value is not None]
-    return max(held)[2] if held else None

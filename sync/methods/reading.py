@@ -156,6 +156,13 @@ def _meta_get(target: Target, params: Params) -> Plain:
     return dict(target.reader.meta(None if rev is None else target.commit_of(rev)))
 
 
+def _merge_policies(target: Target, params: Params) -> Plain:
+    from crdtgraph.state.policies import stored_policies
+
+    params.done()
+    return [[pattern, policy.value] for pattern, policy in stored_policies(target.reader.meta()).items()]
+
+
 def _pending(target: Target, params: Params) -> Plain:
     params.done()
     return [
@@ -205,6 +212,7 @@ TABLE: Mapping[str, Handler] = {
     "known_origins": _known_origins,
     "log": _log,
     "merge_base": _merge_base,
+    "merge_policies": _merge_policies,
     "meta_get": _meta_get,
     "origins_of": _origins_of,
     "pending": _pending,

@@ -114,9 +114,13 @@ def _commit_many(target: Target, params: Params) -> Plain:
 
 def _merge(target: Target, params: Params) -> Plain:
     name, preview, durability = params.text("ref"), params.flag("preview"), _durability(params)
+    policies = params.text_table("policies", REVS_MAX) if params.has("policies") else None
     params.done()
     graph = target.graph
-    result = graph.preview_merge(name) if preview else graph.merge(name, durability=durability)
+    if preview:
+        result = graph.preview_merge(name, policies=policies)
+    else:
+        result = graph.merge(name, policies=policies, durability=durability)
     return {
         "commit": result.commit,
         "parents": list(result.parents),
@@ -130,7 +134,17 @@ def _merge(target: Target, params: Params) -> Plain:
             }
             for each in result.conflicts
         ],
+        "settled": [
+            {"path": each.path, "policy": each.policy, "value": value_to_plain(each.value)} for each in result.settled
+        ],
     }
+
+
+def _merge_policy_set(target: Target, params: Params) -> Plain | Awaitable[Plain]:
+    pattern, policy = params.text("pattern"), params.optional_text("policy")
+    params.done()
+    target.graph.set_merge_policy(pattern, policy)
+    return None if target.node is None else _once_durable(target.node, None)
 
 
 def _meta_set(target: Target, params: Params) -> Plain:
@@ -159,6 +173,7 @@ TABLE: Mapping[str, Handler] = {
     "delete_ref": _delete_ref,
     "flush": _flush,
     "merge": _merge,
+    "merge_policy_set": _merge_policy_set,
     "meta_set": _meta_set,
     "set_ref": _set_ref,
     "set_refs": _set_refs,

@@ -17,7 +17,7 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, simulate, store
+from cli.commands import context, export, importing, merge_policy, object, simulate, store
 from cli.main import COMMANDS, program
 from cli.tables import Table
 from crdtgraph.backup import write_backup
@@ -83,6 +83,8 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (export.COMMANDS, "export"),
         (context.COMMANDS, "context"),
         (store.COMMANDS, "store"),
+        (merge_policy.COMMANDS, "merge_policy"),
+        (object.COMMANDS, "object"),
     ],
 )
 def test_the_table_names_every_command_file(table: Table, folder: str) -> None:
@@ -121,6 +123,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         root = graph.commit(message="start", changes={"board": b"e2 e4"}, ref="main")
         graph.set_meta("owner", b"ann")
+        graph.set_merge_policy("notes/**", "text")
         graph.set_meta("note", b"a good start", commit=root)
         graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
         (folder / "graph.jsonl").write_text("".join(line + "\n" for line in export_lines(graph)))

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, simulate, store
+from cli.commands import context, export, importing, merge_policy, object, simulate, store
 from cli.main import COMMANDS
 from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
@@ -35,6 +35,8 @@ GROUPS = {
     "context": context.COMMANDS,
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
+    "merge-policy": merge_policy.COMMANDS,
+    "object": object.COMMANDS,
     "simulate": simulate.COMMANDS,
     "store": store.COMMANDS,
 }
@@ -61,7 +63,13 @@ SHAPES = {
     "merge-base": ["merge-base main side", "merge-base --all main side"],
     "history": ["history main", "history --meta owner"],
     "ops": ["ops"],
-    "merge": ["merge main --dry-run", "merge main --dry-run --store conflict.db", "merge main --store conflict.db"],
+    "merge": [
+        "merge main --dry-run", "merge main --dry-run --store conflict.db",
+        "merge main --policy '**=latest' --store conflict.db",
+    ],
+    "merge-policy set": ["merge-policy set 'scores/*' max"],
+    "merge-policy ls": ["merge-policy ls"],
+    "merge-policy rm": ["merge-policy rm 'notes/**'"],
     "status": ["status", "status --store waiting.db", "status --node a.db/control"],
     "status --cluster": ["status --cluster --node a.db/control"],
     "peers": ["peers --node a.db/control"],
@@ -84,6 +92,8 @@ SHAPES = {
     "context rm": ["context rm lab"],
     "completion": ["completion bash"],
     "fsck": ["fsck", "fsck --store empty.db"],
+    "object ls": ["object ls", "object ls --store objects.db"],
+    "object gc": ["object gc --dry-run", "object gc --store objects.db"],
     "forget": ["forget LOST --node a.db/control"],
     "simulate list": ["simulate list"],
     "store stats": ["store stats", "store stats --node a.db/control", "store stats --store sqlite:new.sqlite"],
@@ -168,6 +178,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         root = graph.commit(message="start", changes={"board": b"e2 e4", "raw": b"\xff"}, ref="main")
         graph.set_meta("owner", b"ann")
         graph.set_meta("owner", b"\xff")
+        graph.set_merge_policy("notes/**", "text")
         graph.set_meta("note", b"good", commit=root)
         graph.count(root, [1, 2_000_000])
         gone = graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
@@ -190,6 +201,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with (folder / "graph.backup").open("wb") as file:
         write_backup(reading, file)
     reading.close()
+    with library.open(str(folder / "objects.db")) as large:
+        large.commit(changes={"a": bytes(50_000)})
     shutil.copytree(folder / "search.db", folder / "copy.db")
     (folder / "world.toml").write_text("nodes = 2\nduration_s = 3\n")
     (folder / "failing.toml").write_text("nodes = 2\nduration_s = 2\n[expect]\ncommits_min = 1000000\n")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crdtgraph
-from crdtgraph import Graph, Host, RefState, compare
+from crdtgraph import Graph, Host, MergePolicy, RefState, compare
 from crdtgraph.divergence import lacking, transfer
 from crdtgraph.union import unite
 from crdtgraph.update import decode_update, item_size
@@ -19,6 +19,8 @@ PLANE = "ledger"
 NAMES = ("main", "side")
 PATHS = ("p", "q", "r")
 VALUES = (None, b"1", b"2", b"3")
+PATTERNS = ("p", "?", "*", "[qr]")
+ACTIONS = ("merge", "force", "delete", "meta", "policy", "count", "discard", "compact", "meet")
 
 
 def open_replica(seed: int) -> Graph:
@@ -33,7 +35,7 @@ def act(graphs: Sequence[Graph], draw: random.Random) -> None:
     name = draw.choice(NAMES)
     targets = graph.refs.targets(name)
     ids = graph.topological()
-    match draw.choice(("commit",) * 6 + ("merge", "force", "delete", "meta", "count", "discard", "compact", "meet")):
+    match draw.choice(("commit",) * 6 + ACTIONS):
         case "commit":
             changes = {path: draw.choice(VALUES) for path in draw.sample(PATHS, draw.randrange(3))}
             graph.commit(
@@ -47,6 +49,8 @@ def act(graphs: Sequence[Graph], draw: random.Random) -> None:
             graph.delete_ref(name)
         case "meta":
             graph.set_meta(draw.choice("xy"), draw.choice(VALUES))
+        case "policy":
+            graph.set_merge_policy(draw.choice(PATTERNS), draw.choice(list(MergePolicy)))
         case "count" if ids:
             graph.count(draw.choice(ids), [draw.randrange(-2, 3)])
         case "discard" if ids and draw.random() < 0.3:
@@ -103,7 +107,8 @@ def test_what_is_said_of_two_comes_true(seed: int, steps: int) -> None:
         key = meta.key
         assert meta.values == (a.meta().get(key), b.meta().get(key))
         assert meta.healed == union.meta().get(key)
-    assert {meta.key for meta in found.metadata} == {k for k in "xy" if a.meta().get(k) != b.meta().get(k)}
+    keys = a.meta().keys() | b.meta().keys()
+    assert {meta.key for meta in found.metadata} == {key for key in keys if a.meta().get(key) != b.meta().get(key)}
 
 
 def ancestors(graph: Graph, targets: Sequence[crdtgraph.CommitId]) -> set[crdtgraph.CommitId]:

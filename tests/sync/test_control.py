@@ -25,6 +25,7 @@ from sync.control import open_control
 from sync.framing import encode_frame
 from sync.limits import CHUNK_ENTRIES, CONTROL_CLIENTS_MAX
 from sync.methods import Target, methods, reading
+from sync.methods.target import REVS_MAX
 from sync.plain import error_from_plain, error_to_plain
 from sync.requests import LocalCaller
 from tests.sync.replicas import grow, replica
@@ -126,6 +127,56 @@ def test_merging_and_conflicts(caller: LocalCaller, graph: Graph) -> None:
     assert call(caller, "resolve", revs=["main"]) == [merged["commit"]]
 
 
+def test_merging_by_policies(caller: LocalCaller, graph: Graph) -> None:
+    root = graph.commit(changes={"p": b"0"}, ref="main")
+    one = graph.commit(parents=[root], changes={"p": b"1"})
+    two = graph.commit(parents=[root], changes={"p": b"2"})
+    graph.set_ref("main", one)
+    graph.set_ref("main", two, keep_others=True)
+    call(caller, "merge_policy_set", pattern="*", policy="min")
+    call(caller, "merge_policy_set", pattern="p", policy="sum")
+    assert call(caller, "merge_policies") == [["p", "sum"], ["*", "min"]]
+    preview = call(caller, "merge", ref="main", preview=True)
+    assert (preview["conflicts"], preview["settled"]) == ([], [{"path": "p", "policy": "sum", "value": b"3"}])
+    call(caller, "merge_policy_set", pattern="p", policy=None)
+    assert call(caller, "merge_policies") == [["*", "min"]]
+    merged = call(caller, "merge", ref="main", policies={"p": "max"})
+    assert merged["settled"] == [{"path": "p", "policy": "max", "value": b"2"}]
+    assert graph.state(merged["commit"]) == {"p": b"2"}
+
+
+@pytest.mark.parametrize(
+    "method, params",
+    [
+        ("merge", {"ref": "main", "policies": {"p": 3}}),
+        ("merge", {"ref": "main", "policies": {"p": None}}),
+        ("merge", {"ref": "main", "policies": [["p", "max"]]}),
+        ("merge", {"ref": "main", "policies": "max"}),
+        ("merge", {"ref": "main", "policies": {f"p{number}": "max" for number in range(REVS_MAX + 1)}}),
+        ("merge", {"ref": "main", "policies": {"p": "most"}}),
+        ("merge", {"ref": "main", "policies": {"[": "max"}}),
+        ("merge_policy_set", {"pattern": "p", "policy": "most"}),
+        ("merge_policy_set", {"pattern": "", "policy": "max"}),
+        ("merge_policy_set", {"policy": "max"}),
+        ("merge_policy_set", {"pattern": "p"}),
+        ("merge_policies", {"pattern": "p"}),
+    ],
+)
+def test_policies_that_are_wrong_are_refused(caller: LocalCaller, graph: Graph, method: str, params: Any) -> None:
+    graph.commit(ref="main")
+    before = graph.digest()
+    with pytest.raises(LocalError):
+        call(caller, method, **params)
+    assert graph.digest() == before
+
+
+async def test_a_policy_set_through_a_node_is_durable_when_it_is_answered(graph: Graph, path: Path) -> None:
+    async with served(graph, path) as client:
+        await client.call("merge_policy_set", pattern="scores/*", policy="max")
+        assert graph.durable_up_to() >= max(each.stamp for each in graph._planes["ledger"].projection.registers)
+        assert await client.call("merge_policies") == [["scores/*", "max"]]
+
+
 def test_status_digest_meta_pending_flush(caller: LocalCaller, graph: Graph) -> None:
     commit = graph.commit(message="x")
     status = call(caller, "status")
@@ -159,11 +210,11 @@ def test_log_is_cut_into_parts_newest_first(caller: LocalCaller, graph: Graph) -
 
 def test_large_contents_are_cut_by_size(caller: LocalCaller, graph: Graph) -> None:
     for number in range(6):
-        graph.commit(changes={f"p{number}": os.urandom(400_000)}, ref="main")
+        graph.commit(changes={f"p{number}/{each:02}": os.urandom(16_000) for each in range(25)}, ref="main")
     parts: list[Any] = list(caller.stream("log"))
     assert [len(part) for part in parts] == [3, 3]
     parts = list(caller.stream("state", rev="main"))
-    assert [len(part) for part in parts] == [3, 3]
+    assert [len(part) for part in parts] == [66, 66, 18]
 
 
 def test_deltas_rebuild_the_graph_elsewhere(caller: LocalCaller, graph: Graph) -> None:

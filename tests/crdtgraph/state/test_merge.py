@@ -94,7 +94,7 @@ def test_swapping_the_sides_swaps_a_conflict_and_nothing_else(
         return {} if value is None else {"p": value}
 
     for mine, other in ((ours, theirs), (theirs, ours)):
-        changes, conflicts = merge_states([state(base)], state(mine), state(other))
+        changes, conflicts, _ = merge_states([state(base)], state(mine), state(other))
         assert [(found.base, found.ours, found.theirs) for found in conflicts] == [(base, mine, other)] * conflict
         assert {"p": mine, **changes}["p"] == (mine if conflict else merged)
 
