@@ -18,19 +18,24 @@ NAMES = {
     "sync": "a fresh node fetches a whole history, against git clone",
     "catchup": "300 new commits reach a peer, against git fetch",
     "traverse": "merge bases, against libgit2 and git's recorded answers",
+    "backends": "the same workload on each backend, with write amplification",
     "reopen": "open a store after SIGKILL",
+    "objects": "large values: put, read, and fetched by another node while commits go on",
     "mixed": "1 % critical and 99 % speculative commits while a peer replicates",
     "discard": "987 of 1,000 speculative commits thrown away, and what a dropped search gives back",
     "memory": "resident memory of 100,000 commits, live and after their search is over",
+    "random-state": "the state at a random commit, cold and warm, against naive replay",
+    "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
+    "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
 
 
 def main() -> None:
     """Parse the command line, run, print."""
-    lines = [f"  {name:10} {text}" for name, text in NAMES.items()]
+    lines = [f"  {name:12} {text}" for name, text in NAMES.items()]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure crdtgraph side by side with its peers.",
@@ -42,7 +47,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small inputs: shows that it runs, not how fast")
     options = parser.parse_args()
     for name in NAMES if options.name == "all" else [options.name]:
-        report: Report = import_module(f"benchmarks.{name}").run(quick=options.quick)
+        report: Report = import_module(f"benchmarks.{name.replace('-', '_')}").run(quick=options.quick)
         if options.json:
             print(report.to_json(), flush=True)
         else:

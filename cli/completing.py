@@ -46,6 +46,7 @@ def ref_names(ctx: click.Context, incomplete: str) -> list[str]:
 def _refs(ctx: click.Context) -> list[str]:
     from cli.answers import refs_of
     from cli.context import Access, Invocation, control_socket, open_store, socket_path
+    from crdtgraph.store import disk_bytes
     from sync.client import BlockingControlClient
 
     invocation = ctx.find_object(Invocation) or Invocation()
@@ -54,14 +55,7 @@ def _refs(ctx: click.Context) -> list[str]:
     if address is not None:
         with BlockingControlClient(address, timeout_s=ANSWER_TIMEOUT_S) as client:
             return [ref.name for ref in refs_of(client.call("refs"))]
-    if _bytes(store or "") > STORE_BYTES_MAX:
+    if (disk_bytes(store or "") or 0) > STORE_BYTES_MAX:
         return []
     with open_store(store or "", Access.READ) as backend:
         return [ref.name for ref in refs_of(backend.call("refs"))]
-
-
-def _bytes(url: str) -> int:
-    import os
-
-    with os.scandir(url.removeprefix("rocksdb:")) as entries:
-        return sum(entry.stat().st_size for entry in entries if entry.name.endswith((".sst", ".log")))

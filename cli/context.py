@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 STORE_VARIABLE = "CRDTGRAPH_STORE"
 NODE_VARIABLE = "CRDTGRAPH_NODE"
 CONTEXT_VARIABLE = "CRDTGRAPH_CONTEXT"
-CONTROL_NAME = "control"
-"""A node's control socket, within its store's folder unless another place is given."""
 PROBE_TIMEOUT_S = 1.0
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -155,7 +153,7 @@ def graph_options(function: _Function) -> _Function:
     """The options --store, --node, --context and -o, which may stand before or after the command's name."""
     decorators = (
         click.option("--store", metavar="PATH|URL", expose_value=False, callback=_remember("store"),
-                     help="The store: a folder, rocksdb:PATH or memory:."),
+                     help="The store: a folder, sqlite:FILE, rocksdb:PATH or memory:."),
         click.option("--node", metavar="SOCKET", expose_value=False, callback=_remember("node"),
                      help="A running node, by its control socket."),
         click.option("--context", metavar="NAME", expose_value=False, callback=_remember("context"),
@@ -222,7 +220,7 @@ def open_any(place: str, access: Access = Access.READ) -> AbstractContextManager
 
     A store that a node is at work on is asked for through that node, also to write.
     """
-    if _is_socket(place) or (os.path.basename(place) == CONTROL_NAME and not os.path.isdir(place)):
+    if _is_control(place):
         return open_node(place)
     from cli.contexts import lookup
 
@@ -247,6 +245,8 @@ def open_store(url: str, access: Access) -> Iterator[Backend]:
     from sync.requests import LocalCaller
 
     with crdtgraph.open(url, create=False, read_only=access is Access.READ) as graph:
+        for text in graph.recovery.warnings():
+            click.echo(f"warning: {text}", err=True)
         yield LocalCaller(graph)
 
 
@@ -267,9 +267,11 @@ def graph_of(backend: Backend) -> Graph | None:
 
 
 def control_socket(store_url: str, *, is_socket: bool = False) -> str | None:
-    """The control socket in a store's folder (or that socket itself), if a node answers there."""
-    path = store_url if is_socket else os.path.join(store_url.removeprefix("rocksdb:"), CONTROL_NAME)
-    if not _is_socket(path):
+    """The control socket of a store (or that socket itself), if a node answers there."""
+    from crdtgraph.store.naming import control_path
+
+    path = store_url if is_socket else control_path(store_url)
+    if path is None or not _is_socket(path):
         return None
     import socket
 
@@ -283,8 +285,23 @@ def control_socket(store_url: str, *, is_socket: bool = False) -> str | None:
 
 
 def socket_path(address: str) -> str:
-    """The control socket itself, of which also the folder may be named."""
-    return os.path.join(address, CONTROL_NAME) if os.path.isdir(address) else address
+    """The control socket itself, of which also the store's folder or file may be named."""
+    from crdtgraph.store.naming import SQLITE, control_path
+
+    if os.path.isfile(address):
+        address = f"{SQLITE}:{address}"
+    elif not os.path.isdir(address):
+        return address
+    return control_path(address) or address
+
+
+def _is_control(place: str) -> bool:
+    """Whether a place is a control socket, or would be if a node were at work there."""
+    from crdtgraph.store.naming import CONTROL_NAME, is_control_name, store_path_of_control
+
+    if os.path.basename(place) == CONTROL_NAME and not os.path.isdir(place):
+        return True
+    return _is_socket(place) or (is_control_name(place) and os.path.isfile(store_path_of_control(place)))
 
 
 def _is_socket(path: str) -> bool:

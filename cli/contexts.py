@@ -25,6 +25,7 @@ FILE_NAME = "contexts.toml"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 """No slash and no colon: a name never looks like a path with folders, or a store's URL."""
 _KINDS = ("store", "node")
+_MORE = ("backup", "previous")
 
 
 class ContextError(LocalError):
@@ -37,11 +38,15 @@ class UnknownContextError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A named graph: a store's path or URL, or a node's control socket. `backup` is where its exports go."""
+    """A named graph: a store's path or URL, or a node's control socket.
+
+    `backup` is where its exports go, `previous` the store from which it was migrated.
+    """
 
     kind: str
     place: str
     backup: str = ""
+    previous: str = ""
 
 
 @dataclass(slots=True)
@@ -123,9 +128,9 @@ def lookup(place: str) -> Context | None:
 def _read(file: Path, name: str, value: object) -> Context:
     if isinstance(value, dict):
         found = [kind for kind in _KINDS if isinstance(value.get(kind), str) and value[kind]]
-        backup = value.get("backup", "")
-        if NAME.fullmatch(name) and len(found) == 1 and isinstance(backup, str):
-            return Context(found[0], value[found[0]], backup)
+        more = {key: value.get(key, "") for key in _MORE}
+        if NAME.fullmatch(name) and len(found) == 1 and all(isinstance(each, str) for each in more.values()):
+            return Context(found[0], value[found[0]], **more)
     raise _damaged(file, f"context {name!r} has to have either a store or a node")
 
 
@@ -135,7 +140,7 @@ def _write(file: Path, contexts: Contexts) -> None:
     table = {
         "current": contexts.current,
         "contexts": {
-            name: {each.kind: each.place, **({"backup": each.backup} if each.backup else {})}
+            name: {each.kind: each.place, **{key: getattr(each, key) for key in _MORE if getattr(each, key)}}
             for name, each in sorted(contexts.named.items())
         },
     }

@@ -45,6 +45,7 @@ COMMANDS: Table = {
     "peers": ("peers", "List the peers of a running node."),
     "topology": ("topology", "Show who is linked to whom in the cluster."),
     "top": ("top", "Watch the cluster, live."),
+    "metrics": ("metrics", "Show how long things take in a running node."),
     "block": ("block", "Cut a running node off from a peer."),
     "unblock": ("unblock", "Let a running node talk to a peer again."),
     "forget": ("forget", "Forget a member that will not come back."),
@@ -54,7 +55,9 @@ COMMANDS: Table = {
     "converge": ("converge", "Make replicas equal."),
     "doctor": ("doctor", "Look for what goes wrong in practice, with a remedy for each."),
     "context": ("context", "Name stores and nodes, and choose one."),
+    "store": ("store", "Back up, restore, migrate and measure stores."),
     "completion": ("completion", "Print what makes a shell complete commands, options and names."),
+    "object": ("object", "List large values, and remove those that nothing names."),
     "fsck": ("fsck", "Check everything in a store from its bytes."),
     "simulate": ("simulate", "Simulate whole clusters, with faults, from a seed."),
 }

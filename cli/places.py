@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import CONTROL_NAME, Access, Backend, graph_of, open_any
+from cli.context import Access, Backend, graph_of, open_any
 
 if TYPE_CHECKING:
     from sync.messages import Plain
 
 PLACES_MAX = 32
 """As many as one screen has room for, and as a node serves clients at once."""
-_SCHEME = "rocksdb:"
-_MEMORY = "memory:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,12 @@ def open_places(given: Sequence[str], access: Access) -> Iterator[list[Place]]:
         raise click.UsageError("compare with what? Name at least two stores, nodes or contexts")
     if len(given) > PLACES_MAX:
         raise click.UsageError(f"{len(given)} places; at most {PLACES_MAX} can be looked at together")
+    from crdtgraph.store.naming import path_of
+
     paths: dict[str, str] = {}
     for place in given:
         # Before anything is opened: a store can be open for writing only once.
-        path = os.path.realpath(place.removeprefix(_SCHEME))
+        path = os.path.realpath(path_of(place) or place)
         if path in paths:
             raise click.UsageError(_same(paths[path], place))
         paths[path] = place
@@ -81,10 +81,12 @@ def short_names(given: Sequence[str]) -> list[str]:
 
 
 def _parts(place: str) -> list[str]:
-    parts = [part for part in place.removeprefix(_SCHEME).split("/") if part not in ("", ".")]
-    if len(parts) > 1 and parts[-1] == CONTROL_NAME:
-        del parts[-1]
-    return parts or [place]
+    from crdtgraph.store.naming import is_control_name, path_of, store_path_of_control
+
+    path = path_of(place) or place
+    if is_control_name(path):
+        path = store_path_of_control(path) or path
+    return [part for part in path.split("/") if part not in ("", ".")] or [place]
 
 
 def _open(stack: ExitStack, place: str, access: Access) -> Backend:
@@ -102,10 +104,12 @@ def _look(place: str, name: str, backend: Backend) -> tuple[Place, object]:
     opened = Place(
         place, name, backend, replica, of(str, status["cluster"]), of(int, status["commits"]), of(str, status["digest"])
     )
-    if url.startswith(_MEMORY):
+    from crdtgraph.store.naming import path_of
+
+    if path_of(url) is None:
         return opened, (replica, status["writer"])
     # The same path may be another store where a node sees other files than we do.
-    return opened, (replica, os.path.realpath(url.removeprefix(_SCHEME)))
+    return opened, (replica, os.path.realpath(path_of(url) or url))
 
 
 def _check_clusters(places: Sequence[Place]) -> None:

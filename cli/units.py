@@ -27,6 +27,14 @@ def short_time(microseconds: float) -> str:
     return f"{milliseconds:.3g}ms" if milliseconds < 999.5 else span(milliseconds / 1_000)
 
 
+def fine_time(nanoseconds: float) -> str:
+    """The same for times that may be very short, with three digits: 875ns, 4.51us, 87.2us, 1.25ms."""
+    if nanoseconds < 999.5:
+        return f"{nanoseconds:.0f}ns"
+    microseconds = nanoseconds / 1_000
+    return f"{microseconds:.3g}us" if microseconds < 999.5 else short_time(microseconds)
+
+
 def size(count: int) -> str:
     """A number of bytes: 999B, 1.2kB, 34MB."""
     if count < 1_000:

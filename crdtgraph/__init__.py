@@ -30,10 +30,12 @@ if typing.TYPE_CHECKING:
     from crdtgraph.graph import Graph
     from crdtgraph.host import SYSTEM, Host
     from crdtgraph.ids import CommitId, ReplicaId
+    from crdtgraph.objects import Collected, ObjectCorruptError, ObjectMissingError
     from crdtgraph.opening import open
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
     from crdtgraph.records import Commit, Reference, Value
+    from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
     from crdtgraph.search import Search
     from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict, SettledPath
@@ -44,6 +46,8 @@ __all__ = [
     "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
+    "CheckpointUse",
+    "Collected",
     "Commit",
     "CommitId",
     "CorruptError",
@@ -55,16 +59,20 @@ __all__ = [
     "Finding",
     "Graph",
     "Host",
+    "LastStop",
     "LocalError",
     "MergeFunction",
     "MergePolicy",
     "MergeResult",
     "NotAStoreError",
     "NotFoundError",
+    "ObjectCorruptError",
+    "ObjectMissingError",
     "PathChange",
     "PathConflict",
     "Policy",
     "Received",
+    "Recovery",
     "Ref",
     "RefSpread",
     "RefState",
@@ -91,6 +99,8 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "Collected": "objects",
+    "CheckpointUse": "recovery",
     "Commit": "records",
     "CommitId": "ids",
     "CorruptError": "errors",
@@ -103,16 +113,20 @@ _HOMES = {
     "Graph": "graph",
     "Host": "host",
     "LEDGER": "planes",
+    "LastStop": "recovery",
     "LocalError": "errors",
     "MergeFunction": "state",
     "MergePolicy": "state",
     "MergeResult": "state",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
+    "ObjectCorruptError": "objects",
+    "ObjectMissingError": "objects",
     "PathChange": "state",
     "PathConflict": "state",
     "Policy": "durability",
     "Received": "exchange",
+    "Recovery": "recovery",
     "Ref": "refs",
     "RefSpread": "divergence",
     "RefState": "divergence",

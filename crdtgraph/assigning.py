@@ -184,7 +184,7 @@ class Assigner(Writer):
     # Inside
 
     def _prepare_merge(self, name: str, given: PathPolicies | None) -> tuple[Commit | None, MergeResult]:
-        from crdtgraph.state import MergeResult, merge_heads, replay
+        from crdtgraph.state import MergeResult, merge_heads
         from crdtgraph.state.policies import read_policies
 
         policies = read_policies(self.merge_policies() if given is None else given)
@@ -196,7 +196,7 @@ class Assigner(Writer):
             home.projection,
             home.contents,
             targets,
-            lambda node: replay(home.projection, home.contents, node),
+            lambda node: self._states().at(home, node),
             policies,
         )
         return commit, MergeResult(commit.id, targets, tuple(conflicts), True, tuple(settled))

@@ -10,7 +10,7 @@ key once; when a compaction supersedes the segment its counts are taken back and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from crdtgraph.canonical import encode
 from crdtgraph.ids import CommitId
@@ -22,15 +22,21 @@ _MASK = (1 << 256) - 1
 class Counters:
     """Totals by commit, with the digest sum of those of live commits."""
 
-    __slots__ = ("_totals", "sum")
+    __slots__ = ("_before", "_totals", "sum")
 
     def __init__(self) -> None:
         self._totals: dict[CommitId, tuple[int, ...]] = {}
+        self._before: dict[CommitId, tuple[int, ...]] | None = None
         self.sum = 0
+
+    def __len__(self) -> int:
+        return len(self._totals)
 
     def add(self, commit: CommitId, vector: tuple[int, ...], *, live: bool, sign: int = 1) -> None:
         """Add `vector` (sign 1) or take it back (sign -1); vectors of other lengths are padded with zeros."""
         before = self._totals.get(commit, ())
+        if self._before is not None:
+            self._before.setdefault(commit, before)
         if live:
             self.leave(commit)
         width = max(len(before), len(vector))
@@ -49,6 +55,21 @@ class Counters:
         """Become the counters that had these totals and this sum; only for empty ones."""
         self._totals = totals
         self.sum = total
+
+    def freeze(self) -> None:
+        """Remember from now on what changes, so that `frozen` can tell how it was."""
+        self._before = {}
+
+    def frozen(self, commits: Sequence[CommitId]) -> tuple[list[CommitId], list[tuple[int, ...]]]:
+        """Which of these commits had totals when `freeze` was called, and the totals of each."""
+        totals, before = self._totals, self._before or {}
+        # No pairs: thousands of new tuples would set the cyclic garbage collector going.
+        found = [commit for commit in commits if before.get(commit, commit in totals)]
+        return found, [before[commit] if commit in before else totals[commit] for commit in found]
+
+    def thaw(self) -> None:
+        """Nobody asks for `frozen` any more."""
+        self._before = None
 
     def get(self, commit: CommitId) -> tuple[int, ...]:
         """The totals of a commit without trailing zeros; empty when nothing was counted."""

@@ -37,18 +37,31 @@ class CorrectedDates:
         """Take over dates that were worked out before."""
         self._dates[:] = dates
 
+    def known(self, start: int, end: int) -> array[int]:
+        """The dates of nodes from `start` up to `end`, as far as they were worked out."""
+        return self._dates[start:end]
+
     def current(self) -> array[int]:
         """Dates by node for all nodes there are now; about 0.3 us for each one that is new since the last call."""
+        self.advance(len(self._times))
+        return self._dates
+
+    def missing(self) -> int:
+        """How many nodes have come since dates were last worked out."""
+        return len(self._times) - len(self._dates)
+
+    def advance(self, nodes_max: int) -> None:
+        """Work out the dates of at most so many more nodes."""
         dates = self._dates
         starts, parents = self._dag.edge_starts, self._dag.edge_parents
-        for node in range(len(dates), len(self._times)):
+        known = len(dates)
+        for node in range(known, min(known + nodes_max, len(self._times))):
             date = self._times[node]
             for edge in range(starts[node], starts[node + 1]):
                 if dates[parents[edge]] >= date:
                     date = dates[parents[edge]] + 1
             # At the very end of time dates are equal, and whoever sorts by them breaks ties by generation.
             dates.append(min(date, INT64_MAX))
-        return dates
 
 
 def newest_first(projection: Projection, starts: Iterable[int]) -> Iterator[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crdtgraph.growing import GrowingSet
 from crdtgraph.ids import CommitId
 from crdtgraph.index import Index
 
@@ -19,7 +20,7 @@ class Discards:
     __slots__ = ("marks", "roots")
 
     def __init__(self) -> None:
-        self.roots: set[CommitId] = set()
+        self.roots: GrowingSet[CommitId] = GrowingSet()
         self.marks = bytearray()
 
     def append(self, parents: Iterable[int]) -> bool:

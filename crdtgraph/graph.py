@@ -6,17 +6,23 @@ Reading is in `reader.py`, what peers ask for in `replica.py`, what is written i
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.assigning import Assigner
+from crdtgraph.cache import LearnedPolicy
+from crdtgraph.cache import Policy as CachePolicy
+from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
 from crdtgraph.clock import HybridClock
 from crdtgraph.durability import STANDARD_POLICY, Policy
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, StoreError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
+from crdtgraph.limits import CACHE_BYTES_MAX, CHECKPOINT_WEIGHT_MIN
+from crdtgraph.objects.store import ObjectStore
 from crdtgraph.planes import LEDGER, Plane
-from crdtgraph.recovery import keep_checkpoint, load
+from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
 from crdtgraph.search import (
     CLOSED,
     LARGE_SEARCH,
@@ -28,10 +34,14 @@ from crdtgraph.search import (
     check_search_name,
 )
 from crdtgraph.signing import Identity
+from crdtgraph.steps import Stepwise, run
 from crdtgraph.store import Store
 
 if TYPE_CHECKING:
     from crdtgraph.fsck import Finding
+
+STATES_AT_ONCE = 64
+"""Commits that are worth a look by whoever stores states in the background."""
 
 Written = Mapping[str, list[SegmentKey]]
 """Segments by plane that were written and may not be on disk yet."""
@@ -66,14 +76,20 @@ class Graph(Assigner):
         self._dots = 0
         self._read_only = store.read_only
         ledger = Plane(LEDGER, store, self._identity)
-        self._clock.restore(load(ledger))
+        self.recovery = load(ledger, last_stop(store))
+        self._clock.restore(ledger.own_stamp_max)
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
+        ledger.on_foreign = self._watch()
+        self.objects = ObjectStore(store)
         self._planes[LEDGER] = ledger
+        ledger.on_pause = self._advance_checkpoint_quietly
+        self._checkpointing: Stepwise[bool] | None = None
+        self._has_checkpoint = False
         if not store.read_only:
-            # What a killed process left in the log may not have been fsynced, and it is served to peers from now on.
-            store.sync()
+            # With an fsync: what a killed process left in the log may not have had one, and it is served to peers now.
+            mark_dirty(store, host.now_us())
 
     # Life
 
@@ -92,8 +108,12 @@ class Graph(Assigner):
         try:
             if not self.read_only:
                 self.flush()
-                for plane in self._planes.values():
-                    keep_checkpoint(plane, self._clock.last)
+                # Nothing is lost without either: opening takes longer, and says that the last stop was not clean.
+                with suppress(StoreError):
+                    ledger = self._planes[LEDGER]
+                    if self._checkpointing or ledger.checkpoints.is_due(weight(ledger), CLOSING_WEIGHT_MIN):
+                        self.checkpoint()
+                    mark_clean(self.store)
         finally:
             for search in self._searches.values():
                 search.drop()
@@ -178,6 +198,76 @@ class Graph(Assigner):
         """Whether enough small segments lie about for `compact` to be worth its while."""
         return any(plane.needs_compaction() for plane in self._planes.values())
 
+    def checkpoint(self) -> bool:
+        """Write down what the ledger is, so that the next opening need not fold it; True if that was possible.
+
+        Closing does it when it is worth it, a node in the background, and so do commits, a step now and then. It costs
+        what is new since the last one. Raises StoreError when the disk refuses; nothing is lost then.
+        """
+        return run(self.checkpoint_steps())
+
+    def checkpoint_steps(self) -> Stepwise[bool]:
+        """`checkpoint` in steps of about 2 ms, between which anything may happen; one that is under way is dropped."""
+        self._start_checkpoint()
+        while self.advance_checkpoint():
+            yield
+        return self._has_checkpoint
+
+    def advance_checkpoint(self, weight_min: int = CHECKPOINT_WEIGHT_MIN) -> bool:
+        """Take a step of about 2 ms of the checkpoint that is under way, or of one that is due; whether to go on.
+
+        One is due when what is new since the last weighs `weight_min`, in commits without much in them, and a tenth of
+        all. Raises StoreError when the disk refuses; nothing is lost, and it is tried again when more has come.
+        """
+        ledger = self._planes[LEDGER]
+        if self._checkpointing is None:
+            if self._read_only or not ledger.checkpoints.is_due(weight(ledger), weight_min):
+                return False
+            self._start_checkpoint()
+        steps, self._checkpointing = self._checkpointing, None
+        assert steps is not None
+        try:
+            next(steps)
+        except StopIteration as done:
+            self._has_checkpoint = bool(done.value)
+            return False
+        self._checkpointing = steps
+        return True
+
+    # States
+
+    def checkpoint_states(self) -> int:
+        """Store the states that are not stored yet, so that any can be read at once; returns of how many commits.
+
+        A running node does it in the background, and a read that had to walk far leaves some behind. About 20 us a
+        commit and what its changes take; nothing depends on it.
+        """
+        return run(self.checkpoint_states_steps())
+
+    def checkpoint_states_steps(self) -> Stepwise[int]:
+        """`checkpoint_states` in steps of about 2 ms."""
+        return self._states().make_steps()
+
+    def cache_states(self, *, bytes_max: int = CACHE_BYTES_MAX, policy: CachePolicy[CommitId] | None = None) -> None:
+        """Keep the states that were read lately in so many bytes, and by this policy; forgets those that are kept now.
+
+        The default policy learns what is read again. A search gives it what it knows of its tree:
+        `cache_states(policy=LearnedPolicy(CountedHints(graph, plane=search.plane)))`, see `crdtgraph.cache`.
+        """
+        self._states().use_cache(bytes_max, policy if policy is not None else LearnedPolicy())
+
+    def prefetch_states(self, commit: CommitId, *, plane: str = LEDGER) -> int:
+        """Make the states that are likely to be read next, now that of `commit` was: of its parent and its best child.
+
+        For when there is time; with a policy that has hints. Returns how many were made.
+        """
+        home = self._plane(plane)
+        return self._states().prefetch(home, self._node(home, commit))
+
+    def needs_state_checkpoints(self) -> bool:
+        """Whether enough commits have come whose states are not stored."""
+        return self._states().needs_rows() >= STATES_AT_ONCE
+
     # Searches
 
     def search(self, name: str) -> Search:
@@ -218,6 +308,8 @@ class Graph(Assigner):
             assign = self._assign(NAMESPACE, name, CLOSED, ())
             ledger.add(assign, assign.stamp)
         size = len(plane.projection)
+        if self._states_found is not None:
+            self._states_found.forget(plane.projection.ids)
         del self._searches[plane.name]
         plane.drop()
         if size >= LARGE_SEARCH:
@@ -231,4 +323,20 @@ class Graph(Assigner):
 
         if not self.read_only:
             self.flush()
-        yield from check_all(self._planes.values(), self.store)
+        yield from check_all(self._planes.values(), self.store, self.objects)
+
+    # Inside
+
+    def _state_store(self) -> Store | None:
+        return self.store
+
+    def _start_checkpoint(self) -> None:
+        ledger = self._writable(LEDGER)
+        if self._checkpointing is not None:
+            self._checkpointing.close()
+        self._checkpointing = checkpoint_steps(ledger, lambda: self._clock.last)
+
+    def _advance_checkpoint_quietly(self) -> None:
+        # The commit in whose course this happens does not depend on it.
+        with suppress(StoreError):
+            self.advance_checkpoint()

@@ -57,6 +57,12 @@ class Pending:
             for record in self.by_missing[missing].values():
                 yield record, missing
 
+    def waiting(self) -> Iterator[tuple[WaitingRecord, CommitId]]:
+        """The same in the order in which they came to wait, without sorting."""
+        for missing, records in self.by_missing.items():
+            for record in records.values():
+                yield record, missing
+
     def holds(self, commit: CommitId) -> bool:
         """Whether a commit of this id waits."""
         return commit in self._commits

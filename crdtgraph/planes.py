@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple
 
 from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
+from crdtgraph.checkpointing import Checkpoints
 from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update
@@ -29,6 +29,7 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
 from crdtgraph.update import Item, Update
+from crdtgraph.written import Durable, Unsynced
 
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
@@ -47,23 +48,12 @@ Loader = Callable[[SegmentKey], list[Segment]]
 """Gives the segments of a key."""
 
 
+def _ignore(_segment: Segment) -> None:
+    pass
+
+
 def _nothing(_key: SegmentKey) -> list[Segment]:
     return []
-
-
-class Durable(NamedTuple):
-    """A segment of our own that may be given to peers now, as the update that adds it."""
-
-    key: SegmentKey
-    update: Update
-
-
-class _Unsynced(NamedTuple):
-    """A segment of our own that was written and not yet fsynced; `stamp` is its earliest."""
-
-    update: Update
-    data: bytes
-    stamp: int
 
 
 class Plane(HeldSegments):
@@ -73,6 +63,7 @@ class Plane(HeldSegments):
         self.name = name
         self.store = store
         self.log = PlaneLog(store, name)
+        self.checkpoints = Checkpoints(store, name)
         self.identity = identity
         self.document = Document(identity.writer)
         self.projection = Projection()
@@ -80,13 +71,16 @@ class Plane(HeldSegments):
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
         self.on_buffered: Callable[[], object] = list
+        self.on_foreign: Callable[[Segment], object] = _ignore
+        """Given each segment of others before it is written."""
+        self.on_pause: Callable[[], object] = list
+        """Called by the first write after the one that wrote a buffer out, when all that came before is folded."""
+        self._may_pause = False
         self.stamp_max = self.own_stamp_max = 0
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
         self._written = False
-        self.covered = 0
-        """Commits that the last checkpoint has."""
-        self._unsynced: dict[SegmentKey, _Unsynced] = {}
+        self._unsynced: dict[SegmentKey, Unsynced] = {}
         self.buffer = self.start_buffer()
 
     # Writing our own records
@@ -100,6 +94,8 @@ class Plane(HeldSegments):
 
         Raises StoreError when the buffer has to be written and cannot be; then the commit was not added.
         """
+        if self._may_pause:
+            self._pause()
         buffer = self.buffer
         if len(commit.parents) > 1:
             size = commit_size(commit, size)
@@ -168,6 +164,8 @@ class Plane(HeldSegments):
 
     def make_room(self, records: int, size: int) -> None:
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
+        if self._may_pause:
+            self._pause()
         if not self.buffer.has_room(records, size):
             self.flush(sync=False)
 
@@ -184,6 +182,7 @@ class Plane(HeldSegments):
             key = self._write_segments([*batches, (buffer.records, buffer.bytes)], (), sync=sync)
             self.contents.seal(buffer.start, key)
             self.buffer = self.start_buffer()
+            self._may_pause = True
         elif sync and self._written:
             self.store.sync()
             self._written = False
@@ -217,13 +216,13 @@ class Plane(HeldSegments):
                 for seq in supersedes:
                     small.pop(SegmentKey(self.identity.writer, seq), None)
                 joined = True
-                self.covered = 0
                 yield
         finally:
             self._small = small | self._small
         if self.log.bytes > 2 * self.document.bytes:
             self.flush(sync=True)  # The snapshot is of the document, and what was written just now is not in it yet.
             self.log.replace(self.document.snapshot(), {digest for _, digest, _ in self.beside.strays()})
+            self.checkpoints.forget()
         return joined
 
     def needs_compaction(self) -> bool:
@@ -236,6 +235,7 @@ class Plane(HeldSegments):
     def receive(self, segment: Segment, data: bytes) -> None:
         """Write, add and fold one verified segment that the document lacks and whose clock is the next one."""
         update = item_update(segment.key, data)
+        self.on_foreign(segment)
         self._write(update, sync=False)
         self.integrate(update, [segment])
 
@@ -248,6 +248,7 @@ class Plane(HeldSegments):
         """Keep a verified segment beside the document, which cannot carry it; False if it is known."""
         if not self.beside.is_wanted(segment.key, segment.digest, data):
             return False
+        self.on_foreign(segment)
         self.log.append_stray(segment.digest, data)
         self.add_stray(segment, data)
         # Deletions that came before it had no reason yet and were left out; they may not come again.
@@ -290,6 +291,11 @@ class Plane(HeldSegments):
         records = Records()
         return Buffer(records, self.contents.start(records), lambda: self.on_buffered())
 
+    def _pause(self) -> None:
+        # Not in the call that packs and writes a segment: that one is long enough.
+        self._may_pause = False
+        self.on_pause()
+
     def _put(self, record: Assign | Count | Discard) -> None:
         records = self.buffer.records
         if isinstance(record, Assign):
@@ -325,7 +331,7 @@ class Plane(HeldSegments):
         for key, data, (records, size) in zip(keys, datas, batches, strict=True):
             if is_small(len(records), size):
                 self._small[key] = size
-            self._unsynced[key] = _Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
+            self._unsynced[key] = Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
             if supersedes:
                 segment = unpack(data, check_signature=False)
                 self.projection.fold(segment, self.contents.register(key), self._load_folded)
@@ -352,9 +358,6 @@ class Plane(HeldSegments):
             self.projection.fold(segment, self.contents.register(segment.key), load)
             self._note_stamps(segment)
         self.document.apply(update)
-        if update.deletes:
-            # The checkpoint is of segments that are no longer there.
-            self.covered = 0
         self.beside.note_integrated(update.items, segments)
 
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = _nothing) -> None:

@@ -26,6 +26,7 @@ from crdtgraph.ancestry import is_ancestor
 from crdtgraph.counters import Counters
 from crdtgraph.dates import CorrectedDates
 from crdtgraph.discards import Discards
+from crdtgraph.growing import GrowingSet
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.index import Index
 from crdtgraph.pending import Pending, PendingCommit, PendingCount
@@ -41,6 +42,11 @@ _MASK = (1 << 256) - 1
 _DOMAIN = b"crdtgraph projection\0"
 
 NO_LOCATION = 0
+BLOCK_ROWS = 4_096
+"""Rows (commits in order of arrival) that a checkpoint keeps under one key, about 300 kB.
+
+Another number needs another `MAGIC`.
+"""
 
 
 class Components(NamedTuple):
@@ -69,6 +75,7 @@ class Projection:
         "discards",
         "ids",
         "locations",
+        "moved",
         "nodes",
         "pending",
         "refs",
@@ -89,7 +96,9 @@ class Projection:
         self.counters = Counters()
         self.discards = Discards()
         self.refs = Refs(self)
-        self.superseded: set[SegmentKey] = set()
+        self.superseded: GrowingSet[SegmentKey] = GrowingSet()
+        self.moved: set[int] = set()
+        """The blocks of rows of `BLOCK_ROWS` in which a location has changed since this was emptied."""
         self._folded: dict[SegmentKey, set[bytes]] = {}
         self._commit_sum = 0
         self._leaving: list[int] = []
@@ -98,17 +107,12 @@ class Projection:
 
     # As it was
 
-    def arrays(self) -> tuple[array[int], ...]:
-        """By node: times, locations and corrected dates, for `restore`."""
-        return self.times, self.locations, self.dates.current()
-
     def restore(self, kept: Checkpoint) -> None:
         """Become what was kept; only for an empty projection."""
-        *index, times, locations, dates = kept.arrays
-        self.dag.restore(index)
-        self.times[:] = times
-        self.locations[:] = locations
-        self.dates.restore(dates)
+        self.dag.restore(kept.generations, kept.edge_starts, kept.edge_parents, kept.previous_children)
+        self.times[:] = kept.times
+        self.locations[:] = kept.locations
+        self.dates.restore(kept.dates)
         self.ids += kept.ids
         self.nodes.update(zip(kept.ids, range(len(kept.ids)), strict=True))
         self.discards.marks[:] = kept.marks
@@ -118,6 +122,8 @@ class Projection:
         self._commit_sum, registers, counters = kept.sums
         self.registers.restore(kept.assigns, kept.superseded_dots, registers)
         self.counters.restore(kept.totals, counters)
+        for missing, record in kept.pending:
+            self.pending.wait(missing, record)
 
     # Folding
 
@@ -235,7 +241,7 @@ class Projection:
 
     def components(self) -> Components:
         """The sums over live commits, live assignments and counters of live commits."""
-        return Components(*(value.to_bytes(32, "big") for value in self.sums()))
+        return _components(self.sums())
 
     def sums(self) -> tuple[int, int, int]:
         """The same as numbers."""
@@ -244,7 +250,7 @@ class Projection:
 
     def digest(self) -> bytes:
         """32 bytes that are equal on two replicas exactly when their projections are. O(1)."""
-        return hashlib.sha256(_DOMAIN + b"".join(self.components())).digest()
+        return digest_of(self.sums())
 
     def _fold_commits(self, segment: Segment, location: int) -> None:
         compaction = bool(segment.supersedes)
@@ -264,6 +270,7 @@ class Projection:
                     total += int.from_bytes(commit, "big")
             elif not self.add_commit(commit, parents, time, location) and compaction and commit in nodes:
                 locations[nodes[commit]] = location
+                self.moved.add(nodes[commit] // BLOCK_ROWS)
             location += 1
         self._commit_sum += total
 
@@ -313,6 +320,11 @@ class Projection:
                 self.add_discard(record)
 
 
+def digest_of(sums: tuple[int, int, int]) -> bytes:
+    """The digest of a projection that has these sums."""
+    return hashlib.sha256(_DOMAIN + b"".join(_components(sums))).digest()
+
+
 def fold_all(segments: Iterable[Segment]) -> Projection:
     """A projection from scratch. Counts of superseded segments are left out before anything is added."""
     found = list(segments)
@@ -321,6 +333,10 @@ def fold_all(segments: Iterable[Segment]) -> Projection:
     for segment in found:
         projection.fold(segment, NO_LOCATION, _nothing_to_load)
     return projection
+
+
+def _components(sums: tuple[int, int, int]) -> Components:
+    return Components(*(value.to_bytes(32, "big") for value in sums))
 
 
 def _nothing_to_load(key: SegmentKey) -> Iterable[Segment]:

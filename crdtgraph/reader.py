@@ -20,7 +20,8 @@ from crdtgraph.refs import Ref, Refs
 
 if TYPE_CHECKING:
     from crdtgraph.dag import Dag
-    from crdtgraph.state import PathChange, State
+    from crdtgraph.state import PathChange, State, States
+    from crdtgraph.store import Store
 
 PREFIX_DIGITS_MIN = 4
 CANDIDATES_SHOWN = 10
@@ -61,6 +62,7 @@ class Reader:
     def __init__(self, planes: Mapping[str, Source]) -> None:
         self._planes = planes
         self._dag: Dag | None = None
+        self._states_found: States | None = None
         self._origins: dict[str, dict[str, CommitId]] = {}
         self._origins_read: dict[str, int] = {}
         self._origins_sorted: dict[str, list[str]] = {}
@@ -88,6 +90,11 @@ class Reader:
 
     def __len__(self) -> int:
         return len(self._plane(LEDGER).projection)
+
+    def has(self, commit: CommitId, *, plane: str = LEDGER) -> bool:
+        """Whether a commit is visible in a plane, or the plane is a search that builds on it; no for a closed one."""
+        home = self._open_plane(plane)
+        return home is not None and commit in home.projection.nodes
 
     def is_live(self, commit: CommitId, *, plane: str = LEDGER) -> bool:
         """Whether neither the commit nor an ancestor was discarded."""
@@ -215,22 +222,30 @@ class Reader:
         return found
 
     def state(self, commit: CommitId, *, plane: str = LEDGER) -> State:
-        """Path -> value at a commit. O(first-parent chain)."""
-        from crdtgraph.state import replay
+        """Path -> value at a commit, an immutable mapping; large values are References.
 
+        About 1 us when it was read lately and 0.2 ms when the store has it; else O(first parents since one that is
+        known).
+        """
         home = self._plane(plane)
-        return replay(home.projection, home.contents, self._node(home, commit))
+        return self._states().at(home, self._node(home, commit))
+
+    def state_many(self, commits: Iterable[CommitId], *, plane: str = LEDGER) -> list[State]:
+        """The states at many commits, in the order given. They share what they have in common."""
+        home = self._plane(plane)
+        return self._states().many(home, [self._node(home, commit) for commit in commits])
 
     def diff(self, before: CommitId | None, after: CommitId, *, plane: str = LEDGER) -> list[PathChange]:
         """The paths whose values differ between the states at two commits, ordered; None stands for the empty state.
 
-        O(commits of the first-parent chains that the two do not share), and below as far as those paths were last set.
+        O(what the commits between the two change) when they are close. Commits far apart are compared by what the store
+        has of their states, page by page, and equal pages are not read.
         """
         from crdtgraph.state import difference
 
-        home = self._plane(plane)
-        start = None if before is None else self._node(home, before)
-        return difference(home.projection, home.contents, start, self._node(home, after))
+        home, states = self._plane(plane), self._states()
+        start = None if before is None else states.place(home, self._node(home, before))
+        return difference(states, start, states.place(home, self._node(home, after)))
 
     # Names
 
@@ -284,11 +299,25 @@ class Reader:
 
     # Inside
 
+    def _states(self) -> States:
+        if self._states_found is None:
+            from crdtgraph.state import States
+
+            self._states_found = States(self._plane(LEDGER), self._state_store())
+        return self._states_found
+
+    def _state_store(self) -> Store | None:
+        """Where states may be stored."""
+        return None
+
     def _plane(self, name: str) -> Source:
-        try:
-            return self._planes[name]
-        except KeyError:
-            raise self._no_plane(name) from None
+        home = self._open_plane(name)
+        if home is None:
+            raise self._no_plane(name)
+        return home
+
+    def _open_plane(self, name: str) -> Source | None:
+        return self._planes.get(name)
 
     def _no_plane(self, name: str) -> LocalError:
         if not self._planes:

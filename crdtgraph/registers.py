@@ -10,9 +10,10 @@ The fold is a set union of assignments and one of superseded dots, so order and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 
 from crdtgraph.canonical import NULL, blob, integer, repeated_text, text
+from crdtgraph.growing import GrowingSet
 from crdtgraph.ids import Dot
 from crdtgraph.records import Assign
 
@@ -26,30 +27,65 @@ Register = tuple[str, str]
 class Registers:
     """All registers of one plane, with the digest sum of their live assignments."""
 
-    __slots__ = ("_live", "_superseded", "sum")
+    __slots__ = ("_before", "_live", "_superseded", "sum")
 
     def __init__(self) -> None:
         # A forger could give one dot two values or stamps; keyed by all three, the fold stays a union all the same.
         # By namespace and key: the metadata of one commit, and all refs, are found without looking at any others.
         self._live: dict[str, dict[str, dict[Dot, dict[tuple[bytes | None, int], Assign]]]] = {}
-        self._superseded: set[tuple[Register, Dot]] = set()
+        self._superseded: GrowingSet[tuple[Register, Dot]] = GrowingSet()
+        self._before: dict[Register, list[Assign]] | None = None
         self.sum = 0
 
-    def superseded_dots(self) -> Set[tuple[Register, Dot]]:
-        """Every dot that an applied assignment replaced, with its register."""
-        return self._superseded
+    def superseded_dots(self) -> list[tuple[Register, Dot]]:
+        """Every dot that an applied assignment replaced, with its register, in the order in which they were."""
+        return self._superseded.order
 
-    def restore(self, live: Iterable[Assign], superseded: set[tuple[Register, Dot]], total: int) -> None:
+    def restore(self, live: Iterable[Assign], superseded: Iterable[tuple[Register, Dot]], total: int) -> None:
         """Become the registers that had these live assignments, superseded dots and sum; only for empty ones."""
         for assign in live:
             keys = self._live.setdefault(assign.namespace, {})
             keys.setdefault(assign.key, {}).setdefault(assign.dot, {})[assign.value, assign.stamp] = assign
-        self._superseded = superseded
+        self._superseded.update(superseded)
         self.sum = total
+
+    def freeze(self) -> list[str]:
+        """Remember from now on what changes, so that `frozen` can tell how it was; the namespaces there are."""
+        self._before = {}
+        return list(self._live)
+
+    def frozen(self, namespaces: Iterable[str], count: int) -> Iterator[list[Assign]]:
+        """What was live when `freeze` gave these, some `count` at a time; an assignment may be among it twice.
+
+        Anything may be applied between two steps.
+        """
+        before = self._before
+        assert before is not None
+        found: list[Assign] = []
+        for namespace in namespaces:
+            for key in list(self._live.get(namespace, ())):
+                if (namespace, key) not in before:
+                    found += self.live(namespace, key)
+                    if len(found) >= count:
+                        yield found
+                        found = []
+        # What has changed until now, and did so before its turn or after it. What changes later was given above.
+        for assigns in list(before.values()):
+            found += assigns
+            if len(found) >= count:
+                yield found
+                found = []
+        yield found
+
+    def thaw(self) -> None:
+        """Nobody asks for `frozen` any more."""
+        self._before = None
 
     def apply(self, assign: Assign) -> None:
         """Fold one assignment in; O(what it supersedes)."""
         register = (assign.namespace, assign.key)
+        if self._before is not None and register not in self._before:
+            self._before[register] = self.live(*register)
         keys = self._live.setdefault(assign.namespace, {})
         live = keys.setdefault(assign.key, {})
         for dot in assign.supersedes:

@@ -12,12 +12,15 @@ from crdtgraph.clock import HybridClock
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import ReplicaId, SegmentKey
 from crdtgraph.limits import DELTA_BYTES_MAX
-from crdtgraph.planes import LEDGER, Durable, Plane
+from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.reader import Reader
 from crdtgraph.segment import unpack
+from crdtgraph.written import Durable
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
+    from crdtgraph.metering import Meter
+    from crdtgraph.recovery import Recovery
     from crdtgraph.search import SearchPlane
     from crdtgraph.status import PlaneStatus, Status
 
@@ -31,6 +34,10 @@ class Replica(Reader):
 
     replica_id: ReplicaId
     cluster: str
+    meter: Meter | None = None
+    """What is told how long things take; only a graph that was opened with one has it."""
+    recovery: Recovery
+    """How it came back when it was opened: whether the last stop was clean, what was folded."""
     _clock: HybridClock
     _planes: dict[str, Plane]
 
@@ -48,7 +55,7 @@ class Replica(Reader):
         """A summary of this replica. O(heads + refs)."""
         from crdtgraph.status import summarise
 
-        return summarise(self._plane(LEDGER), self.cluster)
+        return summarise(self._plane(LEDGER), self.cluster, self.recovery)
 
     def plane_status(self, plane: str) -> PlaneStatus:
         """How a plane is doing. O(heads)."""
@@ -146,10 +153,13 @@ class Replica(Reader):
         return sum(home.adopt(segment, data) for segment, data in unpacked)
 
     def _plane(self, name: str) -> Plane:
-        home = self._planes.get(name) or self._searches.get(name)
+        home = self._open_plane(name)
         if home is None:
             raise self._no_plane(name)
         return home
+
+    def _open_plane(self, name: str) -> Plane | None:
+        return self._planes.get(name) or self._searches.get(name)
 
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:

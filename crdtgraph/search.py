@@ -31,6 +31,7 @@ from crdtgraph.store import Batch, Keyspace
 
 if TYPE_CHECKING:
     from crdtgraph.graph import Graph
+    from crdtgraph.state import State
 
 NAMESPACE = "search"
 """Of the assignments that remember closed searches; the key is the name."""
@@ -207,6 +208,10 @@ class Search:
     def get(self, commit: CommitId) -> Commit:
         """The content of a commit of the search, or of a base."""
         return self._graph.get(commit, plane=self._with(commit))
+
+    def state(self, commit: CommitId) -> State:
+        """Path -> value at a commit of the search, which goes on from the ledger's; see `Graph.state`."""
+        return self._graph.state(commit, plane=self._with(commit))
 
     def parents(self, commit: CommitId) -> tuple[CommitId, ...]:
         """Parents in order; none for a base, whose parents are the ledger's to tell."""

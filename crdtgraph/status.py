@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crdtgraph.planes import Plane
+from crdtgraph.recovery import Recovery
 from crdtgraph.store import FORMAT, FORMAT_KEY, Keyspace
 
 
@@ -12,8 +13,9 @@ from crdtgraph.store import FORMAT, FORMAT_KEY, Keyspace
 class Status:
     """How one replica is doing. Counts are of the ledger.
 
+    `missing_objects` are those that commits name and that are not here; a peer that has them gives them.
     `format` is that of the store. `holes` are places of compacted segments whose records have not come; a peer that
-    has them gives them.
+    has them gives them. `last_stop`, `checkpoint`, `covered` and `folded` say how it was opened: see `Recovery`.
     """
 
     replica: str
@@ -30,12 +32,22 @@ class Status:
     segments: int
     holes: int
     buffered: int
+    last_stop: str
+    checkpoint: str
+    covered: int
+    folded: int
     digest: str
+    missing_objects: int = 0
+    missing_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PlaneStatus:
-    """How one plane of a replica is doing."""
+    """How one plane of a replica is doing.
+
+    `log_bytes` is what the store holds of it, `document_bytes` how much of that the document still needs: the rest is
+    of segments that were joined since, and goes with the next snapshot.
+    """
 
     name: str
     digest: bytes
@@ -46,6 +58,8 @@ class PlaneStatus:
     heads: int
     segments: int
     holes: int
+    log_bytes: int
+    document_bytes: int
 
 
 def summarise_plane(plane: Plane) -> PlaneStatus:
@@ -61,10 +75,12 @@ def summarise_plane(plane: Plane) -> PlaneStatus:
         heads=len(projection.dag.heads()),
         segments=len(plane.document),
         holes=len(plane.beside.holes),
+        log_bytes=plane.log.bytes,
+        document_bytes=plane.document.bytes,
     )
 
 
-def summarise(plane: Plane, cluster: str) -> Status:
+def summarise(plane: Plane, cluster: str, recovery: Recovery) -> Status:
     """The status of a replica by its ledger. O(heads + refs)."""
     projection, identity = plane.projection, plane.identity
     return Status(
@@ -82,5 +98,9 @@ def summarise(plane: Plane, cluster: str) -> Status:
         segments=len(plane.document),
         holes=len(plane.beside.holes),
         buffered=len(plane.buffer),
+        last_stop=recovery.last_stop.value,
+        checkpoint=recovery.checkpoint.value,
+        covered=recovery.covered,
+        folded=recovery.folded,
         digest=projection.digest().hex(),
     )

@@ -34,11 +34,14 @@ LEDGER_OPERATIONS = {
     "count": 15.0,
     "discard": 2.0,
     "search": 0.5,
+    "speculate": 0.5,
     "flush": 2.0,
     "compact": 3.0,
     "compact_step": 3.0,
 }
 """How often each operation comes if a scenario does not say."""
+OBJECT_OPERATIONS = {"commit_object": 3.0, "collect_garbage": 1.0}
+"""Those about large values; they come only where a scenario says so."""
 
 REF_OPERATIONS = ("commit_on_ref", "commit_large", "merge", "set_ref", "force_ref", "delete_ref")
 """Those that are about a ref."""

@@ -10,10 +10,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
 from msgspec.structs import replace
 
 from simulations import timeline
-from simulations.scenario import LEDGER_OPERATIONS, Clock, Expectation, Link, Scenario, Topology, Workload
+from simulations.scenario import (
+    LEDGER_OPERATIONS,
+    OBJECT_OPERATIONS,
+    Clock,
+    Expectation,
+    Link,
+    Scenario,
+    Topology,
+    Workload,
+)
 from simulations.seeds import child
 from simulations.timeline import AnyEvent
 from simulations.wire import WireProperties
@@ -35,6 +45,7 @@ LATE_SHARE = 0.15
 IMPORT_SHARE = 0.05
 QUIET_SHARE = 0.05
 QUIET_S = 60.0
+OBJECTS_SHARE = 0.3
 SYNC_S = (0.02, 0.02, 0.02, 1.0)
 """How long disks take to sync at most: flash mostly, and one that is shared with others who write much."""
 
@@ -54,8 +65,8 @@ def draw(seed: int) -> Scenario:
         wire=_draw_wire(rng),
         links=_draw_links(rng, names),
         clocks=_draw_clocks(rng, names),
-        workload=_draw_workload(rng, nodes, duration_s),
-        settings=_draw_settings(rng),
+        workload=_with_objects(_draw_workload(rng, nodes, duration_s), child(seed, "objects")),
+        settings={**_draw_settings(rng), **_draw_checkpoints(child(seed, "checkpoints"))},
         sync_s=rng.choice(SYNC_S),
         timeline=_draw_timeline(rng, names, duration_s),
         expect=Expectation(quiet_s=QUIET_S if rng.random() < QUIET_SHARE else 0.0),
@@ -115,6 +126,15 @@ def _draw_workload(rng: random.Random, nodes: int, duration_s: float) -> Workloa
     )
 
 
+def _with_objects(workload: Workload, rng: random.Random) -> Workload:
+    """In some worlds values are large. Drawn apart, so that all else about a seed is as it was without."""
+    if rng.random() >= OBJECTS_SHARE:
+        return workload
+    more = {kind: weight * rng.choice((0.5, 1.0, 4.0)) for kind, weight in OBJECT_OPERATIONS.items()}
+    changed: Workload = msgspec.structs.replace(workload, mix={**workload.mix, **more})
+    return changed
+
+
 def _draw_settings(rng: random.Random) -> dict[str, float]:
     """In some worlds summaries are hardly ever compared unasked, queues are short, or diffs come in many parts."""
     anti_entropy_s = rng.choice((None, None, 2.0, 60.0))
@@ -126,6 +146,12 @@ def _draw_settings(rng: random.Random) -> dict[str, float]:
         "delta_bytes_max": delta_bytes_max,
     }
     return {name: float(value) for name, value in drawn.items() if value is not None}
+
+
+def _draw_checkpoints(rng: random.Random) -> dict[str, float]:
+    """In most worlds nodes write checkpoints all the time, in some as seldom as they do otherwise: never."""
+    weight_min = rng.choice((None, 20, 20, 200))
+    return {} if weight_min is None else {"checkpoint_weight_min": weight_min, "checkpoint_spacing_s": 0.1}
 
 
 def _draw_timeline(rng: random.Random, names: list[str], duration_s: float) -> tuple[AnyEvent, ...]:

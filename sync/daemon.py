@@ -11,6 +11,7 @@ import gc
 import logging
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from enum import StrEnum
@@ -20,11 +21,13 @@ import trio
 
 import crdtgraph
 from crdtgraph import CrdtGraphError
+from crdtgraph.metering import Meter
 from sync.control import open_control
 from sync.limits import DEFAULTS, Settings
 from sync.log import Log
 from sync.methods import Target
 from sync.node import Node
+from sync.prometheus import scraping
 from sync.transport import Address, AddressLike, check_loopback
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -45,6 +48,7 @@ async def serve(
     control: str | None = None,
     cluster: str | None = None,
     name: str = "",
+    metrics_port: int | None = None,
     settings: Settings = DEFAULTS,
     log: Log | None = None,
 ) -> None:
@@ -57,11 +61,12 @@ async def serve(
         control: path of the control socket; None for none.
         cluster: the name of a new store's cluster; for an existing one it must be the same.
         name: for people.
+        metrics_port: where Prometheus can ask over HTTP, on loopback; 0 for any port, None for none.
         settings: the times that the node works by.
         log: a structlog logger; by default lines for people on standard error.
 
     Raises:
-        StoreError, LocalError: the store cannot be opened, an address or the control socket cannot be used.
+        StoreError, LocalError: the store cannot be opened, an address, a port or the control socket cannot be used.
     """
     for addresses, what in ((listen, "listen on"), (peers, "dial")):
         for address in addresses:
@@ -71,7 +76,9 @@ async def serve(
     stopping = trio.Event()
     with trio.open_signal_receiver(*STOP_SIGNALS) as signals, _single_error():
         async with AsyncExitStack() as stack:
-            graph = stack.enter_context(crdtgraph.open(url, cluster=cluster))
+            # Before the store is touched: a port that is taken leaves nothing behind either.
+            port = None if metrics_port is None else await stack.enter_async_context(scraping.listen(metrics_port))
+            graph = stack.enter_context(crdtgraph.open(url, cluster=cluster, meter=Meter(time.perf_counter_ns)))
             stack.enter_context(_frozen_heap())
             nursery = await stack.enter_async_context(trio.open_nursery())
             nursery.start_soon(_watch, signals, stopping, log)
@@ -81,12 +88,15 @@ async def serve(
             )
             if control is not None:
                 await stack.enter_async_context(open_control(control, Target(graph, node, stopping.set), log))
+            if port is not None:
+                nursery.start_soon(scraping.serve, port, _exposition_of(node), log)
             log.info(
                 "ready",
                 replica=graph.replica_id.hex(),
                 cluster=graph.cluster,
                 addresses=list(node.addresses),
                 control=control or "",
+                metrics=scraping.address(port) if port is not None else "",
                 store=graph.url,
                 commits=len(graph),
             )
@@ -112,6 +122,13 @@ def process_log(log_format: LogFormat, *, verbose: bool = False) -> Log:
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
     )
     return log
+
+
+def _exposition_of(node: Node) -> scraping.Exposition:
+    # Nodes that nobody scrapes do not wait for the client to be imported.
+    from sync.prometheus.exposition import CONTENT_TYPE, exposition
+
+    return lambda: (CONTENT_TYPE, exposition(node))
 
 
 async def _watch(signals: AsyncIterator[int], stopping: trio.Event, log: Log) -> None:

@@ -59,7 +59,7 @@ class Flusher:
     ) -> None:
         self._graph = graph
         self._settings = settings
-        self._run_sync = run_sync
+        self.run_sync = run_sync
         self._failed = failed
         self._took = took
         self._waiting = trio.lowlevel.ParkingLot()
@@ -123,7 +123,7 @@ class Flusher:
             written = graph.write_behind()
             began = [*self._oldest_at]
             self._oldest_at.clear()
-            await self._run_sync(graph.store.sync)
+            await self.run_sync(graph.store.sync)
             graph.settle(written)
             round_.end()
             for at in began:

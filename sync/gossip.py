@@ -270,7 +270,7 @@ class Gossip:
         """A fresh summary of a plane: agreement, a want, or an alarm."""
         ours = self._replica.set_digest(told.plane)
         if told.set_digest == ours:
-            peer.exchanged_at = now
+            peer.exchanged_at = view.agreed_at = now
             peer.outbox.drop_news(told.plane)
             self._check_projection(peer, told)
             return

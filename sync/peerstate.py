@@ -42,6 +42,8 @@ class PlaneView:
 
     told: PlaneSummary | None = None
     """Its last summary."""
+    agreed_at: float | None = None
+    """When a summary of it was last the same as ours."""
     confirmed: dict[int, int] = field(default_factory=dict)
     assumed: dict[int, int] = field(default_factory=dict)
     withheld: bool = False

@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.objects import Collected, ObjectStore
+from crdtgraph.recovery import Recovery
 from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
 from crdtgraph.store import Store
+
+if TYPE_CHECKING:
+    from crdtgraph.metering import Meter
+    from crdtgraph.reader import Waiting
 
 
 class DeltaLike(Protocol):
@@ -113,8 +119,31 @@ class LocalReplica(Replica, Protocol):
         """The store below."""
 
     @property
+    def objects(self) -> ObjectStore:
+        """Its large values."""
+
+    def collect_steps(self) -> Generator[None, None, Collected]:
+        """Remove large values that no live commit names, some milliseconds a step."""
+
+    def look_for_objects_steps(self) -> Iterator[None]:
+        """Look through all commits for large values that are not here, some milliseconds a step."""
+
+    @property
     def refs(self) -> Refs:
         """The refs."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """What is told how long things take in it, if anything is."""
+
+    def pending(self) -> Sequence[Waiting]:
+        """Records of the ledger that wait for a commit that is not here."""
+
+    def searches(self) -> Sequence[str]:
+        """The searches that are open in this process."""
+
+    def closed_searches(self) -> Collection[str]:
+        """The searches that the ledger remembers as closed."""
 
     def status(self) -> Status:
         """How it is doing."""
@@ -136,6 +165,19 @@ class LocalReplica(Replica, Protocol):
 
     def compact_steps(self) -> Generator[None, None, bool]:
         """Join small segments of our own, some 20 ms of work a step."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """How it came back when it was opened."""
+
+    def advance_checkpoint(self, weight_min: int) -> bool:
+        """A step of a checkpoint that is under way or due, some 2 ms of work; whether to go on."""
+
+    def needs_state_checkpoints(self) -> bool:
+        """Whether enough commits have come whose states are not stored."""
+
+    def checkpoint_states_steps(self) -> Generator[None, None, int]:
+        """Store the states that are not stored yet, some 2 ms of work a step."""
 
     def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
         """Call back with every delta of our own that became durable; returns what ends that."""

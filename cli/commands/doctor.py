@@ -26,7 +26,8 @@ def command(invocation: Invocation, timeout_s: float) -> None:
 
     Clocks that are off by more than 5 s, peers that have differed for 15 minutes, records that have waited for
     10 minutes, members out of reach, a split that has lasted an hour, refs in conflict, a disk that fills up, a store
-    that others may write to, a backup that is a week old (see context add --backup), old formats and mixed versions.
+    that others may write to, a last stop that was not clean, a backup that is a week old (see context add --backup),
+    old formats and mixed versions.
     Asked of a running node, it looks at the whole cluster. Exit code 1 if anything was found.
     """
     from cli.doctor.checks import Verdict, examine

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from cli.context import CONTROL_NAME, Invocation, examples, graph_options
+from cli.context import Invocation, examples, graph_options
 
 
 @click.command(
@@ -14,13 +12,22 @@ from cli.context import CONTROL_NAME, Invocation, examples, graph_options
     epilog=examples(
         "crdtgraph serve --store search.db --listen 127.0.0.1:7400",
         "crdtgraph serve --store other.db --listen 127.0.0.1:7401 --peer 127.0.0.1:7400",
+        "crdtgraph serve --store search.db --metrics-port 9464",
     ),
 )
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Accept peers here; port 0 takes any.")
 @click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="Keep a connection to this node.")
-@click.option("--control", metavar="PATH", help="The control socket (default: `control` in the store's folder).")
+@click.option(
+    "--control", metavar="PATH", help="The control socket (default: `control` in the store's folder, FILE.control)."
+)
 @click.option("--cluster", metavar="NAME", help="The cluster of a new store (default: default).")
 @click.option("--name", default="", metavar="NAME", help="What to call this node in logs and lists.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65_535),
+    metavar="PORT",
+    help="Let Prometheus ask here, on loopback; 0 takes any.",
+)
 @click.option(
     "--log",
     "log_format",
@@ -37,6 +44,7 @@ def command(
     control: str | None,
     cluster: str | None,
     name: str,
+    metrics_port: int | None,
     log_format: str,
 ) -> None:
     """Run a node on a store until SIGTERM or Ctrl-C; the store is created if it is not there.
@@ -46,6 +54,7 @@ def command(
     url = invocation.required_store()
     import trio
 
+    from crdtgraph.store.naming import control_path
     from sync.daemon import LogFormat, process_log, serve
 
     async def run() -> None:
@@ -53,14 +62,11 @@ def command(
             url,
             listen=listen,
             peers=peers,
-            control=control if control is not None else _default_control(url),
+            control=control if control is not None else control_path(url),
             cluster=cluster,
             name=name,
+            metrics_port=metrics_port,
             log=process_log(LogFormat(log_format)),
         )
 
     trio.run(run)
-
-
-def _default_control(url: str) -> str | None:
-    return None if url.startswith("memory:") else str(Path(url.removeprefix("rocksdb:")) / CONTROL_NAME)

@@ -104,6 +104,13 @@ def _pending(facts: Facts) -> Trouble:
             f"{holes} places of compacted segments lack their records",
             "they come from any peer that has them: connect one",
         )
+    missing = of(int, facts.graph["missing_objects"])
+    if missing:
+        yield (
+            Verdict.WARNING,
+            f"{missing} large values ({size(of(int, facts.graph['missing_bytes']))}) are not here",
+            "they come from any peer that has them: connect one, or crdtgraph converge; crdtgraph object ls lists them",
+        )
 
 
 def _links(facts: Facts) -> Trouble:
@@ -224,6 +231,21 @@ def _versions(facts: Facts) -> Trouble:
             )
 
 
+def _recovery(facts: Facts) -> Trouble:
+    graph = facts.graph
+    folded = f"{of(int, graph['folded'])} commits were folded"
+    if graph["last_stop"] == "unclean":
+        yield Verdict.OK, f"the last stop was not clean; {folded}, and what was written last was verified", ""
+    elif graph["last_stop"] == "unknown":
+        yield Verdict.OK, "the store was not closed: some process has it open, or its last stop was not clean", ""
+    if graph["checkpoint"] == "ignored":
+        yield (
+            Verdict.WARNING,
+            f"the checkpoint did not verify and was ignored; {folded}",
+            "a new one is written by itself; look at the rest of the store: crdtgraph fsck",
+        )
+
+
 CHECKS: dict[str, tuple[Callable[[Facts], Trouble], str]] = {
     "clock": (_clock, "clocks agree to within 5 s, as far as can be seen from here"),
     "equality": (_equality, "no peer has differed for long"),
@@ -233,6 +255,7 @@ CHECKS: dict[str, tuple[Callable[[Facts], Trouble], str]] = {
     "conflicts": (_conflicts, "no ref is in conflict"),
     "disk": (_disk, "there is room, and the store takes what it is given"),
     "permissions": (_permissions, "nobody else may write to the store"),
+    "recovery": (_recovery, "the last stop was a clean one, or there was none"),
     "backup": (_backup, "no backup is known to be old (context add --backup FILE lets this be looked at)"),
     "versions": (_versions, "one version, of the store's format and of every member"),
 }

@@ -16,6 +16,7 @@ from cli.context import Backend
 from cli.contexts import Context
 from crdtgraph.errors import CrdtGraphError
 from crdtgraph.store import disk_bytes
+from crdtgraph.store.naming import path_of, store_path_of_control
 
 if TYPE_CHECKING:
     from sync.calls import Plain
@@ -88,9 +89,8 @@ def _episodes(backend: Backend) -> list[dict[str, Plain]] | str:
 
 
 def _disk(url: str) -> Disk | None:
-    path = url.removeprefix("rocksdb:")
-    used = disk_bytes(url)
-    if used is None:
+    path, used = path_of(url), disk_bytes(url)
+    if path is None or used is None:
         return None
     usage = shutil.disk_usage(path)
     return Disk(path, used, usage.free, usage.total, stat.S_IMODE(os.stat(path).st_mode))
@@ -99,7 +99,7 @@ def _disk(url: str) -> Disk | None:
 def _backup(url: str) -> Backup | None:
     from cli.contexts import load
 
-    folder = os.path.realpath(url.removeprefix("rocksdb:"))
+    folder = os.path.realpath(path_of(url) or url)
     named = [each for each in load().named.values() if each.backup and _folder(each) == folder]
     if not named:
         return None
@@ -109,9 +109,9 @@ def _backup(url: str) -> Backup | None:
 
 
 def _folder(context: Context) -> str:
-    """The folder of the store that a context means; a control socket lies in it."""
-    path = os.path.realpath(context.place.removeprefix("rocksdb:"))
-    return path if context.kind == "store" or os.path.isdir(path) else os.path.dirname(path)
+    """The folder or file of the store that a context means; a control socket lies in or beside it."""
+    path = os.path.realpath(path_of(context.place) or context.place)
+    return path if context.kind == "store" or os.path.isdir(path) else store_path_of_control(path)
 
 
 def _written_us(path: str) -> int | None:

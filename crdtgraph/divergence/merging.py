@@ -17,7 +17,7 @@ from crdtgraph.divergence.sides import Sides
 from crdtgraph.ids import CommitId
 from crdtgraph.reader import meta_namespace
 from crdtgraph.records import Value
-from crdtgraph.state import MergePolicy, PathConflict, State, replay
+from crdtgraph.state import MergePolicy, PathConflict, PathValues, replay
 from crdtgraph.state.difference import chains_apart, last_set, values_at
 from crdtgraph.state.latest import Head
 from crdtgraph.state.merge import merge_states
@@ -142,7 +142,7 @@ def _layer(sides: Sides, start: CommitId | None, end: CommitId) -> _Layer:
     return _Layer(values | {path: below.get(path) for path in undone})
 
 
-def _replayed(sides: Sides, commit: CommitId) -> State:
+def _replayed(sides: Sides, commit: CommitId) -> PathValues:
     home = sides.home_of(commit)
     return replay(home.projection, home.contents, home.projection.nodes[commit])
 

@@ -3,7 +3,9 @@
 from crdtgraph.state.difference import PathChange, difference
 from crdtgraph.state.merge import MergeResult, PathConflict, SettledPath, merge_heads, merge_states
 from crdtgraph.state.policies import MergeFunction, MergePolicy
-from crdtgraph.state.replay import State, replay
+from crdtgraph.state.replay import PathValues, replay
+from crdtgraph.state.states import States
+from crdtgraph.state.view import State
 
 __all__ = [
     "MergeFunction",
@@ -11,8 +13,10 @@ __all__ = [
     "MergeResult",
     "PathChange",
     "PathConflict",
+    "PathValues",
     "SettledPath",
     "State",
+    "States",
     "difference",
     "merge_heads",
     "merge_states",

@@ -6,12 +6,13 @@ sets above that place can differ, and each of them has the value that its chain 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from crdtgraph.contents import Contents
 from crdtgraph.projection import Projection
 from crdtgraph.records import Value
+from crdtgraph.state.states import Place, States
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +24,31 @@ class PathChange:
     after: Value
 
 
-def difference(projection: Projection, contents: Contents, before: int | None, after: int) -> list[PathChange]:
-    """What turns the state at node `before` (None: the empty state) into that at `after`, ordered by path.
+def difference(states: States, before: Place | None, after: Place) -> list[PathChange]:
+    """What turns the state at `before` (None: the empty state) into that at `after`, ordered by path.
 
-    Reads the commits above the place where the chains of first parents meet, and below it as many as it takes to find
-    what each path was set to before, at most to the root.
+    While the two are close: O(what the commits above the place where they meet change), and below it as far as it takes
+    to find what these paths were. Farther apart what the store has of the two states is compared, page by page.
     """
-    above_before, above_after, meet = chains_apart(projection, before, after)
-    first = last_set(projection, contents, above_before)
-    second = last_set(projection, contents, above_after)
-    # A path that both chains set needs no look below; the value of any other is the same on the side that left it.
-    wanted = first.keys() ^ second.keys()
-    below = values_at(projection, contents, meet, set(wanted))
+    old: Mapping[str, Value]
+    new: Mapping[str, Value]
+    apart = states.apart(before, after) if before is not None else None
+    if apart is not None:
+        old, new = states.last_set(apart.left), states.last_set(apart.right)
+        # A path that both chains set needs no look below; the value of any other is the same on the side that left it.
+        below = states.values(apart.meet, sorted(old.keys() ^ new.keys()))
+        old, new = {**below, **old}, {**below, **new}
+        paths = old.keys() | new.keys()
+    else:
+        whole = states.at(*after)
+        earlier = None if before is None else states.at(*before)
+        old, new = ({} if earlier is None else earlier), whole
+        paths = set(whole) if earlier is None else states.far_apart(earlier, whole)
     changes = []
-    for path in sorted(first.keys() | second.keys()):
-        old = first[path] if path in first else below.get(path)
-        new = second[path] if path in second else below.get(path)
-        if old != new:
-            changes.append(PathChange(path, old, new))
+    for path in sorted(paths):
+        was, now = old.get(path), new.get(path)
+        if was != now:
+            changes.append(PathChange(path, was, now))
     return changes
 
 

@@ -1,4 +1,4 @@
-"""The state at a commit: its first-parent chain, replayed.
+"""The state at a commit: its first-parent chain, replayed. What all that is stored and cached must be equal to.
 
 A commit says what it changes against its first parent, so the state at a commit is the changes from the root along
 first parents, later ones over earlier ones.
@@ -12,24 +12,24 @@ from crdtgraph.contents import Contents
 from crdtgraph.projection import Projection
 from crdtgraph.records import Value
 
-State = dict[str, Value]
+PathValues = dict[str, Value]
 """Path -> value. A path that was removed is not in it."""
 
 
-def replay(projection: Projection, contents: Contents, node: int) -> State:
+def replay(projection: Projection, contents: Contents, node: int) -> PathValues:
     """The state at a node. O(first-parent chain): about 0.5 us for each commit on it that changes nothing."""
     chain = []
     at: int | None = node
     while at is not None:
         chain.append(at)
         at = projection.dag.first_parent(at)
-    state: State = {}
+    state: PathValues = {}
     for changes in contents.changes(projection.locations[node] for node in reversed(chain)):
         apply_changes(state, changes)
     return state
 
 
-def apply_changes(state: State, changes: Iterable[tuple[str, Value]]) -> None:
+def apply_changes(state: PathValues, changes: Iterable[tuple[str, Value]]) -> None:
     """Change a state in place."""
     for path, value in changes:
         if value is None:

@@ -21,7 +21,7 @@ One thread at a time reads and writes; `sync` and `close` may be called from any
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from crdtgraph.errors import StoreCorruptError, StoreVersionError
 
@@ -33,6 +33,9 @@ FORMAT = 2
 
 FORMAT_KEY = b"format"
 """Where the version is kept, in `Keyspace.META`, as a decimal number in ASCII."""
+
+SEED_KEY, CLUSTER_KEY = b"replica-seed", b"cluster"
+"""Which replica this is: its secret key and its cluster's name, in `Keyspace.META`. A copy of them is that replica."""
 
 CORRUPT_HINT = "restore it from a copy, or move it away, create a new store and let that fetch the history from a peer"
 """What to do about damage. The files are left as they are, so that nothing is lost by looking first."""
@@ -52,6 +55,44 @@ class Keyspace(StrEnum):
 
 FIRST_KEYSPACES = frozenset({Keyspace.META, Keyspace.LOG, Keyspace.SNAPSHOT, Keyspace.STRAYS})
 """What a store of format 1 has."""
+
+
+RECORDS = frozenset({Keyspace.LOG, Keyspace.STRAYS, Keyspace.OBJECTS})
+"""Where what was said is kept. All else follows from it, and is part of what keeping it costs."""
+
+
+class Traffic(NamedTuple):
+    """What a store was given and what that cost, in bytes, since its creation. A crash loses a few megabytes of both.
+
+    `records` are the keys and values written to the keyspaces of `RECORDS`, `disk` is all that the engine wrote to its
+    files for whatever reason: log, tables, and tables again. `disk` is None where that cannot be told.
+    """
+
+    records: int
+    disk: int | None
+
+    @property
+    def amplification(self) -> float | None:
+        """Bytes written for each byte of a record; None if it cannot be told, or nothing was written."""
+        return self.disk / self.records if self.disk is not None and self.records else None
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A store that knows its `Traffic`."""
+
+    def traffic(self) -> Traffic:
+        """What was written so far. Costs about a millisecond."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A store that can look for damage which reading every entry would not show."""
+
+    def problems(self) -> Iterator[str]:
+        """Look at everything; yields what is wrong, and "" after each keyspace. O(size)."""
+        ...
 
 
 class Batch:

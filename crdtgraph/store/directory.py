@@ -3,9 +3,8 @@
 RocksDB recovers well from a crash, but what it finds in a folder can't tell it three things that decide
 between "recover", "refuse" and "create". A few small files of our own do:
 
-- `crdtgraph.lock`: held with flock(2) by the one process that writes. Taken before the engine is touched,
-  because merely trying to open the engine already rotates its log and rewrites its configuration. Holds that
-  process's id.
+- `crdtgraph.lock`: held by the one process that writes (see `locking`). Taken before the engine is touched,
+  because merely trying to open the engine already rotates its log and rewrites its configuration.
 - `crdtgraph.creating`: there from before the engine's first file until the store is complete. Nothing was
   ever acknowledged while it exists, so an interrupted creation may be wiped and done again. Without it
   nothing is wiped.
@@ -15,11 +14,11 @@ between "recover", "refuse" and "create". A few small files of our own do:
   dirty key is the same idea the other way round.) Opening to write renames it to `crdtgraph.opening` first
   and removes that when the engine is open; if the engine refuses, the mark is put back, so that damage stays
   damage however often one tries.
+- `crdtgraph.written`: the `Traffic` up to the last clean close. Nothing depends on it.
 
 Marks are made durable before the step they guard: a power cut may leave a mark too few, never one too many.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -28,18 +27,15 @@ from enum import Enum
 from pathlib import Path
 
 from crdtgraph.errors import NotAStoreError, StoreCorruptError, StoreError, StoreLockedError
-from crdtgraph.store.base import CORRUPT_HINT
-
-CONTROL_NAME = "control"
-"""The control socket that a running node keeps beside the store; named in errors, never touched."""
-
-FAILURE_HINT = "check the disk's free space, the permissions and the limits of the process, then open the store again"
-"""What to do when the system refuses: the store itself is sound."""
+from crdtgraph.store.base import CORRUPT_HINT, Traffic
+from crdtgraph.store.locking import FAILURE_HINT, WriterLock
+from crdtgraph.store.naming import CONTROL_NAME
 
 LOCK_NAME = "crdtgraph.lock"
 CREATING_NAME = "crdtgraph.creating"
 CLOSED_NAME = "crdtgraph.closed"
 OPENING_NAME = "crdtgraph.opening"
+WRITTEN_NAME = "crdtgraph.written"
 
 _MARK_BYTES_MAX = 1 << 20  # The mark of 10,000 files; a store has tens.
 
@@ -73,10 +69,10 @@ class StoreDirectory:
 
     def __init__(self, path: str) -> None:
         self.path = Path(os.path.abspath(path))
-        self.ours = os.path.exists(self.path / LOCK_NAME)
+        self._lock = WriterLock(str(self.path / LOCK_NAME), name=str(self.path), control=str(self.path / CONTROL_NAME))
+        self.ours = self._lock.existed
         """Whether there was a lock of ours before this object took one: then the folder is, or was, a
         store."""
-        self._lock_descriptor: int | None = None
 
     def content(self) -> Content:
         """Look what is there, by the names alone. O(files)."""
@@ -109,9 +105,10 @@ class StoreDirectory:
             )
         if content is Content.OTHER:
             what = "a folder with other things in it" if self.path.is_dir() else "no folder"
-            raise NotAStoreError(
-                f"{self.path} is not a store: it is {what}", hint="name a store, or a path that doesn't exist yet"
-            )
+            hint = "name a store, or a path that doesn't exist yet"
+            if self.path.is_file():
+                hint += f"; one that is a file is written sqlite:{self.path}"
+            raise NotAStoreError(f"{self.path} is not a store: it is {what}", hint=hint)
         what = "is an empty folder" if content is Content.EMPTY else "doesn't exist"
         raise NotAStoreError(
             f"there is no store at {self.path}: it {what}",
@@ -127,51 +124,16 @@ class StoreDirectory:
             raise self._failure("can't be made", error) from error
 
     def lock(self) -> None:
-        """Become the only writer until `unlock` or the end of this process.
-
-        Raises:
-            StoreLockedError: there is one already, maybe in this very process.
-        """
-        try:
-            descriptor = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise self._failure("can't be locked", error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise self.locked(owner) from error
-        except OSError as error:
-            os.close(descriptor)
-            raise self._failure("can't be locked", error) from error
-        with suppress(OSError):  # The id only makes errors friendlier, and a full disk must not stop us here.
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-        self._lock_descriptor = descriptor
+        """Become the only writer; see `WriterLock.take`."""
+        self._lock.take()
 
     def unlock(self, *, forget: bool = False) -> None:
-        """Let others write.
+        """Let others write; see `WriterLock.release`."""
+        self._lock.release(forget=forget)
 
-        The lock's file stays, because once it is removed two processes can each lock one of that name; but
-        with `forget` it is removed if this object made it, to leave a folder that is no store as it was.
-        """
-        if self._lock_descriptor is None:
-            return
-        if forget and not self.ours:
-            with suppress(OSError):
-                os.unlink(self.path / LOCK_NAME)
-        os.close(self._lock_descriptor)
-        self._lock_descriptor = None
-
-    def locked(self, owner: str = "") -> StoreLockedError:
-        """Return the error that says who has this store open; `owner` is a process id, if known."""
-        who = "this process" if owner == str(os.getpid()) else f"process {owner}" if owner else "another process"
-        socket = self.path / CONTROL_NAME
-        hint = "close it there first, or open it read-only"
-        if os.path.exists(socket):
-            hint = f"ask that process (control socket {socket}): crdtgraph --node {socket}, or open the store read-only"
-        return StoreLockedError(f"the store {self.path} is already open in {who}", hint=hint)
+    def locked(self) -> StoreLockedError:
+        """Return the error that says that somebody has this store open."""
+        return self._lock.locked()
 
     def begin_creation(self) -> None:
         """Mark the folder as unfinished, durably."""
@@ -191,7 +153,7 @@ class StoreDirectory:
     def wipe_unfinished(self) -> None:
         """Remove the engine's files of a creation that was interrupted. Refuses without its mark."""
         assert (self.path / CREATING_NAME).exists()
-        assert self._lock_descriptor is not None
+        assert self._lock.is_held
         try:
             for entry in list(os.scandir(self.path)):
                 if _ENGINE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
@@ -258,6 +220,21 @@ class StoreDirectory:
         """Note the sizes of all files after a clean close. If that fails the next open is more lenient."""
         with suppress(OSError, StoreError):
             self._write_mark(CLOSED_NAME, json.dumps(self._sizes(), sort_keys=True).encode())
+
+    def traffic(self) -> Traffic:
+        """What `note_traffic` noted last; nothing if that was never, or can't be read."""
+        with suppress(OSError, ValueError):
+            records, disk = json.loads((self.path / WRITTEN_NAME).read_bytes()[:_MARK_BYTES_MAX])
+            if isinstance(records, int) and isinstance(disk, int):
+                return Traffic(records, disk)
+        return Traffic(0, 0)
+
+    def note_traffic(self, traffic: Traffic) -> None:
+        """Note what was written so far. If that fails it is forgotten; nothing is lost but a figure."""
+        temporary = self.path / f"{WRITTEN_NAME}.new"
+        with suppress(OSError):
+            temporary.write_text(json.dumps(traffic))
+            os.replace(temporary, self.path / WRITTEN_NAME)
 
     def _sizes(self) -> dict[str, int]:
         """Return the sizes of the files that the engine can't do without."""

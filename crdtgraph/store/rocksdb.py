@@ -33,9 +33,21 @@ from rocksdict import (
 )
 
 from crdtgraph.errors import LocalError, NotAStoreError, StoreCorruptError, StoreError
-from crdtgraph.store.base import CORRUPT_HINT, FIRST_KEYSPACES, FORMAT, FORMAT_KEY, Batch, Keyspace, check_format
-from crdtgraph.store.directory import FAILURE_HINT, Content, StoreDirectory
+from crdtgraph.store.base import (
+    CORRUPT_HINT,
+    FIRST_KEYSPACES,
+    FORMAT,
+    FORMAT_KEY,
+    RECORDS,
+    Batch,
+    Keyspace,
+    Traffic,
+    check_format,
+)
+from crdtgraph.store.directory import Content, StoreDirectory
 from crdtgraph.store.engine import engine_options, shut
+from crdtgraph.store.locking import FAILURE_HINT
+from crdtgraph.store.tally import TrafficTally
 
 READ_ATTEMPTS_MAX = 20  # Read-only opens that a busy writer may spoil; one in ten or so is.
 
@@ -60,6 +72,7 @@ class RocksStore:
         self._sync_options.sync = True
         self._plain_options = WriteOptions()
         self._present: list[Keyspace] = list(Keyspace)
+        self._tally = TrafficTally(self._directory)
         engine = self._open_to_read() if read_only else self._open_to_write(create)
         self._engine: Rdict | None = engine
         self._families: dict[Keyspace, Rdict] = {}
@@ -87,14 +100,18 @@ class RocksStore:
             if sync:
                 self.sync()
             return
+        records = 0
         try:
             changes = WriteBatch(raw_mode=True)
             for keyspace, key, value in batch.operations:
                 if value is None:
                     changes.delete(key, self._handles[keyspace])
-                else:
-                    changes.put(key, value, self._handles[keyspace])
+                    continue
+                changes.put(key, value, self._handles[keyspace])
+                if keyspace in RECORDS:
+                    records += len(key) + len(value)
             engine.write(changes, self._sync_options if sync else self._plain_options)
+            self._tally.add(records)
         except Exception as error:
             raise self._translate("can't be written", error) from error
 
@@ -131,6 +148,11 @@ class RocksStore:
         self._scans.add(scan)
         return scan
 
+    def traffic(self) -> Traffic:
+        """See `Measured.traffic`."""
+        self._open_engine()
+        return self._tally.traffic()
+
     def close(self) -> None:
         """See `Store.close`."""
         with self._sync_lock:
@@ -145,6 +167,7 @@ class RocksStore:
                 failure = self._translate("can't be synced", error)
             clean = self._release(engine) and failure is None
             if not self._read_only:
+                self._tally.note()
                 if clean:
                     self._directory.mark_closed()
                 self._directory.unlock()
@@ -317,6 +340,7 @@ class RocksStore:
     def _start(self, options: Options, access: AccessType) -> Rdict:
         try:
             families = {str(keyspace): options for keyspace in self._present}
+            self._tally.options = None if self._read_only else options
             return Rdict(str(self._directory.path), options, families, access)
         except Exception as error:
             raise self._translate("can't be opened", error) from error

@@ -15,6 +15,7 @@ from crdtgraph.log import PlaneLog
 from crdtgraph.pending import Pending
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.records import Assign, Commit
+from crdtgraph.recovery import LastStop, Recovery
 from crdtgraph.segment import Records, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace, Store
@@ -75,20 +76,20 @@ def _the_log_goes_first(replace: Callable[..., None], self: PlaneLog, snapshot: 
     replace(self, snapshot, strays)
 
 
-def _who_waits_is_forgotten(load: Callable[..., int], plane: Plane) -> int:
-    stamp = load(plane)
+def _who_waits_is_forgotten(load: Callable[..., Recovery], plane: Plane, stop: LastStop) -> Recovery:
+    recovery = load(plane, stop)
     plane.projection.pending = Pending()
-    return stamp
+    return recovery
 
 
 def _every_start_is_the_first(init: Callable[..., None], self: Identity, seed: bytes, incarnation: bytes) -> None:
     init(self, seed, bytes(INCARNATION_BYTES))
 
 
-def _the_log_goes_on(load: Callable[..., int], plane: Plane) -> int:
-    stamp = load(plane)
+def _the_log_goes_on(load: Callable[..., Recovery], plane: Plane, stop: LastStop) -> Recovery:
+    recovery = load(plane, stop)
     plane._seq = plane.document.state_vector.get(plane.identity.writer, 0)
-    return stamp
+    return recovery
 
 
 def _the_dots_go_on(

@@ -11,7 +11,19 @@ from importlib import import_module
 
 from sync.methods.target import Handler
 
-MODULES = ("reading", "listing", "selecting", "writing", "forensics", "exchanging", "running", "clustering")
+MODULES = (
+    "reading",
+    "listing",
+    "selecting",
+    "writing",
+    "forensics",
+    "exchanging",
+    "storing",
+    "running",
+    "clustering",
+    "measuring",
+    "objects",
+)
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
 
 

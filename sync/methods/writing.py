@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from crdtgraph import LEDGER, Commit, Durability, LocalError, RemoteError, Write, WriteKind
+from crdtgraph import LEDGER, Commit, CommitId, Durability, LocalError, RemoteError, Write, WriteKind
 from sync.calls import Plain
 from sync.limits import COMMITS_PER_CALL_MAX
 from sync.methods.target import REVS_MAX, Handler, Target
@@ -59,17 +60,20 @@ def _commit(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     origin = params.text("origin", "")
     durability, node = _grouped(target, WriteKind.COMMIT, _durability(params), *([] if ref is None else [ref]))
     params.done()
-    made = target.graph.commit(
-        parents=None if parents is None else [target.commit_of(rev) for rev in parents],
-        message=message,
-        changes=changes,
-        ref=ref,
-        author=author,
-        time=time,
-        origin=origin,
-        durability=durability,
-    )
-    return made if node is None else _once_durable(node, made)
+    meter = target.graph.meter if node is not None else None
+    began_ns = 0 if meter is None else meter.now_ns()
+    with nullcontext() if meter is None else meter.deferred():
+        made = target.graph.commit(
+            parents=None if parents is None else [target.commit_of(rev) for rev in parents],
+            message=message,
+            changes=changes,
+            ref=ref,
+            author=author,
+            time=time,
+            origin=origin,
+            durability=durability,
+        )
+    return made if node is None else _once_committed(node, made, began_ns)
 
 
 def _grouped(target: Target, kind: WriteKind, chosen: Durability | None, *moves: str) -> tuple[Durability, Node | None]:
@@ -86,6 +90,16 @@ def _grouped(target: Target, kind: WriteKind, chosen: Durability | None, *moves:
 async def _once_durable(node: Node, result: Plain) -> Plain:
     await node.flusher.durable()
     return result
+
+
+async def _once_committed(node: Node, commit: CommitId, began_ns: int) -> Plain:
+    """A critical commit is over when the disk has it, and so counts its time."""
+    await node.flusher.durable()
+    if (meter := node.graph.meter) is not None:
+        from crdtgraph.metering import commit_series
+
+        meter.record(commit_series(Durability.CRITICAL), began_ns)
+    return commit
 
 
 def _commit_many(target: Target, params: Params) -> Plain:

@@ -17,10 +17,12 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, merge_policy, simulate
+from cli.commands import context, export, importing, merge_policy, object, simulate, store
 from cli.main import COMMANDS, program
 from cli.tables import Table
+from crdtgraph.backup import write_backup
 from crdtgraph.interchange import export_lines
+from crdtgraph.store import open_store
 
 from .conftest import ROOT, CommandLine, Starter
 from .test_processes import shell
@@ -52,7 +54,7 @@ EXAMPLES = sorted(
 )
 FINDING_DIFFERENCES = ("diff", "diverge", "converge")
 NAMING = (("context", "ls"), ("context", "use"), ("context", "rm"))
-NEEDING_A_NODE = ("peers", "topology", "top", "block", "unblock", "forget")
+NEEDING_A_NODE = ("peers", "topology", "top", "metrics", "block", "unblock", "forget")
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
@@ -80,7 +82,9 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (importing.COMMANDS, "importing"),
         (export.COMMANDS, "export"),
         (context.COMMANDS, "context"),
+        (store.COMMANDS, "store"),
         (merge_policy.COMMANDS, "merge_policy"),
+        (object.COMMANDS, "object"),
     ],
 )
 def test_the_table_names_every_command_file(table: Table, folder: str) -> None:
@@ -127,6 +131,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             left.receive("ledger", delta.update)
         left.commit(message="left", ref="main")
     shutil.copytree(folder / "search.db", folder / "right.db")
+    reading = open_store(str(folder / "search.db"), read_only=True)
+    with (folder / "graph.backup").open("wb") as file:
+        write_backup(reading, file)
+    reading.close()
     (folder / "world.toml").write_text("nodes = 2\nduration_s = 3\n")
     (folder / "failing.toml").write_text("nodes = 2\nduration_s = 2\n[expect]\ncommits_min = 1000000\n")
     return folder
@@ -152,8 +160,8 @@ def test_every_example_runs(
     monkeypatch.setenv("CRDTGRAPH_STORE", "search.db")
     words = shlex.split(example)
     if words[:2] == ["crdtgraph", "serve"]:
-        ports = {port: str(free_port()) for port in re.findall(r":(\d+)", example)}
-        process = start(*(re.sub(r":(\d+)$", lambda port: ":" + ports[port[1]], word) for word in words[1:]))
+        ports = {port: str(free_port()) for port in re.findall(r"(?::|-port )(\d+)", example)}
+        process = start(*(re.sub(r"\d+$", lambda port: ports.get(port[0], port[0]), word) for word in words[1:]))
         process.wait_for("ready")
         assert process.end(signal.SIGTERM).code == 0
         return

@@ -19,9 +19,11 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, merge_policy, simulate
+from cli.commands import context, export, importing, merge_policy, object, simulate, store
 from cli.main import COMMANDS
+from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
+from crdtgraph.store import open_store
 from sync.client import BlockingControlClient
 from tests.crdtgraph.test_episodes import OVER
 
@@ -34,7 +36,9 @@ GROUPS = {
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
     "merge-policy": merge_policy.COMMANDS,
+    "object": object.COMMANDS,
     "simulate": simulate.COMMANDS,
+    "store": store.COMMANDS,
 }
 TYPES = {"text": str, "id": str, "int": int, "number": (int, float), "bool": bool}
 
@@ -72,6 +76,7 @@ SHAPES = {
     "peers --detailed": ["peers --detailed --node a.db/control"],
     "topology": ["topology --node a.db/control"],
     "top --once": ["top --once --node a.db/control"],
+    "metrics": ["metrics --node a.db/control"],
     "digest": ["digest", "digest --node a.db/control"],
     "digest --cluster": ["digest --cluster --node a.db/control"],
     "block": ["block 127.0.0.1:9 --node a.db/control"],
@@ -87,8 +92,21 @@ SHAPES = {
     "context rm": ["context rm lab"],
     "completion": ["completion bash"],
     "fsck": ["fsck", "fsck --store empty.db"],
+    "object ls": ["object ls", "object ls --store objects.db"],
+    "object gc": ["object gc --dry-run", "object gc --store objects.db"],
     "forget": ["forget LOST --node a.db/control"],
     "simulate list": ["simulate list"],
+    "store stats": ["store stats", "store stats --node a.db/control", "store stats --store sqlite:new.sqlite"],
+    "store backup": ["store backup new.backup", "store backup a.backup --node a.db/control"],
+    "store restore": [
+        "store restore graph.backup --store restored.db",
+        "store restore graph.backup --store sqlite:restored.sqlite --replace",
+    ],
+    "store migrate": [
+        "store migrate search.db sqlite:moved.sqlite",
+        "store migrate search.db sqlite:moved.sqlite --rollback",
+        "store migrate search.db sqlite:moved.sqlite --rollback --discard",
+    ],
     "simulate run": ["simulate run world.toml", "simulate run failing.toml"],
     "simulate fuzz": ["simulate fuzz --count 2"],
     "simulate replay": ["simulate replay 1"],
@@ -178,6 +196,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             *_, last = graph.segment_keys("ledger")
             waiting.adopt("ledger", graph.segments_of("ledger", last))
     library.open(str(folder / "empty.db")).close()
+    library.open(f"sqlite:{folder / 'new.sqlite'}").close()
+    reading = open_store(str(folder / "search.db"), read_only=True)
+    with (folder / "graph.backup").open("wb") as file:
+        write_backup(reading, file)
+    reading.close()
+    with library.open(str(folder / "objects.db")) as large:
+        large.commit(changes={"a": bytes(50_000)})
     shutil.copytree(folder / "search.db", folder / "copy.db")
     (folder / "world.toml").write_text("nodes = 2\nduration_s = 3\n")
     (folder / "failing.toml").write_text("nodes = 2\nduration_s = 2\n[expect]\ncommits_min = 1000000\n")

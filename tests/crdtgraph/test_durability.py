@@ -76,7 +76,7 @@ WRITERS = {
 }
 
 
-def start(script: str, path: Path) -> subprocess.Popen[str]:
+def start(script: str, path: Path | str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(script), str(path)],
         stdout=subprocess.PIPE, text=True, cwd=ROOT,
@@ -102,9 +102,13 @@ def kill_after(child: subprocess.Popen[str], lines: int) -> list[list[str]]:
     return [line.split() for line in said if line.endswith("\n")]
 
 
+on_disk = pytest.mark.parametrize("kind", ["rocksdb", "sqlite"])
+
+
+@on_disk
 @pytest.mark.parametrize("script", WRITERS.values(), ids=WRITERS.keys())
-def test_what_was_acknowledged_survives_sigkill(script: str, tmp_path: Path) -> None:
-    path = tmp_path / "s"
+def test_what_was_acknowledged_survives_sigkill(script: str, tmp_path: Path, kind: str) -> None:
+    path = f"{kind}:{tmp_path / 's'}"
     rng = random.Random(script)
     acknowledged: list[CommitId] = []
     counted: list[CommitId] = []
@@ -115,7 +119,7 @@ def test_what_was_acknowledged_survives_sigkill(script: str, tmp_path: Path) -> 
                 writers.add(int(value))
             else:
                 (counted if kind == "counted" else acknowledged).append(CommitId(bytes.fromhex(value)))
-        with crdtgraph.open(str(path)) as graph:
+        with crdtgraph.open(path) as graph:
             writers.add(graph.writer)
             assert len(writers) == 2 * (round_number + 1), "a new writer number at every start"
             assert [commit.hex() for commit in acknowledged + counted if commit not in graph] == []
@@ -128,9 +132,11 @@ def test_what_was_acknowledged_survives_sigkill(script: str, tmp_path: Path) -> 
     assert len(acknowledged) + len(counted) > 10
 
 
-def test_what_a_killed_process_wrote_is_served_after_it_is_on_disk(tmp_path: Path) -> None:
-    kill_after(start(WRITERS["written behind"], tmp_path / "s"), 20)
-    with crdtgraph.open(str(tmp_path / "s")) as graph, crdtgraph.open("memory:") as other:
+@on_disk
+def test_what_a_killed_process_wrote_is_served_after_it_is_on_disk(tmp_path: Path, kind: str) -> None:
+    path = f"{kind}:{tmp_path / 's'}"
+    kill_after(start(WRITERS["written behind"], path), 20)
+    with crdtgraph.open(path) as graph, crdtgraph.open("memory:") as other:
         for delta in graph.deltas(PLANE, {}):
             other.receive(PLANE, delta.update)
         assert other.digest() == graph.digest()
@@ -172,28 +178,31 @@ FULL_DISK = """
 """
 
 
+@on_disk
 @pytest.mark.parametrize(
     "durability, ref, size",
     [("", "main", 1000), ("CRITICAL", "", 1000), ("CRITICAL", "", 200_000), ("", "main", 200_000), ("NORMAL", "", 500)],
 )
-def test_a_full_disk_fails_the_call_and_not_the_store(durability: str, ref: str, size: int, tmp_path: Path) -> None:
-    path = tmp_path / "s"
+def test_a_full_disk_fails_the_call_and_not_the_store(
+    durability: str, ref: str, size: int, kind: str, tmp_path: Path
+) -> None:
+    path = f"{kind}:{tmp_path / 's'}"
     child = subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(FULL_DISK), str(path), durability, ref, str(size)],
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(FULL_DISK), path, durability, ref, str(size)],
         stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=100, check=True,
     )  # fmt: skip
     said = [line.split() for line in child.stdout.splitlines()]
     assert ["full", "StoreError"] in said
     acknowledged = [CommitId(bytes.fromhex(words[1])) for words in said if words[0] == "acknowledged"]
     assert acknowledged or durability == "NORMAL"
-    with crdtgraph.open(str(path)) as graph:
+    with crdtgraph.open(path) as graph:
         assert [commit.hex() for commit in acknowledged if commit not in graph] == []
         assert len(graph.get_many(graph.topological())) == len(graph)
         assert [finding.problem for finding in graph.fsck() if finding.problem] == []
         graph.commit(ref="main", message="there is room again")
         graph.flush()
         digest = graph.digest()
-    with crdtgraph.open(str(path)) as graph:
+    with crdtgraph.open(path) as graph:
         assert graph.digest() == digest
 
 

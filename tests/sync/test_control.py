@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import stat
@@ -16,6 +17,7 @@ import trio.testing
 
 import crdtgraph
 from crdtgraph import AmbiguousError, Commit, CommitId, Graph, LocalError, NotFoundError, UnreachableError
+from crdtgraph.metering import Meter
 from sync import Node, Settings
 from sync.asyncclient import ControlClient
 from sync.client import BlockingControlClient
@@ -208,11 +210,11 @@ def test_log_is_cut_into_parts_newest_first(caller: LocalCaller, graph: Graph) -
 
 def test_large_contents_are_cut_by_size(caller: LocalCaller, graph: Graph) -> None:
     for number in range(6):
-        graph.commit(changes={f"p{number}": os.urandom(400_000)}, ref="main")
+        graph.commit(changes={f"p{number}/{each:02}": os.urandom(16_000) for each in range(25)}, ref="main")
     parts: list[Any] = list(caller.stream("log"))
     assert [len(part) for part in parts] == [3, 3]
     parts = list(caller.stream("state", rev="main"))
-    assert [len(part) for part in parts] == [3, 3]
+    assert [len(part) for part in parts] == [66, 66, 18]
 
 
 def test_deltas_rebuild_the_graph_elsewhere(caller: LocalCaller, graph: Graph) -> None:
@@ -248,6 +250,9 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("deltas", {"state_vector": [1]}, LocalError, "state vector"),
     ("deltas", {"plane": "nowhere"}, crdtgraph.CrdtGraphError, "nowhere"),
     ("peers", {}, LocalError, "no node is running"),
+    ("metrics", {}, LocalError, "no node is running"),
+    ("metrics", {"x": 1}, LocalError, "no parameter x"),
+    ("exposition", {}, LocalError, "no node is running"),
     ("stop", {}, LocalError, "nothing is running"),
     ("wait_for_digest", {"digest": b""}, LocalError, "needs a running node"),
 ]
@@ -321,6 +326,22 @@ async def test_commits_over_the_socket_are_timed_where_they_are_carried_out(grap
         timings = {each["name"]: each for each in member["timings"]}  # type: ignore[union-attr,index,call-overload]
         assert timings["commit"]["count"] == 3
         assert 0 < timings["commit"]["p50_us"] <= timings["commit"]["longest_us"]
+
+
+async def test_a_critical_commit_over_the_socket_counts_as_one_until_the_disk_has_it(path: Path) -> None:
+    ticks = itertools.count(0, 1_000)
+    meter = Meter(lambda: next(ticks))
+    with crdtgraph.open("memory:", meter=meter) as graph:
+        async with served(graph, path) as client:
+            await client.call("commit", message="x", ref="main")
+            await client.call("commit", message="y")
+            with pytest.raises(NotFoundError):
+                await client.call("commit", message="z", ref="main", parents=["nowhere"])
+            answer: Any = await client.call("metrics")
+            text: Any = await client.call("exposition")
+        found = {each["name"]: each["count"] for each in answer["timings"] if each["period"] == "total"}
+        assert (found["commit_critical"], found["commit_normal"], found["commit"]) == (1, 1, 2)
+        assert 'crdtgraph_commit_seconds_count{class="critical"} 1.0\n' in text
 
 
 async def test_streams_arrive_in_parts_and_others_are_served_meanwhile(graph: Graph, path: Path) -> None:

@@ -31,11 +31,11 @@ WAIT_S = 30
 class Daemon:
     """One process that runs `serve`, and what it has logged."""
 
-    def __init__(self, folder: Path, *peers: str) -> None:
+    def __init__(self, folder: Path, *peers: str, kind: str = "rocksdb") -> None:
         folder.mkdir(exist_ok=True)
-        self.store, self.control = folder / "store", folder / "control"
+        self.store, self.control = f"{kind}:{folder / 'store'}", folder / "control"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(self.store), str(self.control), *peers],
+            [sys.executable, "-c", PROGRAM, self.store, str(self.control), *peers],
             cwd=ROOT,
             stderr=subprocess.PIPE,
             text=True,
@@ -72,8 +72,8 @@ class Daemon:
 def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     started: list[Daemon] = []
 
-    def run(name: str, *peers: str) -> Daemon:
-        started.append(Daemon(tmp_path / name, *peers))
+    def run(name: str, *peers: str, kind: str = "rocksdb") -> Daemon:
+        started.append(Daemon(tmp_path / name, *peers, kind=kind))
         return started[-1]
 
     yield run
@@ -105,7 +105,7 @@ def test_a_signal_stops_it_cleanly(start: Start, number: signal.Signals) -> None
     assert code == 0, log
     assert [json.loads(line)["event"] for line in log.splitlines()][-1] == "stopped"
     assert not daemon.control.exists()
-    with crdtgraph.open(str(daemon.store), create=False) as graph:
+    with crdtgraph.open(daemon.store, create=False) as graph:
         assert commit in graph
 
 
@@ -116,12 +116,13 @@ def test_the_method_stop_stops_it_cleanly(start: Start) -> None:
     assert daemon.end(signal.SIGTERM)[0] == 0
 
 
-def test_after_sigkill_it_has_what_it_promised_and_its_socket_is_replaced(start: Start) -> None:
-    daemon = start("a")
+@pytest.mark.parametrize("kind", ["rocksdb", "sqlite"])
+def test_after_sigkill_it_has_what_it_promised_and_its_socket_is_replaced(start: Start, kind: str) -> None:
+    daemon = start("a", kind=kind)
     critical = daemon.call("commit", message="promised", ref="main")
     daemon.end(signal.SIGKILL)
     assert daemon.control.exists()
-    again = start("a")
+    again = start("a", kind=kind)
     assert again.call("resolve", revs=["main"]) == [critical]
     assert again.call("status")["graph"]["writer"] != ""
     assert again.end(signal.SIGTERM)[0] == 0
@@ -130,7 +131,7 @@ def test_after_sigkill_it_has_what_it_promised_and_its_socket_is_replaced(start:
 def test_three_processes_split_go_on_and_heal(start: Start) -> None:
     a = start("a")
     b = start("b", a.address)
-    c = start("c", a.address, b.address)
+    c = start("c", a.address, b.address, kind="sqlite")
     a.call("commit", message="root", ref="main")
     wait_equal(a, b, c)
     for one, other in ((a, c), (b, c)):
@@ -150,7 +151,7 @@ def test_three_processes_split_go_on_and_heal(start: Start) -> None:
     wait_equal(a, b, c)
     c.end(signal.SIGKILL)
     a.call("commit", message="while c is away", ref="main")
-    c = start("c", a.address, b.address)
+    c = start("c", a.address, b.address, kind="sqlite")
     wait_equal(a, b, c)
     assert all(daemon.call("status")["node"]["alarms_total"] == 0 for daemon in (a, b, c))
 
@@ -174,7 +175,7 @@ def test_sigterm_in_the_middle_of_many_commits(start: Start) -> None:
     # Another signal would kill it after it has stopped listening to signals and before it is gone.
     _, log = daemon.process.communicate(timeout=WAIT_S)
     assert daemon.process.returncode == 0, log
-    with crdtgraph.open(str(daemon.store), create=False) as graph:
+    with crdtgraph.open(daemon.store, create=False) as graph:
         assert len(graph) >= durable
         assert all(commit in graph for commit in made)
 
@@ -194,7 +195,7 @@ def test_errors_at_the_start_are_one_line_and_no_group(tmp_path: Path) -> None:
 def test_a_second_node_on_the_same_store_is_refused(start: Start) -> None:
     daemon = start("a")
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(daemon.store), str(daemon.control) + "2"],
+        [sys.executable, "-c", PROGRAM, daemon.store, str(daemon.control) + "2"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.cards import TimingCard
-from sync.metrics import LONGEST_US, WINDOW_S, Metrics, Timed
+from sync.metrics import Metrics, Timed
+
+WINDOW_S = 30.0
+LONGEST_US = 3_600_000_000
 
 
 def summary(metrics: Metrics, now: float, what: Timed = Timed.COMMIT) -> TimingCard | None:

@@ -19,7 +19,7 @@ from cli.context import Invocation, Output, examples, graph_options
 )
 @click.argument("name", metavar="NAME")
 @click.option("--use", is_flag=True, help="Use it from now on where no graph is named.")
-@click.option("--backup", metavar="FILE", help="Where `export jsonl` writes its backups; `doctor` looks at their age.")
+@click.option("--backup", metavar="FILE", help="Where `store backup` writes; `doctor` looks at its age.")
 @click.option("--force", is_flag=True, help="Replace a context of that name.")
 @graph_options
 @click.pass_obj
@@ -33,8 +33,8 @@ def command(invocation: Invocation, name: str, use: bool, backup: str | None, fo
     if invocation.store is None and invocation.node is None:
         raise click.UsageError("name what? Give --store PATH or --node SOCKET")
     store, node = invocation.place()
-    place = _absolute(store or node or "")
-    made = Context("store" if store is not None else "node", place, _absolute(backup) if backup else "")
+    place = _absolute(store) if store is not None else os.path.abspath(node or "")
+    made = Context("store" if store is not None else "node", place, os.path.abspath(backup) if backup else "")
     with changing() as contexts:
         if name in contexts.named and not force:
             raise ContextError(
@@ -49,7 +49,9 @@ def command(invocation: Invocation, name: str, use: bool, backup: str | None, fo
 
 
 def _absolute(place: str) -> str:
-    scheme, colon, path = place.rpartition("rocksdb:")
-    if not scheme and ":" not in path:
-        return colon + os.path.abspath(path)
-    return place
+    from crdtgraph.store.naming import path_of
+
+    path = path_of(place)
+    if path is None:
+        return place
+    return os.path.abspath(path) if path == place else f"{place.partition(':')[0]}:{os.path.abspath(path)}"

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from cli.context import Invocation, Output, control_socket, examples, output_option
+from cli.context import Invocation, Output, control_socket, examples, output_option, socket_path
 
 COLUMNS = ("name", "kind", "place", "in_use", "state", "backup")
 
@@ -47,11 +47,14 @@ def command(invocation: Invocation) -> None:
 
 
 def _state(kind: str, place: str) -> str:
-    path = place.removeprefix("rocksdb:")
-    folder = path if kind == "store" or os.path.isdir(path) else os.path.dirname(path)
-    socket = path if kind == "node" and not os.path.isdir(path) else os.path.join(folder, "control")
-    if control_socket(socket, is_socket=True) is not None:
+    from crdtgraph.store.naming import path_of
+
+    socket = control_socket(place) if kind == "store" else control_socket(socket_path(place), is_socket=True)
+    if socket is not None:
         return "node answers"
     if kind == "node":
         return "no node"
-    return "store" if os.path.exists(os.path.join(path, "CURRENT")) or ":" in path else "missing"
+    path = path_of(place)
+    if path is None:
+        return "store"
+    return "store" if os.path.isfile(path) or os.path.exists(os.path.join(path, "CURRENT")) else "missing"

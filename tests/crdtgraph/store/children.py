@@ -1,4 +1,4 @@
-"""What the child processes of the store's tests do: `python children.py TASK PATH [ARGUMENT...]`.
+"""What the child processes of the store's tests do: `python children.py TASK URL [ARGUMENT...]`.
 
 Each line a child prints is a promise that the parent checks after having killed it.
 """
@@ -28,9 +28,9 @@ def numbered(n: int) -> Batch:
     return batch
 
 
-def append(path: str, mode: str) -> None:
+def append(url: str, mode: str) -> None:
     """Write numbered batches for ever; print each number once it was promised to be durable."""
-    store = open_store(path)
+    store = open_store(url)
     n = sum(1 for _ in store.scan(Keyspace.LOG)) // 4
     while True:
         store.write(numbered(n), sync=mode == "write")
@@ -41,9 +41,9 @@ def append(path: str, mode: str) -> None:
         n += 1
 
 
-def churn(path: str) -> None:
+def churn(url: str) -> None:
     """For each line of input overwrite the same few keys, the same in two keyspaces, until a table is full."""
-    store = open_store(path)
+    store = open_store(url)
     n = 0
     say(-1)
     for _ in sys.stdin:
@@ -56,25 +56,25 @@ def churn(path: str) -> None:
         say(n - 1)
 
 
-def create(path: str) -> None:
+def create(url: str) -> None:
     """Create a store."""
-    open_store(path)
+    open_store(url)
     say("created")
     signal.pause()
 
 
-def hold(path: str) -> None:
+def hold(url: str) -> None:
     """Have the store open until killed."""
-    store = open_store(path)
+    store = open_store(url)
     store.write(numbered(0), sync=False)
     say("open")
     signal.pause()
 
 
-def fill(path: str, limit: str) -> None:
+def fill(url: str, limit: str) -> None:
     """Write until no file may grow any more, as on a full disk; then see what still works."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    store = open_store(path)
+    store = open_store(url)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
     n = 0
     try:

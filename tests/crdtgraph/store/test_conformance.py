@@ -25,13 +25,13 @@ NewUrl = Callable[[], str]
 _serial = itertools.count()
 
 
-@pytest.fixture(params=["memory", "rocksdb"])
+@pytest.fixture(params=["memory", "rocksdb", "sqlite"])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
     """A source of URLs where no store is yet."""
 
     def make() -> str:
         name = f"store-{next(_serial)}"
-        return f"memory:{name}" if request.param == "memory" else f"rocksdb:{tmp_path / name}"
+        return f"memory:{name}" if request.param == "memory" else f"{request.param}:{tmp_path / name}"
 
     return make
 
@@ -105,7 +105,7 @@ def test_empty_keys_and_values(url: str) -> None:
 
 def test_huge_values(url: str) -> None:
     store = open_store(url)
-    value = bytes(range(256)) * (20 << 12)  # 20 MiB, more than a write buffer
+    value = bytes(range(256)) * (64 << 12)  # 64 MiB, more than any buffer
     put(store, Keyspace.SNAPSHOT, (b"huge", value), (b"small", b"s"), sync=True)
     assert store.get(Keyspace.SNAPSHOT, b"huge") == value
     store.close()
@@ -169,7 +169,7 @@ def test_any_batches_leave_what_plain_dictionaries_would(
     prefix: bytes,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    for kind in ("memory", "rocksdb"):
+    for kind in ("memory", "rocksdb", "sqlite"):
         url = f"{kind}:{tmp_path_factory.getbasetemp() / f'model-{next(_serial)}'}"
         model: dict[Keyspace, dict[bytes, bytes]] = {keyspace: {} for keyspace in Keyspace}
         model[Keyspace.META][FORMAT_KEY] = b"%d" % FORMAT
@@ -323,8 +323,9 @@ def test_sync_from_another_thread_while_writing_and_closing(url: str) -> None:
     store.close()
 
 
-def test_sync_lets_other_threads_run(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "store")
+@pytest.mark.parametrize("kind", ["rocksdb", "sqlite"])
+def test_sync_lets_other_threads_run(tmp_path: Path, kind: str) -> None:
+    store = open_store(f"{kind}:{tmp_path / 'store'}")
     ticks = 0
     stop = threading.Event()
 

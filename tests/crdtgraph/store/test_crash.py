@@ -14,8 +14,12 @@ import pytest
 
 from crdtgraph.errors import NotAStoreError
 from crdtgraph.store import FORMAT_KEY, Batch, Keyspace, Store, open_store
+from crdtgraph.store.base import Measured
 
 CHILDREN = Path(__file__).with_name("children.py")
+
+
+on_disk = pytest.mark.parametrize("kind", ["rocksdb", "sqlite"])
 
 
 @contextmanager
@@ -54,9 +58,10 @@ def check_whole_batches(store: Store) -> int:
     return count
 
 
+@on_disk
 @pytest.mark.parametrize("mode", ["write", "sync"])
-def test_sigkill_in_mid_write_loses_nothing_promised_and_tears_no_batch(tmp_path: Path, mode: str) -> None:
-    path = tmp_path / "store"
+def test_sigkill_in_mid_write_loses_nothing_promised_and_tears_no_batch(tmp_path: Path, mode: str, kind: str) -> None:
+    path = f"{kind}:{tmp_path / 'store'}"
     promised = -1
     for round_ in range(4):
         with child("append", path, mode) as process:
@@ -67,7 +72,7 @@ def test_sigkill_in_mid_write_loses_nothing_promised_and_tears_no_batch(tmp_path
 
 
 @contextmanager
-def open_store_closing(path: Path, *, read_only: bool = False) -> Iterator[Store]:
+def open_store_closing(path: Path | str, *, read_only: bool = False) -> Iterator[Store]:
     store = open_store(path, create=False, read_only=read_only)
     try:
         yield store
@@ -75,15 +80,31 @@ def open_store_closing(path: Path, *, read_only: bool = False) -> Iterator[Store
         store.close()
 
 
-def test_sigkill_twice_without_a_clean_close_between(tmp_path: Path) -> None:
+@on_disk
+def test_sigkill_twice_without_a_clean_close_between(tmp_path: Path, kind: str) -> None:
+    url = f"{kind}:{tmp_path / 'store'}"
     promised = -1
     for _ in range(3):
-        with child("append", tmp_path / "store", "write") as process:
+        with child("append", url, "write") as process:
             promised = max(map(int, promises(process, 5)))
-    with open_store_closing(tmp_path / "store", read_only=True) as store:
+    with open_store_closing(url, read_only=True) as store:
         assert check_whole_batches(store) > promised
-    with open_store_closing(tmp_path / "store") as store:
+    with open_store_closing(url) as store:
         assert check_whole_batches(store) > promised
+
+
+@on_disk
+def test_sigkill_loses_little_of_what_was_counted(tmp_path: Path, kind: str) -> None:
+    url = f"{kind}:{tmp_path / 'store'}"
+    with child("append", url, "sync") as process:
+        count = max(map(int, promises(process, 21)))
+    with open_store_closing(url, read_only=True) as store:
+        assert isinstance(store, Measured)
+        records, disk = store.traffic()
+    given = count * 64_000  # In the log alone, of which each batch has four entries.
+    assert given - (9 << 20) < records <= given + 100 * 64_100
+    assert disk is not None
+    assert disk > records > 0
 
 
 def test_a_last_write_torn_at_any_byte_is_dropped_in_silence(tmp_path: Path) -> None:
@@ -109,8 +130,9 @@ def test_a_last_write_torn_at_any_byte_is_dropped_in_silence(tmp_path: Path) -> 
         assert store.get(Keyspace.META, b"after") == b""
 
 
-def test_a_reader_beside_a_busy_writer_sees_whole_batches(tmp_path: Path) -> None:
-    path = tmp_path / "store"
+@on_disk
+def test_a_reader_beside_a_busy_writer_sees_whole_batches(tmp_path: Path, kind: str) -> None:
+    path = f"{kind}:{tmp_path / 'store'}"
     with child("churn", path) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -127,13 +149,14 @@ def test_a_reader_beside_a_busy_writer_sees_whole_batches(tmp_path: Path) -> Non
                 assert numbers[-1] >= promised
 
 
-def test_sigkill_in_mid_creation_leaves_what_opens_or_can_be_created_again(tmp_path: Path) -> None:
+@on_disk
+def test_sigkill_in_mid_creation_leaves_what_opens_or_can_be_created_again(tmp_path: Path, kind: str) -> None:
     rng = random.Random(2)
     for n in range(10):
-        path = tmp_path / f"store-{n}"
+        path = f"{kind}:{tmp_path / f'store-{n}' / 'store'}"
         with child("create", path) as process:
-            # Wait for the folder, then strike at some moment of the creation.
-            while not path.exists():
+            # Wait for the first thing that is made, then strike at some moment of the creation.
+            while not (tmp_path / f"store-{n}").exists():
                 assert process.poll() is None
             time.sleep(rng.uniform(0, 0.02))
             process.send_signal(signal.SIGKILL)
@@ -162,12 +185,13 @@ def test_an_interrupted_creation_is_wiped_but_not_what_others_put_there(tmp_path
     assert (path / "notes.txt").read_text() == "mine"
 
 
-def test_a_full_disk_fails_the_write_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "store"
+@on_disk
+def test_a_full_disk_fails_the_write_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    path = f"{kind}:{tmp_path / 'store'}"
     with child("fill", path, 3_000_000) as process:
         out, _ = process.communicate()
     failure, count, *again, entries, readable, closed = out.decode().splitlines()
-    assert failure.startswith(f"StoreError: the store rocksdb:{path} can't be written: ")
+    assert failure.startswith(f"StoreError: the store {path} can't be written: ")
     assert "free space" in failure
     assert int(count) > 5
     assert len(again) == 2, "no write may succeed behind a failed one"
@@ -187,19 +211,20 @@ def test_a_full_disk_fails_the_write_and_nothing_else(tmp_path: Path) -> None:
         assert store.get(Keyspace.META, b"after") == b""
 
 
-def test_a_full_disk_fails_the_creation_and_leaves_room_for_another(tmp_path: Path) -> None:
+@on_disk
+def test_a_full_disk_fails_the_creation_and_leaves_room_for_another(tmp_path: Path, kind: str) -> None:
     code = (
         "import resource, signal, sys; from crdtgraph.store import open_store; "
         "from crdtgraph.errors import StoreError; "
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); import crdtgraph.store.rocksdb; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); import crdtgraph.store.rocksdb, crdtgraph.store.sqlite; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))\n"
         "try: open_store(sys.argv[1]); sys.exit(4)\n"
         "except StoreError as error: sys.exit(3 if error.hint else 5)\n"
     )
     root = Path(__file__).parents[3]
-    for limit in (0, 10, 100, 700):
-        path = tmp_path / f"store-{limit}"
-        command = [sys.executable, "-c", code, str(path), str(limit)]
+    for limit in (0, 10, 100, 700, *((5_000, 30_000) if kind == "sqlite" else ())):
+        path = f"{kind}:{tmp_path / f'store-{limit}'}"
+        command = [sys.executable, "-c", code, path, str(limit)]
         assert subprocess.run(command, cwd=root, check=False).returncode == 3, limit
         open_store(path).close()
         open_store(path, create=False).close()

@@ -1,5 +1,6 @@
 """What can lie at a path: a store in use, other things, another program's database, one from the future."""
 
+import os
 import re
 import signal
 import socket
@@ -13,7 +14,7 @@ import rocksdict
 
 from crdtgraph.errors import NotAStoreError, StoreCorruptError, StoreLockedError, StoreVersionError
 from crdtgraph.store import FORMAT, FORMAT_KEY, Batch, Keyspace, open_store
-from crdtgraph.store.base import FIRST_KEYSPACES
+from crdtgraph.store.base import FIRST_KEYSPACES, Measured
 from crdtgraph.store.engine import engine_options
 from crdtgraph.store.rocksdb import RocksStore
 
@@ -298,3 +299,31 @@ def test_the_engine_stays_small_on_disk_and_in_files(tmp_path: Path) -> None:
     sizes = listing(path)
     assert sum(sizes.values()) < 400_000
     assert len(sizes) < 30
+
+
+def test_traffic_is_what_the_system_was_given_over_all_openings(tmp_path: Path) -> None:
+    def given() -> int:
+        return int(re.search(r"wchar: (\d+)", Path("/proc/self/io").read_text())[1])  # type: ignore[index]
+
+    before = given()
+    for round_ in range(2):
+        store = open_store(tmp_path / "store")
+        for n in range(1_200):
+            batch = Batch()
+            batch.put(Keyspace.LOG, b"%d-%06d" % (round_, n), os.urandom(10_000))
+            batch.put(Keyspace.SNAPSHOT, b"derived", bytes(100))
+            store.write(batch, sync=False)
+        store.close()
+    after = given()
+    store = open_store(tmp_path / "store", read_only=True)
+    assert isinstance(store, Measured)
+    traffic = store.traffic()
+    store.close()
+    assert traffic.records == 2 * 1_200 * (8 + 10_000)
+    assert traffic.disk == pytest.approx(after - before, rel=0.02)
+    (tmp_path / "store" / "crdtgraph.written").write_text("nonsense")
+    store = open_store(tmp_path / "store", read_only=True)
+    assert isinstance(store, Measured)
+    assert store.traffic() == (0, 0)
+    assert store.traffic().amplification is None
+    store.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import crdtgraph
 from crdtgraph import CommitId, Graph, PathChange
+from crdtgraph.state import States
 
 PATHS = st.sampled_from(["a", "a/b", "b", "c/d", "é"])
 VALUES = st.sampled_from([None, b"", b"1", b"2"])
@@ -71,10 +74,12 @@ def test_only_what_lies_above_the_fork_is_read(monkeypatch: pytest.MonkeyPatch) 
         home = graph._plane(crdtgraph.LEDGER)
         read: list[int] = []
 
-        class Watched:
+        class Contents:
             def changes(self, locations):  # type: ignore[no-untyped-def]
                 return home.contents.changes(read.append(each) or each for each in locations)
 
-        nodes = graph.node(left), graph.node(right)
-        assert crdtgraph.state.difference(home.projection, Watched(), *nodes) == [PathChange("b", b"1", b"2")]
+        watched = SimpleNamespace(projection=home.projection, contents=Contents())
+        states = States(watched, None)
+        places = [states.place(watched, graph.node(each)) for each in (left, right)]
+        assert crdtgraph.state.difference(states, *places) == [PathChange("b", b"1", b"2")]
         assert len(read) == 2

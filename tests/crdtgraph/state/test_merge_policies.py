@@ -28,7 +28,7 @@ from crdtgraph import (
 from crdtgraph.union import unite
 from tests.crdtgraph.test_divergence_laws import NAMES, lived
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "merges.json"
+GOLDEN = Path(__file__).parents[2] / "golden" / "merges.json"
 
 
 def opened(seed: int) -> Graph:

@@ -1,0 +1,259 @@
+"""`crdtgraph store`, and a store in one file wherever a store is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import crdtgraph as library
+
+from .conftest import ROOT, CommandLine, Starter
+
+FILE = "sqlite:search.sqlite"
+
+
+def assert_fails(outcome: object, code: int, *texts: str) -> None:
+    assert outcome.code == code, outcome  # type: ignore[attr-defined]
+    assert "hint: " in outcome.err  # type: ignore[attr-defined]
+    for text in texts:
+        assert text in outcome.err, outcome  # type: ignore[attr-defined]
+
+
+def digest(crdtgraph: CommandLine, store: str) -> str:
+    outcome = crdtgraph("digest", "--store", store)
+    assert outcome.code == 0, outcome
+    return outcome.out.split()[0]
+
+
+# A store in one file
+
+
+def test_a_store_in_a_file_does_all_that_one_in_a_folder_does(crdtgraph: CommandLine, start: Starter) -> None:
+    assert "created sqlite:" in crdtgraph("init", "--store", FILE, "--cluster", "lab").out
+    assert "already" in crdtgraph("init", "--store", FILE).out
+    assert crdtgraph("commit", "--store", FILE, "-m", "start", "--set", "a=b", "--ref", "main").code == 0
+    process = start("serve", "--store", FILE, "--listen", "127.0.0.1:0")
+    process.wait_for("ready")
+    assert Path("search.sqlite.control").is_socket()
+    # Reading asks the node, by whatever names it; writing is told about it.
+    for place in (("--store", FILE), ("--node", "search.sqlite.control"), ("--node", "search.sqlite")):
+        status = crdtgraph("status", *place, "-o", "json").json
+        assert status["node"] is not None  # type: ignore[index]
+    assert_fails(
+        crdtgraph("commit", "--store", FILE, "-m", "x"), 5, "open in process", "--node", "search.sqlite.control"
+    )
+    assert (
+        crdtgraph("commit", "--node", "search.sqlite.control", "-m", "more", "--parent", "main", "--ref", "main").code
+        == 0
+    )
+    # What a SIGKILL leaves: a stale socket, a log to recover from, and all that was acknowledged.
+    process.end(signal.SIGKILL)
+    assert Path("search.sqlite.control").is_socket()
+    assert crdtgraph("log", "--store", FILE, "-o", "jsonl").out.count("\n") == 2
+    assert crdtgraph("fsck", "--store", FILE).code == 0
+    process = start("serve", "--store", FILE)
+    process.wait_for("ready")
+    assert process.end(signal.SIGTERM).code == 0
+    assert not Path("search.sqlite.control").exists()
+    assert crdtgraph("doctor", "--store", FILE).code in (0, 1)
+
+
+def test_replicas_in_both_kinds_of_store_become_equal(crdtgraph: CommandLine, store: str) -> None:
+    assert crdtgraph("init", "--store", FILE).code == 0
+    assert crdtgraph("diverge", store, FILE).code == 1
+    assert crdtgraph("converge", store, FILE).code == 0
+    assert digest(crdtgraph, store) == digest(crdtgraph, FILE)
+    assert_fails(crdtgraph("diverge", FILE, "sqlite:./search.sqlite"), 2, "are the same replica")
+
+
+def test_contexts_name_files_too(crdtgraph: CommandLine, start: Starter, tmp_path: Path) -> None:
+    crdtgraph("init", "--store", FILE)
+    assert crdtgraph("context", "add", "file", "--store", FILE, "--use").code == 0
+    assert crdtgraph("context", "add", "gone", "--store", "sqlite:gone").code == 0
+    assert crdtgraph("context", "add", "node", "--node", "search.sqlite.control").code == 0
+
+    def states() -> dict[str, str]:
+        listed = crdtgraph("context", "ls", "-o", "json").json
+        assert isinstance(listed, list)
+        assert listed[0]["place"] == f"sqlite:{tmp_path / 'search.sqlite'}"
+        return {each["name"]: each["state"] for each in listed}
+
+    assert states() == {"file": "store", "gone": "missing", "node": "no node"}
+    process = start("serve", "--store", FILE)
+    process.wait_for("ready")
+    assert states() == {"file": "node answers", "gone": "missing", "node": "node answers"}
+    process.end(signal.SIGTERM)
+    assert crdtgraph("digest").code == 0
+
+
+def test_a_control_socket_s_path_that_is_too_long_is_a_clear_error(crdtgraph: CommandLine) -> None:
+    outcome = crdtgraph("serve", "--store", f"sqlite:{'d' * 60}/{'f' * 60}")
+    assert outcome.code == 2, outcome
+    assert "--control" in outcome.err or "control" in outcome.err
+
+
+# Statistics
+
+
+def test_stats_of_a_store_at_rest_and_of_a_node(crdtgraph: CommandLine, node: object, store: str) -> None:
+    for line in (("store", "stats"), ("store", "stats", "--node", f"{store}/control")):
+        outcome = crdtgraph(*line, "-o", "json")
+        found = json.loads(outcome.out)
+        assert {each["keyspace"] for each in found["keyspaces"]} >= {"meta", "log", "objects"}
+        (log,) = [each for each in found["keyspaces"] if each["keyspace"] == "log"]
+        assert log["entries"] == 3
+        assert log["key_bytes"] + log["value_bytes"] == found["records_bytes"]
+        assert found["write_amplification"] == found["written_bytes"] / found["records_bytes"] > 1
+    assert "write amplification: " in crdtgraph("store", "stats").out
+    assert crdtgraph("store", "stats", "-o", "csv").out.startswith("keyspace,entries,key_bytes,value_bytes\nmeta,")
+
+
+# Backups
+
+
+@pytest.mark.parametrize("target", ["restored.db", "sqlite:restored.sqlite"])
+def test_a_backup_of_a_running_node_comes_back_as_another_replica(
+    crdtgraph: CommandLine, node: object, store: str, target: str
+) -> None:
+    made = crdtgraph("store", "backup", "search.backup")
+    assert made.code == 0, made
+    assert "entries" in made.out
+    assert os.stat("search.backup").st_mode & 0o777 == 0o600
+    assert_fails(crdtgraph("store", "backup", "search.backup"), 2, "there already")
+    assert crdtgraph("store", "backup", "search.backup", "--force", "--node", f"{store}/control").code == 0
+    restored = crdtgraph("store", "restore", "search.backup", "--store", target)
+    assert restored.code == 0, restored
+    assert "a replica of its own" in restored.out
+    assert digest(crdtgraph, target) == digest(crdtgraph, store)
+    assert crdtgraph("fsck", "--store", target).code == 0
+    ours, theirs = (crdtgraph("status", "--store", each, "-o", "json").json["graph"] for each in (store, target))  # type: ignore[index]
+    assert ours["replica"] != theirs["replica"]
+    assert_fails(crdtgraph("store", "restore", "search.backup", "--store", target), 2, "not empty")
+    assert not [each for each in os.listdir() if "unfinished" in each]
+
+
+def test_half_a_backup_and_other_files_are_refused_whole(crdtgraph: CommandLine, store: str) -> None:
+    crdtgraph("store", "backup", "whole")
+    data = Path("whole").read_bytes()
+    Path("half").write_bytes(data[: len(data) // 2])
+    Path("empty").write_bytes(b"")
+    Path("other").write_text("something else entirely")
+    Path("damaged").write_bytes(data[:-50] + b"?" + data[-49:])
+    for name, text in (("half", "a part"), ("empty", "a part"), ("other", "no backup"), ("damaged", "damaged")):
+        assert_fails(crdtgraph("store", "restore", name, "--store", "new.db"), 5, text)
+        assert not Path("new.db").exists()
+    assert crdtgraph("store", "restore", "gone", "--store", "new.db").code == 2
+
+
+def test_a_backup_and_a_restore_on_a_full_disk_leave_nothing(crdtgraph: CommandLine, tmp_path: Path) -> None:
+    with library.open(str(tmp_path / "big.db")) as graph:
+        for _ in range(8):
+            graph.commit(message="noise", changes={"noise": os.urandom(100_000)}, ref="main")
+    crdtgraph("store", "backup", "big.backup", "--store", "big.db")
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from cli.main import run; import crdtgraph.store.rocksdb, crdtgraph.store.sqlite, crdtgraph.backup\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY)); sys.exit(run(sys.argv[1:]))"
+    )
+    before = sorted(os.listdir())
+    for line in (
+        ["store", "backup", "other.backup", "--store", "big.db"],
+        ["store", "restore", "big.backup", "--store", "new.db"],
+        ["store", "restore", "big.backup", "--store", "sqlite:new.sqlite"],
+        ["store", "migrate", "big.db", "sqlite:new.sqlite"],
+    ):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *line], capture_output=True, text=True, env=environment, check=False
+        )
+        assert done.returncode not in (0, 70), (line, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert sorted(os.listdir()) == before, line
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 400_000
+
+
+# Migrations
+
+
+def test_a_migration_switches_the_contexts_and_a_rollback_switches_them_back(
+    crdtgraph: CommandLine, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crdtgraph("context", "add", "lab", "--store", store, "--use")
+    crdtgraph("context", "add", "node", "--node", f"{store}/control")
+    crdtgraph("context", "add", "other", "--store", "other.db")
+    before = digest(crdtgraph, store)
+    moved = crdtgraph("store", "migrate", "lab", FILE)
+    assert moved.code == 0, moved
+    assert "now in use by lab, node" in moved.out
+    assert "CRDTGRAPH_STORE still names it" in moved.out
+    monkeypatch.delenv("CRDTGRAPH_STORE")
+
+    def places() -> dict[str, str]:
+        listed = crdtgraph("context", "ls", "-o", "json").json
+        assert isinstance(listed, list)
+        return {each["name"]: each["place"] for each in listed}
+
+    new = tmp_path / "search.sqlite"
+    assert places() == {"lab": f"sqlite:{new}", "node": f"{new}.control", "other": str(tmp_path / "other.db")}
+    assert crdtgraph("digest").out.split()[0] == before
+    assert crdtgraph("commit", "-m", "since", "--parent", "main", "--ref", "main").code == 0
+    after = crdtgraph("digest").out.split()[0]
+    back = crdtgraph("store", "migrate", "lab", "--rollback")
+    assert back.code == 0, back
+    old = f"rocksdb:{tmp_path / store}"
+    assert places()["lab"] == old
+    assert places()["node"] == f"{tmp_path / store}/control"
+    assert crdtgraph("digest").out.split()[0] == after != before
+    assert_fails(crdtgraph("store", "migrate", "lab", "--rollback"), 2, "no context that was migrated")
+
+
+def test_a_rollback_that_discards_reads_nothing(crdtgraph: CommandLine, store: str) -> None:
+    crdtgraph("context", "add", "lab", "--store", store)
+    before = digest(crdtgraph, store)
+    crdtgraph("store", "migrate", "lab", FILE)
+    Path("search.sqlite").write_text("damaged beyond reading")
+    assert_fails(crdtgraph("store", "migrate", "lab", "--rollback"), 5, "damaged")
+    assert crdtgraph("store", "migrate", "lab", "--rollback", "--discard").code == 0
+    assert crdtgraph("digest", "--context", "lab", "-o", "csv").code == 0
+    assert digest(crdtgraph, store) == before
+
+
+def test_migrations_that_cannot_be(crdtgraph: CommandLine, store: str, start: Starter) -> None:
+    crdtgraph("init", "--store", "sqlite:taken.sqlite")
+    crdtgraph("context", "add", "node", "--node", f"{store}/control")
+    for line, code, text in (
+        ([store, "sqlite:taken.sqlite"], 2, "not empty"),
+        ([store, store], 2, "same place"),
+        ([store, f"sqlite:{store}"], 2, "same place"),
+        ([store, "memory:"], 2, "no disk"),
+        (["memory:x", FILE], 2, "no disk"),
+        (["gone.db", FILE], 3, "no store"),
+        ([store, "mysql:x"], 2, "unknown kind"),
+        ([store], 2, "FROM and TO"),
+        ([store, FILE, "--discard"], 2, "--rollback"),
+        (["node", FILE], 2, "names a node"),
+        ([store, "--rollback"], 2, "no context"),
+    ):
+        assert_fails(crdtgraph("store", "migrate", *line), code, text)
+    process = start("serve", "--store", store)
+    process.wait_for("ready")
+    assert_fails(crdtgraph("store", "migrate", store, FILE), 5, "stop that process")
+    process.end(signal.SIGTERM)
+    assert not Path("search.sqlite").exists()
+
+
+def test_a_damaged_file_of_contexts_stops_a_migration_before_it_copies(
+    crdtgraph: CommandLine, store: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "config-of-nobody"
+    folder.mkdir()
+    (folder / "contexts.toml").write_text("nonsense [")
+    assert_fails(crdtgraph("store", "migrate", store, FILE), 2, "contexts.toml is damaged")
+    assert not Path("search.sqlite").exists()
