@@ -3,7 +3,8 @@
 For every segment: the signature, the canonical form, the ids (they are not stored, so each commit is hashed again), and
 that the map key is the segment's own. For the plane: the index leads back to every commit, a projection folded from
 scratch has the digest that the incremental one has, and the document's own accounting is right. Before that every
-entry of the store is read, and after it the records of episodes and every object, whose bytes must hash to its id.
+entry of the store is read, and after it the records of episodes and every object, which has the bytes that its id is
+the hash of.
 """
 
 from __future__ import annotations

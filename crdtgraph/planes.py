@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple
 
 from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
@@ -30,6 +29,7 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
 from crdtgraph.update import Item, Update
+from crdtgraph.written import Durable, Unsynced
 
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
@@ -56,21 +56,6 @@ def _nothing(_key: SegmentKey) -> list[Segment]:
     return []
 
 
-class Durable(NamedTuple):
-    """A segment of our own that may be given to peers now, as the update that adds it."""
-
-    key: SegmentKey
-    update: Update
-
-
-class _Unsynced(NamedTuple):
-    """A segment of our own that was written and not yet fsynced; `stamp` is its earliest."""
-
-    update: Update
-    data: bytes
-    stamp: int
-
-
 class Plane(HeldSegments):
     """One plane of one open replica. `recovery.load` must be called once before anything else."""
 
@@ -88,13 +73,14 @@ class Plane(HeldSegments):
         self.on_buffered: Callable[[], object] = list
         self.on_foreign: Callable[[Segment], object] = _ignore
         """Given each segment of others before it is written."""
-        self.on_full: Callable[[], object] = list
-        """Called when a buffer was written because it was full, and all that was written is folded."""
+        self.on_pause: Callable[[], object] = list
+        """Called by the first write after the one that wrote a buffer out, when all that came before is folded."""
+        self._may_pause = False
         self.stamp_max = self.own_stamp_max = 0
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
         self._written = False
-        self._unsynced: dict[SegmentKey, _Unsynced] = {}
+        self._unsynced: dict[SegmentKey, Unsynced] = {}
         self.buffer = self.start_buffer()
 
     # Writing our own records
@@ -108,12 +94,13 @@ class Plane(HeldSegments):
 
         Raises StoreError when the buffer has to be written and cannot be; then the commit was not added.
         """
+        if self._may_pause:
+            self._pause()
         buffer = self.buffer
         if len(commit.parents) > 1:
             size = commit_size(commit, size)
         if not buffer.has_room(1, size, records_max) or buffer.is_due(stamp):
             self.flush(sync=False)
-            self.on_full()
             buffer = self.buffer
         records = buffer.records
         location = buffer.start + len(records.ids)
@@ -177,9 +164,10 @@ class Plane(HeldSegments):
 
     def make_room(self, records: int, size: int) -> None:
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
+        if self._may_pause:
+            self._pause()
         if not self.buffer.has_room(records, size):
             self.flush(sync=False)
-            self.on_full()
 
     def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
         """Write what is buffered as a segment; with `sync` all of ours is durable afterwards.
@@ -194,6 +182,7 @@ class Plane(HeldSegments):
             key = self._write_segments([*batches, (buffer.records, buffer.bytes)], (), sync=sync)
             self.contents.seal(buffer.start, key)
             self.buffer = self.start_buffer()
+            self._may_pause = True
         elif sync and self._written:
             self.store.sync()
             self._written = False
@@ -302,6 +291,11 @@ class Plane(HeldSegments):
         records = Records()
         return Buffer(records, self.contents.start(records), lambda: self.on_buffered())
 
+    def _pause(self) -> None:
+        # Not in the call that packs and writes a segment: that one is long enough.
+        self._may_pause = False
+        self.on_pause()
+
     def _put(self, record: Assign | Count | Discard) -> None:
         records = self.buffer.records
         if isinstance(record, Assign):
@@ -337,7 +331,7 @@ class Plane(HeldSegments):
         for key, data, (records, size) in zip(keys, datas, batches, strict=True):
             if is_small(len(records), size):
                 self._small[key] = size
-            self._unsynced[key] = _Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
+            self._unsynced[key] = Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
             if supersedes:
                 segment = unpack(data, check_signature=False)
                 self.projection.fold(segment, self.contents.register(key), self._load_folded)

@@ -33,7 +33,7 @@ ONLY_IMPORTED_BY = {
     "cbor2": ("crdtgraph/canonical.py",),
     "immutables": ("crdtgraph/state/*.py",),
     "msgpack": ("sync/packing.py",),
-    "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/meter.py", "crdtgraph/store/rocksdb.py"),
+    "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/tally.py", "crdtgraph/store/rocksdb.py"),
     "sqlite3": ("crdtgraph/store/database.py", "crdtgraph/store/scans.py", "crdtgraph/store/sqlite.py"),
     "hdrh": ("crdtgraph/metering/series.py",),
     "prometheus_client": ("sync/prometheus/exposition.py",),

@@ -82,9 +82,9 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (importing.COMMANDS, "importing"),
         (export.COMMANDS, "export"),
         (context.COMMANDS, "context"),
-        (object.COMMANDS, "object"),
         (store.COMMANDS, "store"),
         (merge_policy.COMMANDS, "merge_policy"),
+        (object.COMMANDS, "object"),
     ],
 )
 def test_the_table_names_every_command_file(table: Table, folder: str) -> None:

@@ -35,8 +35,8 @@ GROUPS = {
     "context": context.COMMANDS,
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
-    "object": object.COMMANDS,
     "merge-policy": merge_policy.COMMANDS,
+    "object": object.COMMANDS,
     "simulate": simulate.COMMANDS,
     "store": store.COMMANDS,
 }
@@ -196,13 +196,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             *_, last = graph.segment_keys("ledger")
             waiting.adopt("ledger", graph.segments_of("ledger", last))
     library.open(str(folder / "empty.db")).close()
-    with library.open(str(folder / "objects.db")) as large:
-        large.commit(changes={"a": bytes(50_000)})
     library.open(f"sqlite:{folder / 'new.sqlite'}").close()
     reading = open_store(str(folder / "search.db"), read_only=True)
     with (folder / "graph.backup").open("wb") as file:
         write_backup(reading, file)
     reading.close()
+    with library.open(str(folder / "objects.db")) as large:
+        large.commit(changes={"a": bytes(50_000)})
     shutil.copytree(folder / "search.db", folder / "copy.db")
     (folder / "world.toml").write_text("nodes = 2\nduration_s = 3\n")
     (folder / "failing.toml").write_text("nodes = 2\nduration_s = 2\n[expect]\ncommits_min = 1000000\n")

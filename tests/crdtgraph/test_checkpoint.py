@@ -169,22 +169,22 @@ def test_killed_at_any_step_it_opens_as_a_fold_of_everything_does(seed: int) -> 
                 grow(graph, rng.randrange(4))
             if rng.random() < 0.4:
                 graph.compact()
-            steps = graph.checkpoint_steps()
-            for _ in range(rng.choice([1, 5, 1_000])):
+            steps, busy = graph.checkpoint_steps(), rng.choice([0.0, 0.02, 0.2])
+            for _ in range(rng.choice([1, 10, 1_000, 1_000])):
                 if next(steps, 1) is not None:
                     break
-                if rng.random() < 0.2:
+                if rng.random() < busy:
                     live(graph, rng)
-                if rng.random() < 0.1:
+                if rng.random() < busy / 2:
                     live(other, rng)
                     other.flush()
                     if rng.random() < 0.3:
                         other.compact()
                     unite(other, graph)
-                if rng.random() < 0.1:
+                if rng.random() < busy / 2:
                     graph.flush()
                     unite(graph, other)
-                if rng.random() < 0.1:
+                if rng.random() < busy / 2:
                     graph.compact()
             if rng.random() < 0.3:
                 live(graph, rng)
