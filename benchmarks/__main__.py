@@ -20,6 +20,7 @@ NAMES = {
     "traverse": "merge bases, against libgit2 and git's recorded answers",
     "backends": "the same workload on each backend, with write amplification",
     "reopen": "open a store after SIGKILL",
+    "objects": "large values: put, read, and fetched by another node while commits go on",
     "mixed": "1 % critical and 99 % speculative commits while a peer replicates",
     "discard": "987 of 1,000 speculative commits thrown away, and what a dropped search gives back",
     "memory": "resident memory of 100,000 commits, live and after their search is over",
@@ -27,6 +28,7 @@ NAMES = {
     "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
+    "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
 

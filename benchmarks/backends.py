@@ -1,9 +1,9 @@
 """The same workload on each backend, in a process of its own: what a commit costs, and what the disk gets to do for it.
 
-Four phases: critical commits that move a ref, each fsynced; normal ones, written behind and flushed together, of which
-the mean (flushes included) and the longest are given; commits with 60 kB of noise; and an import of a history at once.
-Then compaction, a close, and the time to open again. Time and randomness of the graph come from a counter and a seed,
-so all backends have to end with the same digest.
+Four phases: critical commits that move a ref, each fsynced, and beside each a bare write of 400 bytes with fdatasync;
+normal ones, written behind and flushed together, of which the mean (flushes included) and the longest are given; ones
+with 60 kB of noise; and an import of a history at once. Then compaction, a close, and the time to open again. Time and
+randomness of the graph come from a counter and a seed, so all backends have to end with the same digest.
 
 Write amplification is bytes written for each byte of records that a store was given, counted twice: by the store (what
 its engine wrote to its files), and by the system for the whole process (`write_bytes` in /proc/self/io: pages that went
@@ -13,6 +13,7 @@ to storage, where a page that is written twice before it goes counts once; 0 whe
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -61,13 +62,21 @@ def work(url: str, critical: int, normal: int, large: int, quick: int) -> None:
     before = _written_to_storage()
     graph = crdtgraph.open(url, host=host)
     tip = graph.commit(message="start", ref="main")
-    times = []
-    for n in range(critical):
-        begin = perf_counter_ns()
-        tip = graph.commit(message="move", parents=[tip], changes={"move": b"%d" % n}, ref="main")
-        times.append(perf_counter_ns() - begin)
+    times, bare = [], []
+    with tempfile.TemporaryFile() as file:
+        for n in range(critical):
+            begin = perf_counter_ns()
+            file.write(bytes(400))
+            file.flush()
+            os.fdatasync(file.fileno())
+            between = perf_counter_ns()
+            tip = graph.commit(message="move", parents=[tip], changes={"move": b"%d" % n}, ref="main")
+            times.append(perf_counter_ns() - between)
+            bare.append(between - begin)
     figures = quantiles(times)
+    row["bare_sync_p50_us"] = quantiles(bare)["p50_us"]
     row["critical_p50_us"], row["critical_p99_us"] = figures["p50_us"], figures["p99_us"]
+    row["critical_amplification"] = _amplification(graph)
     begin, times = perf_counter_ns(), []
     for n in range(normal):
         before_ns = perf_counter_ns()
@@ -104,6 +113,12 @@ def work(url: str, critical: int, normal: int, large: int, quick: int) -> None:
             after - before if after is not None and before is not None else None, traffic.records
         )
     print(json.dumps({**row, "digest": digest.hex()}))
+
+
+def _amplification(graph: crdtgraph.Graph) -> float | None:
+    """Of all that was written so far; of RocksDB that is the log alone, as long as no table is full."""
+    amplification = graph.store.traffic().amplification if isinstance(graph.store, Measured) else None
+    return None if amplification is None else round(amplification, 2)
 
 
 def _ratio(written: int | None, records: int) -> float | None:

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from cli.answers import list_of, of, table_of
+from cli.carrying import carry_objects
 from cli.context import Backend
 from sync.plain import vector_from_plain
 
@@ -46,6 +47,8 @@ class Courier:
 
     def __init__(self, places: Sequence[Backend], *, plane: str = "ledger", progress: Progress | None = None) -> None:
         self.loads = [Load() for _ in places]
+        self.objects = 0
+        """Large values that were carried."""
         self._places = places
         self._plane = plane
         self._progress = progress
@@ -73,6 +76,8 @@ class Courier:
                 self.carry(hub, place)
             if self._set_digests() == before:
                 break
+        # Whatever their commits name has come along only as names so far.
+        self.objects = carry_objects(self._places)
         self._flush()
         return self._are_settled()
 

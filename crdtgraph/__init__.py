@@ -30,6 +30,7 @@ if typing.TYPE_CHECKING:
     from crdtgraph.graph import Graph
     from crdtgraph.host import SYSTEM, Host
     from crdtgraph.ids import CommitId, ReplicaId
+    from crdtgraph.objects import Collected, ObjectCorruptError, ObjectMissingError
     from crdtgraph.opening import open
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
@@ -46,6 +47,7 @@ __all__ = [
     "SYSTEM",
     "AmbiguousError",
     "CheckpointUse",
+    "Collected",
     "Commit",
     "CommitId",
     "CorruptError",
@@ -64,6 +66,8 @@ __all__ = [
     "MergeResult",
     "NotAStoreError",
     "NotFoundError",
+    "ObjectCorruptError",
+    "ObjectMissingError",
     "PathChange",
     "PathConflict",
     "Policy",
@@ -95,6 +99,7 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "Collected": "objects",
     "CheckpointUse": "recovery",
     "Commit": "records",
     "CommitId": "ids",
@@ -115,6 +120,8 @@ _HOMES = {
     "MergeResult": "state",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
+    "ObjectCorruptError": "objects",
+    "ObjectMissingError": "objects",
     "PathChange": "state",
     "PathConflict": "state",
     "Policy": "durability",

@@ -3,7 +3,8 @@
 For every segment: the signature, the canonical form, the ids (they are not stored, so each commit is hashed again), and
 that the map key is the segment's own. For the plane: the index leads back to every commit, a projection folded from
 scratch has the digest that the incremental one has, and the document's own accounting is right. Before that every
-entry of the store is read, and after it the records of episodes.
+entry of the store is read, and after it the records of episodes and every object, which has the bytes that its id is
+the hash of.
 """
 
 from __future__ import annotations
@@ -14,16 +15,23 @@ from dataclasses import dataclass
 from crdtgraph.episodes import Episode, stored
 from crdtgraph.errors import CorruptError, RemoteError
 from crdtgraph.ids import CommitId
+from crdtgraph.objects.store import ObjectStore
 from crdtgraph.planes import Plane
 from crdtgraph.projection import fold_all
 from crdtgraph.segment import Segment
 from crdtgraph.store import Store
 from crdtgraph.store.checking import problems as store_problems
 
+OBJECTS = "objects"
+"""What stands for a plane's name where objects are checked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One step of the check: `checked` of `total` segments so far; `problem` is empty unless something is wrong."""
+    """One step of the check: `checked` of `total` segments so far; `problem` is empty unless something is wrong.
+
+    With "objects" for the plane, it is so many objects.
+    """
 
     plane: str
     checked: int
@@ -32,12 +40,13 @@ class Finding:
     problem: str = ""
 
 
-def check_all(planes: Iterable[Plane], store: Store) -> Iterator[Finding]:
+def check_all(planes: Iterable[Plane], store: Store, objects: ObjectStore) -> Iterator[Finding]:
     """Check all that is in a store; the planes' buffers are written."""
     for problem in store_problems(store):
         yield Finding("store", 0, 0, 0, problem)
     for plane in planes:
         yield from check(plane)
+    yield from _check_objects(objects)
     yield from _check_episodes(store)
 
 
@@ -75,6 +84,20 @@ def check(plane: Plane) -> Iterator[Finding]:
         problem = "the document does not hold the segments that its digest is made of"
     problem = problem or _misplaced(plane)
     yield Finding(plane.name, total, total, len(seen), problem)
+
+
+def _check_objects(objects: ObjectStore) -> Iterator[Finding]:
+    """Check the bytes of every object; a damaged one is removed (unless this only reads), to be fetched again."""
+    whole = [*objects.whole()]
+    for checked, (object_id, size) in enumerate(whole, 1):
+        steps = objects.check_steps(object_id, size)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                yield Finding(OBJECTS, checked, len(whole), 0, done.value)
+                break
+            yield Finding(OBJECTS, checked - 1, len(whole), 0)
 
 
 def _check_episodes(store: Store) -> Iterator[Finding]:

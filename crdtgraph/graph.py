@@ -11,13 +11,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.assigning import Assigner
+from crdtgraph.cache import LearnedPolicy
+from crdtgraph.cache import Policy as CachePolicy
 from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
 from crdtgraph.clock import HybridClock
 from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import LocalError, StoreError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
-from crdtgraph.limits import CHECKPOINT_WEIGHT_MIN
+from crdtgraph.limits import CACHE_BYTES_MAX, CHECKPOINT_WEIGHT_MIN
+from crdtgraph.objects.store import ObjectStore
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
 from crdtgraph.search import (
@@ -78,6 +81,8 @@ class Graph(Assigner):
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
+        ledger.on_foreign = self._watch()
+        self.objects = ObjectStore(store)
         self._planes[LEDGER] = ledger
         ledger.on_pause = self._advance_checkpoint_quietly
         self._checkpointing: Stepwise[bool] | None = None
@@ -243,6 +248,22 @@ class Graph(Assigner):
         """`checkpoint_states` in steps of about 2 ms."""
         return self._states().make_steps()
 
+    def cache_states(self, *, bytes_max: int = CACHE_BYTES_MAX, policy: CachePolicy[CommitId] | None = None) -> None:
+        """Keep the states that were read lately in so many bytes, and by this policy; forgets those that are kept now.
+
+        The default policy learns what is read again. A search gives it what it knows of its tree:
+        `cache_states(policy=LearnedPolicy(CountedHints(graph, plane=search.plane)))`, see `crdtgraph.cache`.
+        """
+        self._states().use_cache(bytes_max, policy if policy is not None else LearnedPolicy())
+
+    def prefetch_states(self, commit: CommitId, *, plane: str = LEDGER) -> int:
+        """Make the states that are likely to be read next, now that of `commit` was: of its parent and its best child.
+
+        For when there is time; with a policy that has hints. Returns how many were made.
+        """
+        home = self._plane(plane)
+        return self._states().prefetch(home, self._node(home, commit))
+
     def needs_state_checkpoints(self) -> bool:
         """Whether enough commits have come whose states are not stored."""
         return self._states().needs_rows() >= STATES_AT_ONCE
@@ -302,7 +323,7 @@ class Graph(Assigner):
 
         if not self.read_only:
             self.flush()
-        yield from check_all(self._planes.values(), self.store)
+        yield from check_all(self._planes.values(), self.store, self.objects)
 
     # Inside
 

@@ -8,6 +8,7 @@ from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import CorruptError, LocalError
 from crdtgraph.graph import Graph
 from crdtgraph.host import SYSTEM, Host
+from crdtgraph.objects.store import SCANNED_KEY
 from crdtgraph.records import check_name
 from crdtgraph.signing import SEED_BYTES
 from crdtgraph.store import Batch, Keyspace, Store, open_store
@@ -91,6 +92,7 @@ def _identify(store: Store, cluster: str | None, host: Host) -> tuple[bytes, str
         batch = Batch()
         batch.put(Keyspace.META, SEED_KEY, seed)
         batch.put(Keyspace.META, CLUSTER_KEY, stored)
+        batch.put(Keyspace.OBJECTS, SCANNED_KEY, b"")
         store.write(batch, sync=True)
     if cluster is not None and stored != cluster.encode():
         raise LocalError(

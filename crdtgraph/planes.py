@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple
 
 from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
@@ -30,6 +29,7 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
 from crdtgraph.update import Item, Update
+from crdtgraph.written import Durable, Unsynced
 
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
@@ -48,23 +48,12 @@ Loader = Callable[[SegmentKey], list[Segment]]
 """Gives the segments of a key."""
 
 
+def _ignore(_segment: Segment) -> None:
+    pass
+
+
 def _nothing(_key: SegmentKey) -> list[Segment]:
     return []
-
-
-class Durable(NamedTuple):
-    """A segment of our own that may be given to peers now, as the update that adds it."""
-
-    key: SegmentKey
-    update: Update
-
-
-class _Unsynced(NamedTuple):
-    """A segment of our own that was written and not yet fsynced; `stamp` is its earliest."""
-
-    update: Update
-    data: bytes
-    stamp: int
 
 
 class Plane(HeldSegments):
@@ -82,6 +71,8 @@ class Plane(HeldSegments):
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
         self.on_buffered: Callable[[], object] = list
+        self.on_foreign: Callable[[Segment], object] = _ignore
+        """Given each segment of others before it is written."""
         self.on_pause: Callable[[], object] = list
         """Called by the first write after the one that wrote a buffer out, when all that came before is folded."""
         self._may_pause = False
@@ -89,7 +80,7 @@ class Plane(HeldSegments):
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
         self._written = False
-        self._unsynced: dict[SegmentKey, _Unsynced] = {}
+        self._unsynced: dict[SegmentKey, Unsynced] = {}
         self.buffer = self.start_buffer()
 
     # Writing our own records
@@ -244,6 +235,7 @@ class Plane(HeldSegments):
     def receive(self, segment: Segment, data: bytes) -> None:
         """Write, add and fold one verified segment that the document lacks and whose clock is the next one."""
         update = item_update(segment.key, data)
+        self.on_foreign(segment)
         self._write(update, sync=False)
         self.integrate(update, [segment])
 
@@ -256,6 +248,7 @@ class Plane(HeldSegments):
         """Keep a verified segment beside the document, which cannot carry it; False if it is known."""
         if not self.beside.is_wanted(segment.key, segment.digest, data):
             return False
+        self.on_foreign(segment)
         self.log.append_stray(segment.digest, data)
         self.add_stray(segment, data)
         # Deletions that came before it had no reason yet and were left out; they may not come again.
@@ -338,7 +331,7 @@ class Plane(HeldSegments):
         for key, data, (records, size) in zip(keys, datas, batches, strict=True):
             if is_small(len(records), size):
                 self._small[key] = size
-            self._unsynced[key] = _Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
+            self._unsynced[key] = Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
             if supersedes:
                 segment = unpack(data, check_signature=False)
                 self.projection.fold(segment, self.contents.register(key), self._load_folded)

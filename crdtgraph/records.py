@@ -59,13 +59,16 @@ CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f]")
 _ID_HEAD = b"\x58\x20"
 _PARENTS_HEADS = [b"\x87\x01" + head(4, count) + _ID_HEAD for count in range(24)]
 
+OBJECT_SCHEME = "object"
+"""Of a `Reference` to a large value that is kept beside the commits (objects/)."""
+
 REF_NAMESPACE = "ref"
 META_NAMESPACE = "meta"
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A value kept elsewhere: `scheme` says where ("git-blob"), `digest` what, `size` how many bytes it has."""
+    """A value kept elsewhere: `scheme` says where ("object", "git-blob"), `digest` what, `size` how many bytes."""
 
     scheme: str
     digest: bytes

@@ -12,9 +12,10 @@ from crdtgraph.clock import HybridClock
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import ReplicaId, SegmentKey
 from crdtgraph.limits import DELTA_BYTES_MAX
-from crdtgraph.planes import LEDGER, Durable, Plane
+from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.reader import Reader
 from crdtgraph.segment import unpack
+from crdtgraph.written import Durable
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
@@ -152,10 +153,13 @@ class Replica(Reader):
         return sum(home.adopt(segment, data) for segment, data in unpacked)
 
     def _plane(self, name: str) -> Plane:
-        home = self._planes.get(name) or self._searches.get(name)
+        home = self._open_plane(name)
         if home is None:
             raise self._no_plane(name)
         return home
+
+    def _open_plane(self, name: str) -> Plane | None:
+        return self._planes.get(name) or self._searches.get(name)
 
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:

@@ -13,6 +13,7 @@ from crdtgraph.store import FORMAT, FORMAT_KEY, Keyspace
 class Status:
     """How one replica is doing. Counts are of the ledger.
 
+    `missing_objects` are those that commits name and that are not here; a peer that has them gives them.
     `format` is that of the store. `holes` are places of compacted segments whose records have not come; a peer that
     has them gives them. `last_stop`, `checkpoint`, `covered` and `folded` say how it was opened: see `Recovery`.
     """
@@ -36,6 +37,8 @@ class Status:
     covered: int
     folded: int
     digest: str
+    missing_objects: int = 0
+    missing_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

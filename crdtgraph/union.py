@@ -2,7 +2,8 @@
 
 It is what an exchange between two nodes comes to (`sync`), without the network: what the target's state vector lacks,
 and then, because a vector says nothing about what is kept beside a document, about places that lack their records, or
-about a number that was used twice, every segment under a key where the two sets differ.
+about a number that was used twice, every segment under a key where the two sets differ. Large values that its commits
+name go along.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 from crdtgraph.errors import LocalError
 from crdtgraph.graph import Graph
+from crdtgraph.records import OBJECT_SCHEME, Reference
 
 Progress = Callable[[int, int], object]
 """Called with the segments that were given and those that may be missing."""
@@ -28,7 +30,12 @@ def unite(source: Graph, target: Graph, *, progress: Progress | None = None) -> 
             f"{source.cluster!r} is not the cluster of the target, {target.cluster!r}",
             hint="replicas of different clusters never exchange anything",
         )
-    return sum(_unite_plane(source, target, plane, progress) for plane in source.planes())
+    given = sum(_unite_plane(source, target, plane, progress) for plane in source.planes())
+    for object_id, size in [*target.objects.wanted()]:
+        if source.objects.is_whole(object_id):
+            target.objects.put(source.objects.read(Reference(OBJECT_SCHEME, object_id, size)))
+    target.flush()
+    return given
 
 
 def _unite_plane(source: Graph, target: Graph, plane: str, progress: Progress | None) -> int:

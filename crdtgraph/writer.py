@@ -14,6 +14,7 @@ from crdtgraph.buffer import FLUSH_RECORDS, commit_size, record_size
 from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, Write, WriteKind, classify
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId, Dot
+from crdtgraph.largevalues import LargeValues
 from crdtgraph.planes import LARGE_COMMIT_BYTES, LEDGER, Plane
 from crdtgraph.reader import show_id
 from crdtgraph.records import (
@@ -30,7 +31,6 @@ from crdtgraph.records import (
     ordered_changes,
 )
 from crdtgraph.refs import exact_ids
-from crdtgraph.replica import Replica
 from crdtgraph.segment import RECORDS_MAX
 from crdtgraph.store import Store
 
@@ -47,7 +47,7 @@ class MadeCommit(NamedTuple):
     size: int
 
 
-class Writer(Replica):
+class Writer(LargeValues):
     """The writing half of a graph, but for what is in registers, which `assigning` writes."""
 
     store: Store
@@ -77,7 +77,8 @@ class Writer(Replica):
         Args:
             parents: ids of visible commits, the base of the state first. By default the ref's target, or none.
             message: any text.
-            changes: path -> bytes, Reference, or None to remove the path.
+            changes: path -> bytes, Reference, or None to remove the path. Bytes above 16 KiB are kept as an object, and
+                the commit has a Reference in their place (see `put_object` and `read`).
             ref: move this ref to the new commit (create it if need be). The commit must descend from the ref's target,
                 or from one of them when the ref is conflicted; the other targets then stay.
             author: default is the graph's `author`.
@@ -106,7 +107,7 @@ class Writer(Replica):
             self.author if author is None else author,
             stamp if time is None else time,
             message,
-            ordered_changes(changes) if changes else (),
+            ordered_changes(self._with_objects(changes)) if changes else (),
             origin,
         )
         data = encode_commit(commit)
@@ -141,6 +142,7 @@ class Writer(Replica):
             data = encode_commit(commit)
             if commit.changes != ():
                 check_commit(commit)
+                self._want_objects_of([commit])
             for parent in commit.parents:
                 if parent not in nodes:
                     raise _missing_parent(parent)

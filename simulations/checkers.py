@@ -17,7 +17,14 @@ from simulations.journal import Journal, Written
 from simulations.model import REF, Model, Said, SegmentName
 from simulations.reading import Held, Order
 from sync import Node
-from sync.limits import ALARMS_MAX, CONNECTIONS_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX
+from sync.limits import (
+    ALARMS_MAX,
+    CONNECTIONS_MAX,
+    OBJECT_SERVE_MAX,
+    OBJECT_WINDOW,
+    QUEUE_BYTES_MAX,
+    QUEUE_MESSAGES_MAX,
+)
 from sync.outbox import QUESTIONS_MAX
 from sync.peerstate import OpenWant
 
@@ -218,6 +225,9 @@ def check_bounds(name: str, node: Node) -> None:
         outbox = peer.outbox
         sizes.append(("queued messages", outbox.queued, QUEUE_MESSAGES_MAX + QUESTIONS_MAX))
         sizes.append(("queued bytes", outbox.queued_bytes, QUEUE_BYTES_MAX))
+    for each in node.objects.exchange.peers.values():
+        sizes.append(("blocks asked for", len(each.asked), OBJECT_WINDOW))
+        sizes.append(("blocks to give", len(each.serve), OBJECT_SERVE_MAX))
     for what, size, limit in sizes:
         if size > limit:
             raise ViolationError("queues are bounded", f"{name} has {size} {what}, and {limit} are allowed")

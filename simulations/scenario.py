@@ -40,6 +40,8 @@ LEDGER_OPERATIONS = {
     "compact_step": 3.0,
 }
 """How often each operation comes if a scenario does not say."""
+OBJECT_OPERATIONS = {"commit_object": 3.0, "collect_garbage": 1.0}
+"""Those about large values; they come only where a scenario says so."""
 
 REF_OPERATIONS = ("commit_on_ref", "commit_large", "merge", "set_ref", "force_ref", "delete_ref")
 """Those that are about a ref."""

@@ -10,10 +10,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
 from msgspec.structs import replace
 
 from simulations import timeline
-from simulations.scenario import LEDGER_OPERATIONS, Clock, Expectation, Link, Scenario, Topology, Workload
+from simulations.scenario import (
+    LEDGER_OPERATIONS,
+    OBJECT_OPERATIONS,
+    Clock,
+    Expectation,
+    Link,
+    Scenario,
+    Topology,
+    Workload,
+)
 from simulations.seeds import child
 from simulations.timeline import AnyEvent
 from simulations.wire import WireProperties
@@ -35,6 +45,7 @@ LATE_SHARE = 0.15
 IMPORT_SHARE = 0.05
 QUIET_SHARE = 0.05
 QUIET_S = 60.0
+OBJECTS_SHARE = 0.3
 SYNC_S = (0.02, 0.02, 0.02, 1.0)
 """How long disks take to sync at most: flash mostly, and one that is shared with others who write much."""
 
@@ -54,7 +65,7 @@ def draw(seed: int) -> Scenario:
         wire=_draw_wire(rng),
         links=_draw_links(rng, names),
         clocks=_draw_clocks(rng, names),
-        workload=_draw_workload(rng, nodes, duration_s),
+        workload=_with_objects(_draw_workload(rng, nodes, duration_s), child(seed, "objects")),
         settings={**_draw_settings(rng), **_draw_checkpoints(child(seed, "checkpoints"))},
         sync_s=rng.choice(SYNC_S),
         timeline=_draw_timeline(rng, names, duration_s),
@@ -113,6 +124,15 @@ def _draw_workload(rng: random.Random, nodes: int, duration_s: float) -> Workloa
         batch_commits_max=rng.choice((5, 30, 300)),
         large_bytes=rng.choice((20_000, 200_000)),
     )
+
+
+def _with_objects(workload: Workload, rng: random.Random) -> Workload:
+    """In some worlds values are large. Drawn apart, so that all else about a seed is as it was without."""
+    if rng.random() >= OBJECTS_SHARE:
+        return workload
+    more = {kind: weight * rng.choice((0.5, 1.0, 4.0)) for kind, weight in OBJECT_OPERATIONS.items()}
+    changed: Workload = msgspec.structs.replace(workload, mix={**workload.mix, **more})
+    return changed
 
 
 def _draw_settings(rng: random.Random) -> dict[str, float]:

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 import trio
 
 from crdtgraph import CommitId, Durability, Graph, LocalError, StoreError
+from crdtgraph.objects import INLINE_BYTES_MAX, Collected, reference_of
 from crdtgraph.records import Commit, ordered_changes
 from simulations.checkers import ViolationError
 from simulations.journal import Journal, Record, Written
-from simulations.scenario import LEDGER_OPERATIONS
+from simulations.scenario import LEDGER_OPERATIONS, OBJECT_OPERATIONS
 from simulations.scenario import Workload as Properties
 from simulations.trace import Trace
 
-OPERATIONS = tuple(LEDGER_OPERATIONS)
+OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS)
 REFS = ("main", "next", "topic")
 """The first few refs, for which writers contend; further ones are numbered."""
 KEYS = ("color", "owner")
@@ -31,6 +32,8 @@ SEVERAL_STEPS = ("commit_many", "search", "speculate")
 RECENT = 30
 """How far back, in commits, a new commit's parents mostly lie."""
 BURST = 10
+OBJECT_VALUES = 1_000
+"""Large values begin in so many ways: few enough that some come again."""
 SPECULATIVE_COMMITS = 20
 SEARCH_COMMITS = 77
 """Of so many commits of a search all but one are thrown away: 98.7 %, as measured in clusters of MCTS workers."""
@@ -64,6 +67,7 @@ class Workload:
         self._weights = [properties.weights[kind] for kind in self._kinds]
         self._said: list[Record] = []
         self._compaction: Generator[None, None, bool] | None = None
+        self._collection: Generator[None, None, Collected] | None = None
         self._done = 0
         self._orders: deque[Order] = deque()
         self._batch_commits: int | None = None
@@ -189,7 +193,25 @@ class Workload:
     def _commit_large(self) -> str:
         ref = self._rng.choice((None, self._refs[0]))
         parents = list(self.graph.refs.targets(ref)[:1]) if ref else self._some_parents(1)
-        return self._add(parents, ref=ref, changes={"large": self._rng.randbytes(self._properties.large_bytes)})
+        data = self._rng.randbytes(self._properties.large_bytes)
+        # Each value as large as it may be within a commit.
+        pieces = [data[at : at + INLINE_BYTES_MAX] for at in range(0, len(data), INLINE_BYTES_MAX)]
+        return self._add(parents, ref=ref, changes={f"large/{number:03}": each for number, each in enumerate(pieces)})
+
+    def _commit_object(self) -> str:
+        """A value that is kept as an object, now and then one that was there before or has parts of it."""
+        size = self._rng.choice((INLINE_BYTES_MAX + 1, 70_000, self._properties.large_bytes + INLINE_BYTES_MAX))
+        data = random.Random(self._rng.randrange(OBJECT_VALUES)).randbytes(size)
+        return self._add(self._some_parents(1), changes={f"object/{self._rng.randrange(3)}": data})
+
+    def _collect_garbage(self) -> str:
+        """One step of a collection, as it goes on beside other work."""
+        steps = self._collection or self.graph.collect_steps()
+        self._collection = None
+        for _ in steps:
+            self._collection = steps
+            break
+        return "to be continued" if self._collection else "the last"
 
     def _commit_many(self) -> str:
         parents = tuple(self._some_parents(1))
@@ -326,7 +348,8 @@ class Workload:
             paths = self._rng.sample(("a", "b", "c/d"), self._rng.randint(0, 2))
             changes = {path: self._rng.randbytes(self._rng.randint(0, 60)) for path in paths}
         time = self.graph.now_us()
-        commit = Commit(tuple(parents), self._name, time, self._tag(), ordered_changes(changes))
+        named = {path: reference_of(each) if len(each) > INLINE_BYTES_MAX else each for path, each in changes.items()}
+        commit = Commit(tuple(parents), self._name, time, self._tag(), ordered_changes(named))
         self._note_commit(commit)
         if ref is not None:
             self._said.append(("assign", f"ref {ref}", commit.id))

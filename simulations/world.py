@@ -26,6 +26,7 @@ from simulations.inspection import Depth, Inspection
 from simulations.journal import Journal
 from simulations.nemesis import Nemesis, mend_disk
 from simulations.network import Network
+from simulations.objects import wait_for_objects
 from simulations.process import Process
 from simulations.promptness import Promptness
 from simulations.scenario import Clock, Scenario
@@ -33,7 +34,7 @@ from simulations.seeds import child
 from simulations.timeline import ImportGit
 from simulations.trace import Trace
 from sync import Settings
-from sync.limits import CARD_IDLE_ROUNDS, JITTER
+from sync.limits import CARD_IDLE_ROUNDS, JITTER, ROUND_MAX_S
 
 LOOK_EVERY_S = 1.0
 """Between two cheap checks; a deep one is every tenth."""
@@ -70,6 +71,8 @@ class World:
         self._pauses = pauses
         self._paused: defaultdict[str, set[object]] = defaultdict(set)
         self._downs = Counter(scenario.late)
+        self.may_lack_objects = False
+        """Whether a disk was replaced that may have been the only one with a large value."""
         self.agenda = Agenda()
         """The clock of the run in which this world lives."""
         self._inspection = Inspection(self.journal)
@@ -97,6 +100,7 @@ class World:
                 self._is_writing = False
                 self.mend()
                 await self._wait_for_agreement()
+                await wait_for_objects(self.processes, self.bound_s + ROUND_MAX_S, self.may_lack_objects)
                 if self.scenario.expect.quiet_s:
                     await self._check_quiet(self.scenario.expect.quiet_s)
                 self._check_expectations()
@@ -146,6 +150,7 @@ class World:
     def restore(self, process: Process, copy: object) -> None:
         """Put an earlier copy of a disk back: what was on no other disk may be missing from now on."""
         process.disk.restore(cast(Data, copy))
+        self.may_lack_objects = True
         self.trace.note(process.name, "is restored")
         disks = [each.disk.copy() for each in self.processes.values()]
         self.journal.forgive(

@@ -23,12 +23,15 @@ class AlarmKind(StrEnum):
     """The peer claims segments that it does not give."""
     PROJECTION = "projection"
     """The same segments mean different things to the two: one of them folds wrongly."""
+    OBJECT = "object"
+    """The peer gave something else than the block of an object that it was asked for."""
 
 
 TEXTS = {
     AlarmKind.DIVERGED: "both sides gave all they had and still differ; segments are compared one by one",
     AlarmKind.INCOMPLETE: "the peer claims segments that its diff lacks; they are compared one by one",
     AlarmKind.PROJECTION: "the same segments give different projections; run `crdtgraph fsck` on both sides",
+    AlarmKind.OBJECT: "the peer gave wrong bytes for a large value; they were thrown away, and others are asked",
 }
 
 

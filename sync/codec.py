@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crdtgraph.ids import REPLICA_ID_BYTES
+from crdtgraph.objects import BLOCK_BYTES_MAX
 from sync.limits import (
     CARDS_PER_MESSAGE,
     EPHEMERAL_BYTES_MAX,
@@ -20,6 +21,7 @@ from sync.limits import (
     PLANES_MAX,
     PROTOCOL_VERSION,
     SEGMENT_BYTES_MAX,
+    WANT_OBJECT_HASHES_MAX,
 )
 from sync.messages import (
     DIGEST_BYTES,
@@ -31,9 +33,11 @@ from sync.messages import (
     Error,
     Forget,
     Goodbye,
+    HaveObject,
     Hello,
     Keys,
     Message,
+    Object,
     PeerAddress,
     Peers,
     Ping,
@@ -42,6 +46,7 @@ from sync.messages import (
     Segments,
     Summary,
     Want,
+    WantObject,
     WantSegments,
 )
 from sync.packing import RemoteMessageError, pack, unpack
@@ -120,6 +125,9 @@ _ENCODERS: dict[type, Callable[..., list[object]]] = {
     Cards: lambda cards: [14, [cardfields.row_of(each) for each in cards.cards]],
     Census: lambda census: [15, census.nonce, census.number],
     Forget: lambda forget: [16, forget.replica, forget.number],
+    WantObject: lambda want: [17, want.hashes],
+    Object: lambda block: [18, block.hash, block.data],
+    HaveObject: lambda have: [19, have.hashes],
 }
 
 # --- decoding -----------------------------------------------------------------------------------------------
@@ -175,6 +183,16 @@ def _decode_segments(row: list[object]) -> Segments:
     return Segments(fields.plane_name(row[0]), segments, fields.of(bool, row[2]))
 
 
+def _decode_object(row: list[object]) -> Object:
+    name, data = row
+    block = None if data is None else fields.blob(data, BLOCK_BYTES_MAX)
+    return Object(fields.exactly(name, (DIGEST_BYTES,)), block)
+
+
+def _object_hashes(value: object) -> tuple[bytes, ...]:
+    return tuple(fields.exactly(each, (DIGEST_BYTES,)) for each in fields.list_of(value, WANT_OBJECT_HASHES_MAX))
+
+
 def _decode_peer_address(value: object) -> PeerAddress:
     replica, addresses = fields.tuple_of(value, 2)
     return PeerAddress(fields.replica_of(replica), fields.addresses_of(addresses))
@@ -201,4 +219,7 @@ _DECODERS: dict[int, tuple[str, int, Callable[[list[object]], Message]]] = {
         lambda row: Census(fields.exactly(row[0], (NONCE_BYTES,)), fields.number(row[1], NUMBER_MAX)),
     ),
     16: ("forget", 2, lambda row: Forget(fields.replica_of(row[0]), fields.number(row[1], NUMBER_MAX))),
+    17: ("want_object", 1, lambda row: WantObject(_object_hashes(row[0]))),
+    18: ("object", 2, _decode_object),
+    19: ("have_object", 1, lambda row: HaveObject(_object_hashes(row[0]))),
 }

@@ -10,7 +10,7 @@ are noted in `ending`. Every other exception is a bug or a broken store and is r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +22,17 @@ from crdtgraph.ids import ReplicaId
 from sync.codec import encode_message
 from sync.framing import encode_frame
 from sync.limits import LINK_BYTES_PER_S_MIN, READ_BYTES, WRITE_BYTES, Settings
-from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage
+from sync.messages import (
+    Ephemeral,
+    Error,
+    ErrorCode,
+    Goodbye,
+    GossipMessage,
+    Hello,
+    MemberMessage,
+    NodeMessage,
+    ObjectMessage,
+)
 from sync.session import RemoteClosedError, RemoteTimeoutError, Session
 from sync.state import State
 from sync.transport import Address
@@ -62,6 +72,7 @@ class Connection:
         greet: called with the peer's hello; a Goodbye in return ends the connection, a RemoteError too.
         handle: called with every further message.
         pull: gives the next message to send, or None.
+        pull_bulk: the same, for what has one message a write, and only when there is nothing else.
         pull_last: the same, for what may have one message at the end of each write: others never have to wait for more.
         leave: called once, as soon as the connection takes no further part; last words may still follow.
     """
@@ -76,8 +87,9 @@ class Connection:
         hello: Hello,
         settings: Settings,
         greet: Callable[[Connection, Hello], Goodbye | None],
-        handle: Callable[[Connection, GossipMessage | MemberMessage], Awaitable[None]],
+        handle: Callable[[Connection, NodeMessage], Awaitable[None]],
         pull: Callable[[int], GossipMessage | None],
+        pull_bulk: Callable[[int], ObjectMessage | Ephemeral | None],
         pull_last: Callable[[int], MemberMessage | None],
         leave: Callable[[Connection], None],
     ) -> None:
@@ -96,6 +108,7 @@ class Connection:
         self._greet = greet
         self._handle = handle
         self._pull = pull
+        self._pull_bulk = pull_bulk
         self._pull_last = pull_last
         self._leave = leave
         self._news = trio.Event()
@@ -247,9 +260,24 @@ class Connection:
             frame = session.send(message)
             frames.append(frame)
             size += len(frame)
+        if size < WRITE_BYTES and self.is_open and (bulk := self._pull_bulk(self.number)) is not None:
+            frames.append(session.send(bulk))
         if self.is_open and (last := self._pull_last(self.number)) is not None:
             frames.append(session.send(last))
         return b"".join(frames)
+
+
+async def part(connections: Mapping[int, Connection], settings: Settings) -> None:
+    """End all connections because this node stops, with a goodbye."""
+    with trio.move_on_after(settings.goodbye_timeout_s):
+        # What was written last is on disk now; whoever reads gets it before we go.
+        for connection in [*connections.values()]:
+            await connection.drain()
+    with trio.move_on_after(2 * settings.goodbye_timeout_s):
+        for connection in [*connections.values()]:
+            connection.end("this node is stopping", Goodbye("stopping"))
+        for connection in [*connections.values()]:
+            await connection.closed.wait()
 
 
 async def refuse(stream: trio.abc.Stream, settings: Settings) -> None:

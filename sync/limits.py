@@ -72,6 +72,31 @@ closed."""
 ALARMS_MAX = 64
 """Alarms kept for `status`; all are counted and logged."""
 
+# --- objects ------------------------------------------------------------------------------------------------
+
+OBJECT_WINDOW = 16
+"""Blocks of objects asked of one peer and not answered: 1 MiB, more than a fast link holds in a round trip."""
+OBJECT_SERVE_MAX = 8 * OBJECT_WINDOW
+"""Blocks that one peer asked for and has not taken: several times what an honest one asks for."""
+OBJECT_OWED_MAX = 1 << 10
+"""Blocks that one peer asked for and that were not here; of more the oldest are forgotten, and it asks again later."""
+OBJECTS_ACTIVE_MAX = 4
+"""Objects that are fetched at once: enough that small ones fill the time between question and answer."""
+OBJECTS_RESTING_MAX = 64
+"""Objects that nobody has now and of which it is remembered what is missing; of others it is found out anew."""
+OBJECTS_HOPELESS_MAX = 1 << 10
+"""Things that commits name, that are there, and that are no objects; of more the oldest are fetched again."""
+OBJECT_LOOKS_MAX = 64
+"""Blocks looked for on the disk in one step: 4 MiB are read and hashed."""
+COLLECT_PAUSE_S = 0.01
+"""Between two steps of a collection of garbage, of some milliseconds each: it is in no hurry."""
+WANT_OBJECT_HASHES_MAX = 64
+"""Hashes in one message."""
+ROUND_MIN_S = 5.0
+"""After so long what nobody had is asked for again; the wait doubles ..."""
+ROUND_MAX_S = 300.0
+"""... up to this, and starts anew when a peer comes or says that it has something new."""
+
 # --- members ------------------------------------------------------------------------------------------------
 
 MEMBERS_MAX = 256
@@ -150,6 +175,8 @@ class Settings:
     is dead."""
     flush_retry_s: float = 1.0
     """After a write to the store failed (a full disk, say)."""
+    collect_every_s: float = 3_600.0
+    """Between two collections of large values that no live commit names any more. They go on beside everything else."""
     checkpoint_spacing_s: float = 1.0
     """After something new, until it is looked whether a checkpoint is due."""
     checkpoint_step_s: float = 0.01

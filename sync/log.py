@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
+
+if TYPE_CHECKING:
+    from sync.alarms import Alarm
 
 LOGGER_NAME = "sync"
 
@@ -31,3 +35,13 @@ def default_log() -> Log:
         wrapper_class=structlog.stdlib.BoundLogger,
     )
     return log
+
+
+def reporter(log: Log) -> Callable[[Alarm, bool], None]:
+    """What logs alarms as they are raised and cleared."""
+
+    def report(alarm: Alarm, standing: bool) -> None:
+        event = "replicas disagree" if standing else "replicas agree again"
+        log.warning(event, kind=alarm.kind.value, plane=alarm.plane, replica=alarm.replica.hex(), text=alarm.text)
+
+    return report

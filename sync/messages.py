@@ -130,6 +130,28 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True)
+class WantObject:
+    """Asks for blocks of objects, by their SHA-256."""
+
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One block that was asked for; without data: it is not here."""
+
+    hash: bytes
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class HaveObject:
+    """Blocks that the receiver asked for in vain are here now."""
+
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ephemeral:
     """Something that matters now and is never stored: presence, simulations in flight."""
 
@@ -216,5 +238,8 @@ GossipMessage: TypeAlias = Summary | Want | Delta | Keys | WantSegments | Segmen
 """Those about the graph."""
 MemberMessage: TypeAlias = Cards | Census | Forget
 """Those about the members of the cluster."""
-Message: TypeAlias = Hello | GossipMessage | MemberMessage | Ping | Pong | Error | Goodbye
-"""A session passes those about graph and members through; the others concern the connection itself."""
+ObjectMessage: TypeAlias = WantObject | Object | HaveObject
+"""Those about large values."""
+NodeMessage: TypeAlias = GossipMessage | MemberMessage | ObjectMessage
+"""All that a session passes through; the others concern the connection itself."""
+Message: TypeAlias = Hello | NodeMessage | Ping | Pong | Error | Goodbye

@@ -25,17 +25,32 @@ from crdtgraph.errors import LocalError, StoreCorruptError, StoreError
 from crdtgraph.exchange import Delta
 from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
-from sync.alarms import Alarm, Alarms
+from sync.acceptor import accept
+from sync.alarms import Alarms
 from sync.blocklist import Blocklist
-from sync.connection import Connection, Direction, dialled_at_once, loser, refuse
+from sync.connection import Connection, Direction, dialled_at_once, loser, part
 from sync.dialer import Backoff, Dialer
 from sync.durability import Flusher, RunSync, run_in_thread
 from sync.gossip import Gossip
-from sync.limits import ADDRESSES_MAX, CONNECTIONS_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
-from sync.log import Log, default_log
+from sync.limits import ADDRESSES_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
+from sync.log import Log, default_log, reporter
 from sync.members import Members
-from sync.messages import NONCE_BYTES, Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage, Summary, Want
+from sync.messages import (
+    NONCE_BYTES,
+    Ephemeral,
+    Error,
+    ErrorCode,
+    Goodbye,
+    Hello,
+    MemberMessage,
+    NodeMessage,
+    ObjectMessage,
+    Summary,
+    Want,
+)
 from sync.metrics import Metrics, Timed
+from sync.objectfetch import TOPIC
+from sync.objects import Objects
 from sync.replica import LocalReplica
 from sync.session import RemoteProtocolError
 from sync.splits import Splits
@@ -43,9 +58,6 @@ from sync.status import NodeStatus, node_status
 from sync.timekeeping import Timekeeper
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
 from sync.upkeep import look_after
-
-ACCEPT_RETRY_S = 0.1
-"""After `accept` failed, for want of file descriptors as a rule."""
 
 
 class Node:
@@ -103,6 +115,7 @@ class Node:
         self._changed = trio.Event()
         self.gossip: Gossip
         self.members: Members
+        self.objects: Objects
 
     @property
     def replica_id(self) -> ReplicaId:
@@ -134,21 +147,23 @@ class Node:
                 settings,
                 self._rng,
                 trio.current_time(),
-                alarms=Alarms(self._report_alarm),
+                alarms=Alarms(reporter(self._log)),
                 on_ephemeral=self._on_ephemeral,
                 on_summary=lambda peer, told: self.splits.compare(peer, told),
             )
             self.members = Members(self, self._nonce, self._rng, lambda: self._time.look())
             self.splits = Splits(self, lambda: self._time.look())
-            self._time = Timekeeper([self.gossip, self.members.table, self.splits])
+            self.objects = Objects(self, lambda: self._time.look())
+            self._time = Timekeeper([self.gossip, self.members.table, self.splits, self.objects.exchange])
             self.dialers = [self._dialer(address) for address in self._peers]
             stack.callback(self.graph.on_durable(self._receive_durable))
             nursery = await stack.enter_async_context(trio.open_nursery())
             for each in listening:
-                nursery.start_soon(self._accept, each, nursery)
+                nursery.start_soon(accept, each, self.connections.values, settings, self._log, self._take_in)
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
             nursery.start_soon(self._time.run)
+            nursery.start_soon(self.objects.run)
             nursery.start_soon(self.flusher.run)
             disk = self.graph, self.settings, self.flusher.run_sync, self.note_store_failure
             nursery.start_soon(look_after, *disk, self.wait_changed, self._log)
@@ -178,16 +193,9 @@ class Node:
 
     async def _say_goodbye(self) -> None:
         self.splits.stop()
+        self.objects.exchange.is_stopped = True
         self.members.table.farewell(trio.current_time())
-        with trio.move_on_after(self.settings.goodbye_timeout_s):
-            # What was written last is on disk now; whoever reads gets it before we go.
-            for connection in [*self.connections.values()]:
-                await connection.drain()
-        with trio.move_on_after(2 * self.settings.goodbye_timeout_s):
-            for connection in [*self.connections.values()]:
-                connection.end("this node is stopping", Goodbye("stopping"))
-            for connection in [*self.connections.values()]:
-                await connection.closed.wait()
+        await part(self.connections, self.settings)
 
     # --- for users
 
@@ -242,7 +250,7 @@ class Node:
                 for _ in steps:
                     await trio.lowlevel.cancel_shielded_checkpoint()
             finally:
-                self._announce_change()
+                self.announce_change()
                 self._time.look()
 
     def status(self) -> NodeStatus:
@@ -250,20 +258,6 @@ class Node:
         return node_status(self, trio.current_time())
 
     # --- connections
-
-    async def _accept(self, listening: Listening, nursery: trio.Nursery) -> None:
-        while True:
-            try:
-                stream = await listening.accept()
-            except OSError as error:
-                self._log.error("cannot accept connections", address=listening.address.text, error=str(error))
-                await trio.sleep(ACCEPT_RETRY_S)
-                continue
-            greeting = sum(not each.is_open for each in self.connections.values())
-            if len(self.connections) >= CONNECTIONS_MAX or greeting >= CONNECTIONS_MAX // 2:
-                await refuse(stream, self.settings)
-            else:
-                nursery.start_soon(self._serve, self._connect(stream, Direction.ACCEPTED, None))
 
     def _dialer(self, address: Address) -> Dialer:
         async def serve(stream: trio.abc.Stream) -> Connection:
@@ -282,6 +276,9 @@ class Node:
             log=self._log,
         )
 
+    def _take_in(self, stream: trio.abc.Stream) -> None:
+        self._nursery.start_soon(self._serve, self._connect(stream, Direction.ACCEPTED, None))
+
     def _connect(self, stream: trio.abc.Stream, direction: Direction, address: Address | None) -> Connection:
         connection = Connection(
             stream,
@@ -293,6 +290,7 @@ class Node:
             greet=self._greet,
             handle=self._handle,
             pull=self.gossip.next_message,
+            pull_bulk=self.objects.exchange.next_message,
             pull_last=self.members.next_message,
             leave=self._leave,
         )
@@ -323,6 +321,7 @@ class Node:
         self._by_replica[hello.replica] = connection
         self.gossip.join(connection.number, hello, connection.wake)
         self.members.join(connection, hello.replica)
+        self.objects.join(connection, hello)
         self.splits.join(hello)
         self._time.look()
         self._log.info(
@@ -338,6 +337,7 @@ class Node:
         """It takes no further part in the exchange."""
         self.gossip.leave(connection.number, trio.current_time())
         self.members.leave(connection)
+        self.objects.leave(connection)
         self._time.look()
         hello = connection.peer
         if hello is not None and self._by_replica.get(hello.replica) is connection:
@@ -362,10 +362,12 @@ class Node:
 
     # --- messages
 
-    async def _handle(self, connection: Connection, message: GossipMessage | MemberMessage) -> None:
+    async def _handle(self, connection: Connection, message: NodeMessage) -> None:
         now = trio.current_time()
         if isinstance(message, MemberMessage):
             self.members.table.receive(connection.number, message, now)
+        elif isinstance(message, ObjectMessage) or (isinstance(message, Ephemeral) and message.topic == TOPIC):
+            self.objects.receive(connection, message)
         elif isinstance(message, Summary | Want):
             self.gossip.receive(connection.number, message, now)
         else:
@@ -381,15 +383,12 @@ class Node:
 
     def _receive_durable(self, delta: Delta) -> None:
         self.gossip.push(delta)
-        self._announce_change()
+        self.announce_change()
 
-    def _announce_change(self) -> None:
+    def announce_change(self) -> None:
+        """Wake whoever waits in `wait_changed`."""
         self._changed.set()
         self._changed = trio.Event()
-
-    def _report_alarm(self, alarm: Alarm, standing: bool) -> None:
-        event = "replicas disagree" if standing else "replicas agree again"
-        self._log.warning(event, kind=alarm.kind.value, plane=alarm.plane, replica=alarm.replica.hex(), text=alarm.text)
 
     def _note_durable(self, seconds: float) -> None:
         self.metrics.record(Timed.DURABLE, seconds, trio.current_time())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from crdtgraph.exchange import Delta
 from crdtgraph.host import Host
 from crdtgraph.ids import ReplicaId, SegmentKey
+from crdtgraph.objects import Collected, ObjectStore
 from crdtgraph.recovery import Recovery
 from crdtgraph.refs import Refs
 from crdtgraph.status import PlaneStatus, Status
@@ -116,6 +117,16 @@ class LocalReplica(Replica, Protocol):
     @property
     def store(self) -> Store:
         """The store below."""
+
+    @property
+    def objects(self) -> ObjectStore:
+        """Its large values."""
+
+    def collect_steps(self) -> Generator[None, None, Collected]:
+        """Remove large values that no live commit names, some milliseconds a step."""
+
+    def look_for_objects_steps(self) -> Iterator[None]:
+        """Look through all commits for large values that are not here, some milliseconds a step."""
 
     @property
     def refs(self) -> Refs:

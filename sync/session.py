@@ -23,7 +23,7 @@ from crdtgraph.errors import LocalError, RemoteError
 from sync.codec import compressible, decode_message, encode_message
 from sync.framing import FrameParser, RemoteFrameError, encode_frame
 from sync.limits import LINK_BYTES_PER_S_MIN, TEXT_BYTES_MAX, Settings
-from sync.messages import Error, ErrorCode, Goodbye, GossipMessage, Hello, MemberMessage, Message, Ping, Pong
+from sync.messages import Error, ErrorCode, Goodbye, Hello, Message, NodeMessage, Ping, Pong
 from sync.packing import RemoteMessageError
 from sync.state import ON_RECEIVE, ON_SEND, State
 
@@ -132,7 +132,7 @@ class Session:
         self.heard_at = now
         self._parser.feed(data)
 
-    def next_message(self, now: float) -> Hello | GossipMessage | MemberMessage | None:
+    def next_message(self, now: float) -> Hello | NodeMessage | None:
         """The next message for the layer above, or None when more bytes are needed.
 
         The first is the peer's hello. Pings and pongs are dealt with here.

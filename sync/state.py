@@ -25,14 +25,17 @@ from sync.messages import (
     Error,
     Forget,
     Goodbye,
+    HaveObject,
     Hello,
     Keys,
+    Object,
     Peers,
     Ping,
     Pong,
     Segments,
     Summary,
     Want,
+    WantObject,
     WantSegments,
 )
 
@@ -49,7 +52,24 @@ class State(Enum):
 _Row = Mapping[type, State]
 
 _WORK: dict[type, State] = dict.fromkeys(
-    (Summary, Want, Delta, Keys, WantSegments, Segments, Ephemeral, Peers, Cards, Census, Forget, Ping, Pong),
+    (
+        Summary,
+        Want,
+        Delta,
+        Keys,
+        WantSegments,
+        Segments,
+        Ephemeral,
+        Peers,
+        Cards,
+        Census,
+        Forget,
+        Ping,
+        Pong,
+        WantObject,
+        Object,
+        HaveObject,
+    ),
     State.OPEN,
 )
 _LAST_WORDS: dict[type, State] = {Error: State.CLOSED, Goodbye: State.CLOSED}

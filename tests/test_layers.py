@@ -33,7 +33,7 @@ ONLY_IMPORTED_BY = {
     "cbor2": ("crdtgraph/canonical.py",),
     "immutables": ("crdtgraph/state/*.py",),
     "msgpack": ("sync/packing.py",),
-    "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/meter.py", "crdtgraph/store/rocksdb.py"),
+    "rocksdict": ("crdtgraph/store/engine.py", "crdtgraph/store/tally.py", "crdtgraph/store/rocksdb.py"),
     "sqlite3": ("crdtgraph/store/database.py", "crdtgraph/store/scans.py", "crdtgraph/store/sqlite.py"),
     "hdrh": ("crdtgraph/metering/series.py",),
     "prometheus_client": ("sync/prometheus/exposition.py",),
@@ -50,9 +50,9 @@ ONLY_IMPORTED_BY = {
 }
 
 SANS_IO = (
-    "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "episodes", "estimate", "fields",
-    "framing", "gossip", "lag", "limits", "membership", "messages", "metrics", "outbox", "packing", "peerstate",
-    "replica", "session", "sides", "state", "wants",
+    "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "episodes", "estimate", "fetching",
+    "fields", "framing", "gossip", "lag", "limits", "membership", "messages", "metrics", "objectfetch", "outbox",
+    "packing", "peerstate", "replica", "session", "sides", "state", "wants",
 )  # fmt: skip
 NETWORK = {"trio", "socket", "ssl", "asyncio", "select", "selectors", "threading", "subprocess", "signal"}
 

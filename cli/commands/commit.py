@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ def command(
     files: tuple[str, ...],
     removals: tuple[str, ...],
 ) -> None:
-    """Add a commit and print its id.
+    """Add a commit and print its id. Values above 16 KiB are kept as objects beside it.
 
     Without --parent it builds on the ref's target, or is a root if there is none. A ref only moves forward: to
     a commit that descends from where it is.
@@ -62,9 +61,11 @@ def command(
     from cli.answers import of
     from cli.output import print_document
     from cli.render import print_lines
+    from cli.uploading import uploaded
 
     changes = _changes(settings, files, removals)
     with invocation.open(Access.WRITE) as backend:
+        changes |= {path: uploaded(backend, file) for path, file in map(_split, files)}
         answer = backend.call(
             "commit",
             message=message,
@@ -83,7 +84,11 @@ def command(
 
 def _changes(settings: tuple[str, ...], files: tuple[str, ...], removals: tuple[str, ...]) -> dict[str, Plain]:
     pairs: list[tuple[str, Plain]] = [(path, os.fsencode(text)) for path, text in map(_split, settings)]
-    pairs += [(path, _read(file)) for path, file in map(_split, files)]
+    for path, file in map(_split, files):
+        if file != "-":
+            # They are read once the graph is open; that one is not there is better said before.
+            Path(file).open("rb").close()
+        pairs.append((path, b""))
     pairs += [(path, None) for path in removals]
     changes: dict[str, Plain] = dict(pairs)
     if len(changes) < len(pairs):
@@ -97,7 +102,3 @@ def _split(argument: str) -> tuple[str, str]:
     if not equals or not path:
         raise click.UsageError(f"{argument!r} is not PATH=VALUE")
     return path, value
-
-
-def _read(file: str) -> bytes:
-    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()

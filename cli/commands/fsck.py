@@ -11,7 +11,7 @@ from cli.context import Access, Invocation, Output, examples, graph_options
 @graph_options
 @click.pass_obj
 def command(invocation: Invocation) -> None:
-    """Check a replica: every signature, every commit's id, and the projection against one made from scratch.
+    """Check a replica: every signature, every commit's id, every object, the projection against one made from scratch.
 
     Exit code 5 if anything is wrong; every problem is listed.
     """
@@ -24,19 +24,25 @@ def command(invocation: Invocation) -> None:
     problems: list[str] = []
     segments: dict[str, int] = {}
     commits: dict[str, int] = {}
+    objects = 0
     with invocation.open(Access.READ) as backend, progress_bar("checking segments") as show:
         for finding in map(table_of, backend.stream("fsck")):
             plane, problem = of(str, finding["plane"]), of(str, finding["problem"])
-            segments[plane], commits[plane] = of(int, finding["total"]), of(int, finding["commits"])
             show(of(int, finding["checked"]), of(int, finding["total"]))
+            if plane == "objects":
+                objects = of(int, finding["total"])
+                problems += [problem] if problem else []
+                continue
+            segments[plane], commits[plane] = of(int, finding["total"]), of(int, finding["commits"])
             if problem:
                 problems.append(f"plane {plane}: {problem}")
     if invocation.output is not Output.TEXT:
-        counts = {"segments": sum(segments.values()), "commits": sum(commits.values())}
+        counts = {"segments": sum(segments.values()), "commits": sum(commits.values()), "objects": objects}
         print_document(invocation.output, {**counts, "problems": problems})
     else:
         print_lines(printable(problem) for problem in problems)
-        print_lines([f"checked {sum(segments.values())} segments with {sum(commits.values())} commits"])
+        checked = f"{sum(segments.values())} segments with {sum(commits.values())} commits"
+        print_lines([f"checked {checked}" + (f", and {objects} objects" if objects else "")])
     if problems:
         raise CorruptError(
             f"{len(problems)} problems found",

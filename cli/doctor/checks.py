@@ -104,6 +104,13 @@ def _pending(facts: Facts) -> Trouble:
             f"{holes} places of compacted segments lack their records",
             "they come from any peer that has them: connect one",
         )
+    missing = of(int, facts.graph["missing_objects"])
+    if missing:
+        yield (
+            Verdict.WARNING,
+            f"{missing} large values ({size(of(int, facts.graph['missing_bytes']))}) are not here",
+            "they come from any peer that has them: connect one, or crdtgraph converge; crdtgraph object ls lists them",
+        )
 
 
 def _links(facts: Facts) -> Trouble:

@@ -35,6 +35,7 @@ from crdtgraph.records import (
     Commit,
     Count,
     Discard,
+    Reference,
     Value,
     changes_bytes,
     check_wire_path,
@@ -142,6 +143,11 @@ class Segment:
     def changes(self, position: int) -> tuple[tuple[str, Value], ...]:
         """The changes alone of the commit at a position."""
         return self._changes[position]
+
+    def references(self, scheme: str) -> list[Reference]:
+        """The references of one scheme in the changes of its commits."""
+        values = [value for changes in self._changes if changes for _, value in changes]
+        return [each for each in values if isinstance(each, Reference) and each.scheme == scheme]
 
     def origin(self, position: int) -> str:
         """The origin alone of the commit at a position."""

@@ -47,7 +47,7 @@ from crdtgraph.store.base import (
 from crdtgraph.store.directory import Content, StoreDirectory
 from crdtgraph.store.engine import engine_options, shut
 from crdtgraph.store.locking import FAILURE_HINT
-from crdtgraph.store.meter import Meter
+from crdtgraph.store.tally import TrafficTally
 
 READ_ATTEMPTS_MAX = 20  # Read-only opens that a busy writer may spoil; one in ten or so is.
 
@@ -72,7 +72,7 @@ class RocksStore:
         self._sync_options.sync = True
         self._plain_options = WriteOptions()
         self._present: list[Keyspace] = list(Keyspace)
-        self._meter = Meter(self._directory)
+        self._tally = TrafficTally(self._directory)
         engine = self._open_to_read() if read_only else self._open_to_write(create)
         self._engine: Rdict | None = engine
         self._families: dict[Keyspace, Rdict] = {}
@@ -111,7 +111,7 @@ class RocksStore:
                 if keyspace in RECORDS:
                     records += len(key) + len(value)
             engine.write(changes, self._sync_options if sync else self._plain_options)
-            self._meter.add(records)
+            self._tally.add(records)
         except Exception as error:
             raise self._translate("can't be written", error) from error
 
@@ -151,7 +151,7 @@ class RocksStore:
     def traffic(self) -> Traffic:
         """See `Measured.traffic`."""
         self._open_engine()
-        return self._meter.traffic()
+        return self._tally.traffic()
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -167,7 +167,7 @@ class RocksStore:
                 failure = self._translate("can't be synced", error)
             clean = self._release(engine) and failure is None
             if not self._read_only:
-                self._meter.note()
+                self._tally.note()
                 if clean:
                     self._directory.mark_closed()
                 self._directory.unlock()
@@ -340,7 +340,7 @@ class RocksStore:
     def _start(self, options: Options, access: AccessType) -> Rdict:
         try:
             families = {str(keyspace): options for keyspace in self._present}
-            self._meter.options = None if self._read_only else options
+            self._tally.options = None if self._read_only else options
             return Rdict(str(self._directory.path), options, families, access)
         except Exception as error:
             raise self._translate("can't be opened", error) from error

@@ -22,6 +22,7 @@ MODULES = (
     "running",
     "clustering",
     "measuring",
+    "objects",
 )
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
 

@@ -57,6 +57,22 @@ def test_everything_travels_to_each_place_once() -> None:
     assert seen == sorted(seen)
 
 
+def test_large_values_go_along() -> None:
+    a, b, c = (replica(name) for name in "abc")
+    commit = a.commit(changes={"large": bytes(70_000), "other": b"x" * 300_000})
+    b.commit(changes={"large": b"b" * 200_000})
+    courier = couriers(a, b, c)
+    assert courier.converge()
+    assert courier.objects == 1 + 2 + 3
+    for graph in (a, b, c):
+        assert graph.objects.missing == 0
+        assert graph.read(commit, "large") == bytes(70_000)
+        assert len([*graph.objects.whole()]) == 3
+    again = couriers(a, b, c)
+    assert again.converge()
+    assert again.objects == 0
+
+
 def test_places_without_records_are_filled_by_key() -> None:
     whole, hollow, source = replica("a"), replica("b"), replica("c")
     grow(source, 6)
@@ -92,7 +108,7 @@ def test_what_was_carried_before_a_node_went_away_stays_and_the_next_run_goes_on
     a, b = replica("a"), replica("b")
     draw = random.Random(1)
     for number in range(10):
-        a.commit(message=str(number), changes={"p": draw.randbytes(40_000)})
+        a.commit(message=str(number), changes={f"p{each}": draw.randbytes(10_000) for each in range(4)})
         a.flush()
     courier = Courier([LocalCaller(a), Frail(b, 5)])
     with pytest.raises(UnreachableError):

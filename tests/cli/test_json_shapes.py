@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, merge_policy, simulate, store
+from cli.commands import context, export, importing, merge_policy, object, simulate, store
 from cli.main import COMMANDS
 from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
@@ -36,6 +36,7 @@ GROUPS = {
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
     "merge-policy": merge_policy.COMMANDS,
+    "object": object.COMMANDS,
     "simulate": simulate.COMMANDS,
     "store": store.COMMANDS,
 }
@@ -91,6 +92,8 @@ SHAPES = {
     "context rm": ["context rm lab"],
     "completion": ["completion bash"],
     "fsck": ["fsck", "fsck --store empty.db"],
+    "object ls": ["object ls", "object ls --store objects.db"],
+    "object gc": ["object gc --dry-run", "object gc --store objects.db"],
     "forget": ["forget LOST --node a.db/control"],
     "simulate list": ["simulate list"],
     "store stats": ["store stats", "store stats --node a.db/control", "store stats --store sqlite:new.sqlite"],
@@ -198,6 +201,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with (folder / "graph.backup").open("wb") as file:
         write_backup(reading, file)
     reading.close()
+    with library.open(str(folder / "objects.db")) as large:
+        large.commit(changes={"a": bytes(50_000)})
     shutil.copytree(folder / "search.db", folder / "copy.db")
     (folder / "world.toml").write_text("nodes = 2\nduration_s = 3\n")
     (folder / "failing.toml").write_text("nodes = 2\nduration_s = 2\n[expect]\ncommits_min = 1000000\n")

@@ -99,7 +99,7 @@ def test_what_is_written_between_the_steps_is_in_the_snapshot_or_the_log(tmp_pat
 def test_a_compaction_between_the_steps_of_another_leaves_alone_what_that_one_joins() -> None:
     with crdtgraph.open("memory:") as graph:
         for number in range(60):
-            graph.count(graph.commit(changes={"blob": bytes([number]) * 20_000}), [1])
+            graph.count(graph.commit(changes={name: bytes([number]) * 10_000 for name in ("blob", "more")}), [1])
             graph.flush()
         steps = graph.compact_steps()
         next(steps)

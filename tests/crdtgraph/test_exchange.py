@@ -120,7 +120,9 @@ def test_a_large_diff_comes_in_pieces_that_build_on_each_other(trio_of: tuple[Gr
     one, two, three = trio_of
     rng = random.Random(1)
     for _ in range(8):
-        one.commit(changes={"noise": rng.randbytes(200_000)}, durability=Durability.CRITICAL)
+        one.commit(
+            changes={f"noise/{place:02}": rng.randbytes(16_000) for place in range(12)}, durability=Durability.CRITICAL
+        )
     fill(two, 5)
     exchange(one, two)
     deltas = list(one.deltas(PLANE, three.state_vector(PLANE)))

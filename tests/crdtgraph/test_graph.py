@@ -140,12 +140,12 @@ def test_a_parent_that_stands_twice_has_one_edge(graph: Graph) -> None:
 
 def test_a_commit_as_large_as_possible_comes_back(tmp_path: Path) -> None:
     with crdtgraph.open(str(tmp_path / "s")) as graph:
-        size = RECORD_BYTES_MAX - len(Commit((), "a", 1, "", (("p", bytes(1 << 20)),)).canonical()) + (1 << 20)
-        plain = graph.commit(author="a", time=1, changes={"p": bytes(size)})
-        moved = graph.commit(author="a", time=2, changes={"p": bytes(size)}, ref="main")
+        size = RECORD_BYTES_MAX - len(Commit((), "a", 1, "m" * (1 << 20)).canonical()) + (1 << 20)
+        plain = graph.commit(author="a", time=1, message="m" * size)
+        moved = graph.commit(author="a", time=2, message="m" * size, ref="main")
         digest = graph.digest()
         with pytest.raises(LocalError, match="at most"):
-            graph.commit(author="a", time=1, changes={"p": bytes(size + 1)})
+            graph.commit(author="a", time=1, message="m" * (size + 1))
     with crdtgraph.open(str(tmp_path / "s")) as graph:
         assert graph.digest() == digest
         assert graph.refs["main"] == moved
@@ -260,8 +260,8 @@ BAD_CALLS: dict[str, Callable[[Graph, CommitId], object]] = {
     "reference with a number for a scheme": lambda graph, root: graph.commit(changes={"a": Reference(5, b"", 1)}),
     "reference with a lone surrogate": lambda graph, root: graph.commit(changes={"a": Reference("\ud800", b"", 1)}),
     "reference with a text for a digest": lambda graph, root: graph.commit(changes={"a": Reference("s", "d", 1)}),
-    "too large": lambda graph, root: graph.commit(changes={"a": bytes(RECORD_BYTES_MAX)}),
-    "too large with a ref": lambda graph, root: graph.commit(changes={"a": bytes(RECORD_BYTES_MAX)}, ref="new"),
+    "too large": lambda graph, root: graph.commit(message="m" * RECORD_BYTES_MAX),
+    "too large with a ref": lambda graph, root: graph.commit(message="m" * RECORD_BYTES_MAX, ref="new"),
     "ref that does not fast-forward": lambda graph, root: graph.commit(parents=[root], ref="main"),
     "ref without a common root": lambda graph, root: graph.commit(parents=[], ref="main"),
     "empty ref": lambda graph, root: graph.commit(ref=""),

@@ -237,6 +237,17 @@ def large_commits_take_longer_than_anyone_waits(run: Run) -> None:
     assert run.commits("n2", 200) == 22
 
 
+@hazard("large-values")
+def commits_are_there_at_once_and_their_values_are_not_when_their_only_holder_dies(run: Run) -> None:
+    assert len(run.lines(" n0 commit_object", before_s=3)) == 20
+    assert run.lines(" n0 loses power")
+    assert run.lines(" n1 is killed")
+    assert [run.commits(name, 6 - FEW_S) for name in ("n1", "n2", "n3")] == [20] * 3
+    # What one path carries until then is far less than what each of three has to carry.
+    assert run.outcome.bytes_sent / 3 > 3 * (6 - 2) * run.scenario.wire.bytes_per_s
+    assert run.lines(" n3 collect_garbage", " to be continued")
+
+
 @hazard("wide-area")
 def paths_are_long_and_narrow_and_there_is_much_to_say(run: Run) -> None:
     check_sides(run, [["n0", "n1", "n2", "n3"], ["n4", "n5"]], 15, 40 - FEW_S)

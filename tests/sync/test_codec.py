@@ -32,10 +32,12 @@ from sync.messages import (
     Error,
     Forget,
     Goodbye,
+    HaveObject,
     HeldCard,
     Hello,
     Keys,
     Message,
+    Object,
     PeerAddress,
     Peers,
     Ping,
@@ -44,6 +46,7 @@ from sync.messages import (
     Segments,
     Summary,
     Want,
+    WantObject,
     WantSegments,
 )
 from sync.packing import RemoteMessageError
@@ -98,6 +101,10 @@ EXAMPLES: dict[str, Message] = {
     "cards": Cards((HeldCard(CARD, 0), HeldCard(BARE_CARD, 86_400_000))),
     "census": Census(bytes(range(16)), 7),
     "forget": Forget(REPLICA, 1_700_000_000_000_000),
+    "want_object": WantObject((bytes(range(32)), bytes(32))),
+    "object": Object(bytes(range(32)), b"a block"),
+    "object that is not here": Object(bytes(range(32)), None),
+    "have_object": HaveObject((bytes(32),)),
 }
 every_example = pytest.mark.parametrize("message", EXAMPLES.values(), ids=EXAMPLES.keys())
 

@@ -210,11 +210,11 @@ def test_log_is_cut_into_parts_newest_first(caller: LocalCaller, graph: Graph) -
 
 def test_large_contents_are_cut_by_size(caller: LocalCaller, graph: Graph) -> None:
     for number in range(6):
-        graph.commit(changes={f"p{number}": os.urandom(400_000)}, ref="main")
+        graph.commit(changes={f"p{number}/{each:02}": os.urandom(16_000) for each in range(25)}, ref="main")
     parts: list[Any] = list(caller.stream("log"))
     assert [len(part) for part in parts] == [3, 3]
     parts = list(caller.stream("state", rev="main"))
-    assert [len(part) for part in parts] == [3, 3]
+    assert [len(part) for part in parts] == [66, 66, 18]
 
 
 def test_deltas_rebuild_the_graph_elsewhere(caller: LocalCaller, graph: Graph) -> None:

@@ -500,7 +500,8 @@ async def test_a_peer_that_reads_slowly_is_given_all_and_one_below_the_slowest_l
     size = 100_000
     async with memory_nodes() as (network, start):
         graph = replica("a")
-        graph.commit(changes={"blob": random.Random(1).randbytes(size)}, durability=Durability.CRITICAL)
+        pieces = {f"blob/{each}": random.Random(each).randbytes(10_000) for each in range(size // 10_000)}
+        graph.commit(changes=pieces, durability=Durability.CRITICAL)
         node = await start(graph)
         ours, theirs = trio.testing.lockstep_stream_pair()
         await network.listening[Address("a", 1)].send.send(theirs)

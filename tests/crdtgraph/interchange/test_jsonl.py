@@ -331,7 +331,8 @@ def test_a_union_that_was_stopped_between_two_deltas_is_finished_by_the_next(tmp
 
     source = open_replica(1)
     for number in range(4):
-        source.commit(message=str(number), changes={"a": random.Random(number).randbytes(60_000)})
+        rng = random.Random(number)
+        source.commit(message=str(number), changes={name: rng.randbytes(15_000) for name in "abcd"})
         source.flush()
     calls = itertools.count()
 

@@ -10,7 +10,7 @@ NOTE_EVERY_BYTES = 8 << 20
 """Of records. A crash loses what was counted since; what the recovery writes is counted, and is little beside this."""
 
 
-class Meter:
+class TrafficTally:
     """Counts on from what the folder says. `options` are those of the engine that is open to write, once it is."""
 
     def __init__(self, directory: StoreDirectory) -> None:

@@ -1,0 +1,1 @@
+"""Recorded reads of real searches: the format, the problems that are searched, the search, and the recorder."""

@@ -1,0 +1,525 @@
+"""Objects between peers: without input and output first, message by message, then nodes over streams in memory."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crdtgraph import CorruptError, Durability, Graph, Reference, StoreError
+from crdtgraph.ids import ReplicaId
+from crdtgraph.objects import CHUNK_BYTES, Builder, ObjectStore, Root, chunks_of, hash_of
+from crdtgraph.store import Batch, Keyspace, open_store
+from sync import Settings
+from sync.alarms import AlarmKind, Alarms
+from sync.codec import decode_message
+from sync.framing import FrameParser
+from sync.limits import OBJECT_SERVE_MAX, OBJECT_WINDOW, PROTOCOL_VERSION, ROUND_MIN_S
+from sync.messages import (
+    Delta,
+    Ephemeral,
+    HaveObject,
+    Hello,
+    Object,
+    ObjectMessage,
+    PlaneSummary,
+    Summary,
+    WantObject,
+)
+from sync.objectfetch import ANSWER, QUESTION, TOPIC, ObjectExchange
+from sync.outbox import RemoteOverrunError
+from sync.transport import Address
+from tests.sync.replicas import replica
+from tests.sync.test_node import HELLO, STEADY, frame, memory_nodes, until
+
+SETTINGS = Settings()
+LARGE = random.Random(1).randbytes(40 * CHUNK_BYTES + 7)
+OTHER = random.Random(2).randbytes(3 * CHUNK_BYTES)
+
+
+class Side:
+    """One node's objects, without a node."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.store = open_store("memory:")
+        self.objects = ObjectStore(self.store)
+        self.alarms = Alarms()
+        self.failures: list[StoreError] = []
+        self.exchange = ObjectExchange(self.objects, SETTINGS, self.alarms, failed=self.failures.append)
+        self.hello = Hello(PROTOCOL_VERSION, "test", ReplicaId(name.encode() * 16), bytes(16))
+
+
+class Web:
+    """Sides and links between some of them. Messages are handed over in turn; time passes when nothing else does."""
+
+    def __init__(self, *links: str) -> None:
+        self.now = 0.0
+        self.sides = {name: Side(name) for name in sorted(set("".join(links)))}
+        self.links: list[tuple[Side, int, Side, int]] = []
+        self.said: list[tuple[str, ObjectMessage | Ephemeral]] = []
+        self.mangle: Callable[[str, ObjectMessage | Ephemeral], ObjectMessage | Ephemeral | None] = lambda _, message: (
+            message
+        )
+        for number, link in enumerate(links):
+            self.connect(link, number)
+
+    def __getitem__(self, name: str) -> Side:
+        return self.sides[name]
+
+    def connect(self, link: str, number: int) -> None:
+        a, b = (self.sides[name] for name in link)
+        self.links += [(a, number, b, number), (b, number, a, number)]
+        for side, peer in ((a, b), (b, a)):
+            side.exchange.join(number, peer.hello, lambda: None, self.now)
+
+    def cut(self, number: int) -> None:
+        self.links = [link for link in self.links if link[1] != number]
+        for side in self.sides.values():
+            side.exchange.leave(number, self.now)
+
+    def step(self) -> bool:
+        """Hand over a message on each link; whether there was any."""
+        moved = False
+        for sender, number, receiver, there in [*self.links]:
+            message = sender.exchange.next_message(number)
+            if message is not None:
+                moved = True
+                self.said.append((sender.name, message))
+                arriving = self.mangle(sender.name, message)
+                if arriving is not None:
+                    receiver.exchange.receive(there, arriving, self.now)
+        for side in self.sides.values():
+            if side.exchange.deadline <= self.now:
+                moved = True
+                side.exchange.tick(self.now)
+        return moved
+
+    def run(self, seconds: float = 0.0, steps: int = 10_000) -> None:
+        """Until nothing is left to do within so many seconds."""
+        end = self.now + seconds
+        for _ in range(steps):
+            if not self.step():
+                following = min(side.exchange.deadline for side in self.sides.values())
+                if following > end:
+                    return
+                self.now = following
+        if steps == 10_000:
+            raise AssertionError("it never comes to rest")
+
+    def count(self, kind: type, sender: str = "") -> int:
+        return sum(isinstance(message, kind) for name, message in self.said if sender in name)
+
+
+def want(side: Side, data: bytes) -> Reference:
+    builder = Builder()
+    for chunk in chunks_of(data):
+        builder.add(chunk)
+    reference = builder.finish()[0]
+    side.objects.want([reference])
+    side.exchange.look_again(0.0)
+    return reference
+
+
+def test_who_misses_nothing_says_nothing() -> None:
+    web = Web("ab")
+    web["a"].objects.put(LARGE)
+    web.run(1_000)
+    assert web.said == []
+
+
+def test_an_object_is_fetched_whole_and_each_block_once() -> None:
+    web = Web("ab")
+    web["a"].objects.put(LARGE)
+    reference = want(web["b"], LARGE)
+    web.run()
+    assert web["b"].objects.get(reference) == LARGE
+    assert web["b"].objects.missing == 0
+    assert web["b"].exchange.fetched == 1
+    assert web.count(Object) == 42
+    assert web.said[:2] == [("b", Ephemeral(TOPIC, QUESTION)), ("a", Ephemeral(TOPIC, ANSWER))]
+
+
+def test_a_tree_of_two_levels_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crdtgraph.objects.format.CHUNK_BYTES", 64)
+    monkeypatch.setattr("crdtgraph.objects.format.FANOUT", 3)
+    web = Web("ab")
+    data = random.Random(1).randbytes(64 * 8 + 1)
+    web["a"].objects.put(data)
+    reference = want(web["b"], data)
+    web.run()
+    assert web["b"].objects.get(reference) == data
+
+
+def test_questions_to_one_peer_are_bounded() -> None:
+    web = Web("ab")
+    web["a"].objects.put(LARGE)
+    want(web["b"], LARGE)
+    most = 0
+    while web.step():
+        most = max(most, *(len(peer.asked) for peer in web["b"].exchange.peers.values()))
+    assert most == OBJECT_WINDOW
+
+
+def test_what_came_before_a_break_is_not_asked_for_again() -> None:
+    web = Web("ab")
+    web["a"].objects.put(LARGE)
+    reference = want(web["b"], LARGE)
+    while web.count(Object) < 20:
+        web.step()
+    web.cut(0)
+    web.run()
+    assert not web["b"].objects.has(reference)
+    web.connect("ab", 1)
+    web.run()
+    assert web["b"].objects.get(reference) == LARGE
+    assert web.count(Object) <= 42 + 1
+
+
+def test_when_the_only_holder_dies_in_the_middle_another_one_gives_the_rest() -> None:
+    web = Web("ab", "bc")
+    web["a"].objects.put(LARGE)
+    # The third has half of it.
+    reference = want(web["b"], LARGE)
+    builder = Builder()
+    blocks = [block for chunk in chunks_of(LARGE) for block in builder.add(chunk)]
+    for name, block in [*blocks[20:], *builder.finish()[1]]:
+        web["c"].objects.put_block(name, block)
+    while web.count(Object, "a") < 8:
+        web.step()
+    web.cut(0)
+    web.run(20)
+    assert not web["b"].objects.has(reference)
+    for name, block in blocks[:20]:
+        web["c"].objects.put_block(name, block)
+    web.run(ROUND_MIN_S * 8)
+    assert web["b"].objects.get(reference) == LARGE
+
+
+def test_several_peers_share_the_work() -> None:
+    web = Web("ab", "bc")
+    for name in "ac":
+        web[name].objects.put(LARGE)
+    reference = want(web["b"], LARGE)
+    web.run()
+    assert web["b"].objects.get(reference) == LARGE
+    assert min(web.count(Object, "a"), web.count(Object, "c")) > 10
+    assert web.count(Object) == 42
+
+
+def test_an_object_travels_along_a_line() -> None:
+    web = Web("ab", "bc", "cd")
+    web["a"].objects.put(LARGE)
+    for name in "dcb":
+        want(web[name], LARGE)
+    web.run(1.0)
+    for name in "bcd":
+        assert web[name].objects.missing == 0
+    assert web.count(HaveObject) > 0
+
+
+def test_a_peer_that_has_nothing_is_asked_once_a_round_and_rounds_become_rare() -> None:
+    web = Web("ab")
+    want(web["b"], LARGE)
+    web.run(1_000)
+    assert 3 < web.count(WantObject) < 12
+    web["a"].objects.put(LARGE)
+    web.run(400)
+    assert web["b"].objects.missing == 0
+
+
+def test_a_peer_that_does_not_answer_is_passed_over_and_not_asked_twice() -> None:
+    web = Web("ab", "bc")
+    for name in "ac":
+        web[name].objects.put(LARGE)
+    web.mangle = lambda name, message: None if name == "a" and isinstance(message, Object) else message
+    want(web["b"], LARGE)
+    web.run(2 * SETTINGS.want_timeout_s)
+    assert web["b"].objects.missing == 0
+    assert web.count(Object, "a") <= OBJECT_WINDOW
+
+
+def test_a_late_answer_is_taken() -> None:
+    web = Web("ab")
+    web["a"].objects.put(OTHER)
+    want(web["b"], OTHER)
+    held: deque[ObjectMessage | Ephemeral] = deque()
+
+    def hold(name: str, message: ObjectMessage | Ephemeral) -> ObjectMessage | Ephemeral | None:
+        if isinstance(message, Object):
+            held.append(message)
+            return None
+        return message
+
+    web.mangle = hold
+    web.run(100)
+    assert len(held) == 1
+    while held:
+        web["b"].exchange.receive(0, held.popleft(), web.now)
+        web.run()
+    assert web["b"].objects.missing == 0
+    assert web.count(Object) == 4
+
+
+@pytest.mark.parametrize("place", [0, 1, 7], ids=["root", "chunk", "another chunk"])
+def test_wrong_bytes_raise_an_alarm_and_are_asked_of_another(place: int) -> None:
+    web = Web("ab", "bc")
+    for name in "ac":
+        web[name].objects.put(LARGE)
+    given: list[bytes] = []
+
+    def lie(name: str, message: ObjectMessage | Ephemeral) -> ObjectMessage | Ephemeral:
+        if name == "a" and isinstance(message, Object) and message.data is not None:
+            given.append(message.hash)
+            if len(given) == place + 1:
+                return Object(message.hash, b"lie" + message.data[3:])
+        return message
+
+    web.mangle = lie
+    reference = want(web["b"], LARGE)
+    web.run()
+    assert web["b"].objects.get(reference) == LARGE
+    [alarm] = web["b"].alarms.standing
+    assert (alarm.kind, alarm.replica) == (AlarmKind.OBJECT, ReplicaId(b"a" * 16))
+    assert "wrong bytes" in alarm.text
+
+
+def test_a_peer_that_only_lies_costs_little_and_gets_nowhere() -> None:
+    web = Web("ab")
+    web["a"].objects.put(LARGE)
+    web.mangle = lambda name, message: Object(message.hash, b"lie") if isinstance(message, Object) else message
+    want(web["b"], LARGE)
+    web.run(1_000)
+    assert web["b"].objects.missing == 1
+    assert web.count(Object) < 12
+
+
+def test_what_nobody_asked_for_is_not_kept() -> None:
+    web = Web("ab")
+    web["b"].exchange.receive(0, Object(hash_of(b"gift"), b"gift"), 0.0)
+    web.run()
+    assert list(web["b"].store.scan(Keyspace.OBJECTS)) == []
+
+
+def test_a_damaged_block_is_not_given_and_said_to_be_missing() -> None:
+    web = Web("ab")
+    reference = web["a"].objects.put(OTHER)
+    batch = Batch()
+    batch.put(Keyspace.OBJECTS, b"b" + reference.digest, b"rot")
+    web["a"].store.write(batch, sync=False)
+    want(web["b"], OTHER)
+    web.run()
+    assert ("a", Object(reference.digest, None)) in web.said
+    assert web["b"].alarms.standing == ()
+
+
+def test_what_is_damaged_here_is_fetched_again() -> None:
+    web = Web("ab")
+    for name in "ab":
+        reference = web[name].objects.put(LARGE)
+    web["b"].objects.on_wanted = lambda: web["b"].exchange.look_again(web.now)
+    damaged = hash_of(LARGE[:CHUNK_BYTES])
+    batch = Batch()
+    batch.put(Keyspace.OBJECTS, b"b" + damaged, b"rot")
+    web["b"].store.write(batch, sync=False)
+    with pytest.raises(CorruptError):
+        web["b"].objects.get(reference)
+    web.run()
+    assert web["b"].objects.get(reference) == LARGE
+    assert [message for _, message in web.said if isinstance(message, Object)] == [Object(damaged, LARGE[:CHUNK_BYTES])]
+
+
+def test_an_object_that_is_none_is_given_up() -> None:
+    web = Web("ab")
+    root = Root(CHUNK_BYTES, (hash_of(b"short"),)).encode()
+    for block in (root, b"short", b"no root"):
+        web["a"].objects.put_block(hash_of(block), block)
+    web["b"].objects.want([Reference("object", hash_of(root), 5), Reference("object", hash_of(b"no root"), 5)])
+    reference = want(web["b"], OTHER)
+    web["a"].objects.put(OTHER)
+    web.run(1_000)
+    assert web["b"].objects.has(reference)
+    assert web["b"].objects.missing == 2
+    assert web.count(Object) < 10
+
+
+def test_a_peer_that_asks_for_too_much_is_refused() -> None:
+    web = Web("ab")
+    with pytest.raises(RemoteOverrunError):
+        web["a"].exchange.receive(0, WantObject(tuple(bytes([n]) * 32 for n in range(OBJECT_SERVE_MAX + 1))), 0.0)
+
+
+def test_a_full_disk_is_reported_and_what_came_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    web = Web("ab")
+    web["a"].objects.put(LARGE)
+    reference = want(web["b"], LARGE)
+    put_block = web["b"].objects.put_block
+    full = True
+
+    def refuse(name: bytes, data: bytes) -> None:
+        if full:
+            raise StoreError("no space left on device")
+        put_block(name, data)
+
+    monkeypatch.setattr(web["b"].objects, "put_block", refuse)
+    web.run(5 * SETTINGS.flush_retry_s)
+    assert 2 < len(web["b"].failures) < 10
+    full = False
+    web.run(2 * SETTINGS.flush_retry_s)
+    assert web["b"].objects.get(reference) == LARGE
+
+
+def test_an_older_peer_is_asked_nothing_but_whether_it_speaks_of_objects() -> None:
+    web = Web("ab")
+    web["a"].objects.put(LARGE)
+    # It passes by what it does not know, and an unknown message would end the connection.
+    web["a"].exchange.is_stopped = True
+    want(web["b"], LARGE)
+    web.run(1_000)
+    assert web.said == [("b", Ephemeral(TOPIC, QUESTION))]
+
+
+@given(st.randoms(use_true_random=False))
+def test_objects_arrive_whatever_is_lost_on_the_way(rng: random.Random) -> None:
+    """Any holders, any breaks: once links stand, everybody has all that anybody has."""
+    values = [random.Random(each).randbytes(each * 30_000 + 20_000) for each in range(5)]
+    web = Web("ab", "bc", "cd", "da")
+    for value in values:
+        web[rng.choice("abcd")].objects.put(value)
+        for name in "abcd":
+            want(web[name], value)
+    number = 10
+    for _ in range(rng.randrange(6)):
+        for _ in range(rng.randrange(30)):
+            web.step()
+        link = rng.choice([*{each[1] for each in web.links}])
+        a, b = next((each[0].name, each[2].name) for each in web.links if each[1] == link)
+        web.cut(link)
+        web.run(rng.choice((0, 0, 3)))
+        web.connect(a + b, number)
+        number += 1
+    web.run(60)
+    for side in web.sides.values():
+        assert side.objects.missing == 0
+        assert sorted(
+            side.objects.get(Reference("object", each, size)) for each, size in side.objects.whole()
+        ) == sorted(values)
+        assert side.alarms.standing == ()
+
+
+# --- nodes
+
+
+def holds_all(graph: Graph) -> bool:
+    return graph.objects.missing == 0
+
+
+async def test_nodes_fetch_what_commits_name(autojump_clock: trio.testing.MockClock) -> None:
+    async with memory_nodes() as (_, start):
+        a, b, c = replica("a"), replica("b"), replica("c")
+        commit = a.commit(changes={"large": LARGE, "other": OTHER}, ref="main")
+        node_a = await start(a)
+        node_b = await start(b, *node_a.addresses)
+        node_c = await start(c, *node_b.addresses)
+        for node, graph in ((node_b, b), (node_c, c)):
+            await until(node, lambda graph=graph: commit in graph and holds_all(graph), 30)
+            assert graph.read(commit, "large") == LARGE
+            assert graph.read(commit, "other") == OTHER
+        again = c.commit(parents=[commit], changes={"large": LARGE[1:]}, durability=Durability.CRITICAL)
+        await until(node_a, lambda: again in a and holds_all(a), 30)
+        assert a.read(again, "large") == LARGE[1:]
+        assert not node_b.status().alarms
+
+
+async def test_a_corrupted_object_is_fetched_again_from_a_peer(autojump_clock: trio.testing.MockClock) -> None:
+    async with memory_nodes() as (_, start):
+        a, b = replica("a"), replica("b")
+        commit = a.commit(changes={"large": LARGE}, ref="main")
+        node_a = await start(a)
+        node_b = await start(b, *node_a.addresses)
+        await until(node_b, lambda: commit in b and holds_all(b), 30)
+        batch = Batch()
+        batch.put(Keyspace.OBJECTS, b"b" + hash_of(LARGE[:CHUNK_BYTES]), b"rot")
+        a.store.write(batch, sync=True)
+        with pytest.raises(CorruptError, match="damaged"):
+            a.read(commit, "large")
+        assert a.status().missing_objects == 1
+        await until(node_a, lambda: holds_all(a), 30)
+        assert a.read(commit, "large") == LARGE
+        assert not [finding for finding in a.fsck() if finding.problem]
+
+
+async def test_news_goes_before_what_is_left_of_an_object(autojump_clock: trio.testing.MockClock) -> None:
+    async with memory_nodes() as (network, start):
+        graph = replica("a")
+        large = graph.commit(changes={"large": LARGE}, ref="main")
+        await start(graph)
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        await network.listening[Address("a", 1)].send.send(theirs)
+        claims = PlaneSummary("ledger", b"", bytes(32), dict(graph.state_vector("ledger")))
+        hashes = [hash_of(chunk) for chunk in chunks_of(LARGE)][:OBJECT_WINDOW]
+        await ours.send_all(frame(HELLO) + frame(Summary((claims,))) + frame(WantObject(tuple(hashes))))
+        parser = FrameParser()
+        said: list[object] = []
+
+        async def read_until(kind: type) -> None:
+            while not any(isinstance(message, kind) for message in said):
+                parser.feed(await ours.receive_some(1000))
+                while (payload := parser.next_payload()) is not None:
+                    said.append(decode_message(payload))
+
+        await read_until(Object)
+        graph.commit(parents=[large], message="news", durability=Durability.CRITICAL)
+        await read_until(Delta)
+        assert sum(isinstance(message, Object) for message in said) <= 3
+        await ours.aclose()
+
+
+async def test_a_node_collects_what_nothing_names_any_more(autojump_clock: trio.testing.MockClock) -> None:
+    async with memory_nodes() as (_, start):
+        a, b = replica("a"), replica("b")
+        dead = a.commit(changes={"large": LARGE}, ref="main")
+        kept = a.commit(changes={"other": OTHER})
+        node_a = await start(a)
+        node_b = await start(b, *node_a.addresses)
+        await until(node_b, lambda: kept in b and holds_all(b), 30)
+        a.discard(dead)
+        with trio.fail_after(3 * STEADY.collect_every_s + 60):
+            while len([*a.objects.whole()]) + len([*b.objects.whole()]) > 2:  # noqa: ASYNC110 - nobody tells
+                await trio.sleep(60)
+        assert a.read(kept, "other") == b.read(kept, "other") == OTHER
+
+
+async def test_an_object_on_demand(autojump_clock: trio.testing.MockClock) -> None:
+    async with memory_nodes() as (_, start):
+        a, b = replica("a"), replica("b")
+        reference = a.put_object(OTHER)
+        node_a = await start(a)
+        node_b = await start(b, *node_a.addresses)
+        assert not await node_b.objects.fetch(Reference("object", bytes(32), 5), 30)
+        assert await node_b.objects.fetch(reference, 30)
+        assert b.object(reference) == OTHER
+
+
+async def test_what_was_missing_at_the_end_of_a_process_is_fetched_by_the_next(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with memory_nodes() as (_, start):
+        a, b = replica("a"), replica("b")
+        commit = a.commit(changes={"large": LARGE}, ref="main")
+        for delta in a.deltas("ledger", {}):
+            b.receive("ledger", delta.update)
+        batch = Batch()
+        batch.delete(Keyspace.OBJECTS, b"scanned")
+        batch.delete(Keyspace.OBJECTS, b"w" + a.state(commit)["large"].digest)  # type: ignore[union-attr]
+        b.store.write(batch, sync=False)
+        b.objects.missing = 0
+        node_a = await start(a, settings=STEADY)
+        node_b = await start(b, *node_a.addresses)
+        await until(node_b, lambda: b.has_object(a.state(commit)["large"]), 30)  # type: ignore[arg-type]
+        assert b.objects.is_scanned
