@@ -145,6 +145,14 @@ def checkpoint_steps(plane: Plane, latest: Callable[[], int]) -> Stepwise[bool]:
         frozen.thaw()
 
 
+def segments_folded(plane: Plane) -> dict[SegmentKey, bytes]:
+    """The segments that a plane is the fold of when nothing is buffered, with their SHA-256. O(segments)."""
+    held = {key: digest for key, (digest, _) in plane.document.held.items()}
+    # Written, and not in the document before they are fsynced.
+    held.update({key: hashlib.sha256(each.data).digest() for key, each in plane._unsynced.items()})
+    return held
+
+
 class _Frozen:
     """A plane as it is at this moment, whatever becomes of it."""
 
@@ -166,11 +174,8 @@ class _Frozen:
             else:
                 self._fresh[number] = projection.locations[first : min(first + BLOCK_ROWS, self._rows)]
         self._numbers = keys
-        held = plane.document.held
-        self._held, self._held_digests = list(held), [digest for digest, _ in held.values()]
-        # Written, and not in the document before they are fsynced.
-        self._held += plane._unsynced
-        self._held_digests += [hashlib.sha256(each.data).digest() for each in plane._unsynced.values()]
+        held = segments_folded(plane)
+        self._held, self._held_digests = list(held), list(held.values())
         self._superseded = len(projection.superseded.order)
         self._roots = len(projection.discards.roots.order)
         self._marks = bytes(projection.discards.marks) if self._roots else b""

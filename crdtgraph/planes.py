@@ -40,6 +40,9 @@ DEAD_LOG_BYTES_MAX = 4 << 20
 UNSYNCED_SEGMENTS_MAX = 8
 """Without a node nobody fsyncs in the background; then every so many written segments are fsynced together."""
 
+PAUSE_BYTES = 64 << 10
+"""One more pause for so many bytes that were written: the work that waits for one grows with them."""
+
 LARGE_COMMIT_BYTES = PAYLOAD_BYTES_MAX // 2
 """A commit beyond this has a segment of its own when a ref moves to it."""
 
@@ -74,8 +77,8 @@ class Plane(HeldSegments):
         self.on_foreign: Callable[[Segment], object] = _ignore
         """Given each segment of others before it is written."""
         self.on_pause: Callable[[], object] = list
-        """Called by the first write after the one that wrote a buffer out, when all that came before is folded."""
-        self._may_pause = False
+        """Called by the first writes after one that wrote a buffer out, when all that came before is folded."""
+        self._pauses = 0
         self.stamp_max = self.own_stamp_max = 0
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
@@ -94,7 +97,7 @@ class Plane(HeldSegments):
 
         Raises StoreError when the buffer has to be written and cannot be; then the commit was not added.
         """
-        if self._may_pause:
+        if self._pauses:
             self._pause()
         buffer = self.buffer
         if len(commit.parents) > 1:
@@ -164,7 +167,7 @@ class Plane(HeldSegments):
 
     def make_room(self, records: int, size: int) -> None:
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
-        if self._may_pause:
+        if self._pauses:
             self._pause()
         if not self.buffer.has_room(records, size):
             self.flush(sync=False)
@@ -182,7 +185,7 @@ class Plane(HeldSegments):
             key = self._write_segments([*batches, (buffer.records, buffer.bytes)], (), sync=sync)
             self.contents.seal(buffer.start, key)
             self.buffer = self.start_buffer()
-            self._may_pause = True
+            self._pauses = 1 + buffer.bytes // PAUSE_BYTES
         elif sync and self._written:
             self.store.sync()
             self._written = False
@@ -293,7 +296,7 @@ class Plane(HeldSegments):
 
     def _pause(self) -> None:
         # Not in the call that packs and writes a segment: that one is long enough.
-        self._may_pause = False
+        self._pauses -= 1
         self.on_pause()
 
     def _put(self, record: Assign | Count | Discard) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from contextlib import suppress
 
+import crdtgraph.checkpointing
 import crdtgraph.graph
 from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import StoreError
 from crdtgraph.graph import Graph
 from crdtgraph.host import Host
-from crdtgraph.ids import INCARNATION_BYTES, CommitId
+from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.pending import Pending
 from crdtgraph.planes import LEDGER, Plane
@@ -109,6 +110,10 @@ def _the_dots_go_on(
     self._dots = max((dot.counter + 1 for dot in dots if dot.writer == self.writer), default=0)
 
 
+def _only_the_document(_folded: Callable[[Plane], dict[SegmentKey, bytes]], plane: Plane) -> dict[SegmentKey, bytes]:
+    return {key: digest for key, (digest, _) in plane.document.held.items()}
+
+
 MUTANTS = (
     Mutant(
         "push before fsync",
@@ -139,6 +144,12 @@ MUTANTS = (
         "A snapshot takes the place of the log in two steps, and the first one deletes.",
         "Whoever is short of space frees some first.",
         (Change(PlaneLog, "replace", _the_log_goes_first),),
+    ),
+    Mutant(
+        "checkpoint without what is on its way to disk",
+        "A checkpoint does not name segments that are written and not fsynced, so what they say is folded once more.",
+        "The document is where segments are, and whoever tests flushes first.",
+        (Change(crdtgraph.checkpointing, "segments_folded", _only_the_document),),
     ),
     Mutant(
         "pending commits lost at restart",

@@ -109,6 +109,15 @@ WORLDS: dict[str, tuple[Scenario, set[str]]] = {
         world(FILL, timeline.CrashInWrite(at_s=5, for_s=4, node="n0", moment="batch"), COMPACT),
         {NOTHING_LOST},
     ),
+    "checkpoint without what is on its way to disk": (
+        world(
+            timeline.CrashInWrite(at_s=5, for_s=4, node="n0"),
+            commit=1,
+            count=3,
+            settings={"checkpoint_weight_min": 20, "checkpoint_spacing_s": 0.05},
+        ),
+        {SCRATCH, EQUAL, ALARM, MODEL, NOTHING_LOST},
+    ),
     "pending commits lost at restart": (
         world(LATE, timeline.CrashInWrite(at_s=6, for_s=2, node="n2", writes=12), commit=1),
         {SCRATCH, EQUAL, ALARM, MODEL, AGREE},
