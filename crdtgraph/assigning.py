@@ -160,8 +160,12 @@ class Assigner(Writer):
 
         return stored_policies(self.meta())
 
-    def set_merge_policy(self, pattern: str, policy: MergePolicy | str | None) -> None:
+    def set_merge_policy(
+        self, pattern: str, policy: MergePolicy | str | None, *, durability: Durability | None = None
+    ) -> None:
         """Keep a policy for the paths of a pattern in the ledger, for all replicas; None removes it.
+
+        It is metadata, with the key "merge/" and the pattern. Functions cannot be kept: name them in the call.
 
         Raises LocalError for a pattern or a policy that is none, NotFoundError when there is nothing to remove.
         """
@@ -172,10 +176,10 @@ class Assigner(Writer):
             if META_PREFIX + str(pattern) not in self.meta():
                 known = ", ".join(map(repr, self.merge_policies())) or "none"
                 raise NotFoundError(f"there is no merge policy for {pattern!r:.80}", hint=f"there are: {known}")
-            self.set_meta(META_PREFIX + pattern, None)
+            self.set_meta(META_PREFIX + pattern, None, durability=durability)
             return
         parse_path_pattern(pattern)
-        self.set_meta(META_PREFIX + pattern, read_policy(policy).encode())
+        self.set_meta(META_PREFIX + pattern, read_policy(policy).encode(), durability=durability)
 
     # Inside
 

@@ -11,13 +11,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.assigning import Assigner
+from crdtgraph.cache import LearnedPolicy
+from crdtgraph.cache import Policy as CachePolicy
 from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
 from crdtgraph.clock import HybridClock
 from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import LocalError, StoreError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
-from crdtgraph.limits import CHECKPOINT_WEIGHT_MIN
+from crdtgraph.limits import CACHE_BYTES_MAX, CHECKPOINT_WEIGHT_MIN
 from crdtgraph.objects.store import ObjectStore
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
@@ -245,6 +247,22 @@ class Graph(Assigner):
     def checkpoint_states_steps(self) -> Stepwise[int]:
         """`checkpoint_states` in steps of about 2 ms."""
         return self._states().make_steps()
+
+    def cache_states(self, *, bytes_max: int = CACHE_BYTES_MAX, policy: CachePolicy[CommitId] | None = None) -> None:
+        """Keep the states that were read lately in so many bytes, and by this policy; forgets those that are kept now.
+
+        The default policy learns what is read again. A search gives it what it knows of its tree:
+        `cache_states(policy=LearnedPolicy(CountedHints(graph, plane=search.plane)))`, see `crdtgraph.cache`.
+        """
+        self._states().use_cache(bytes_max, policy if policy is not None else LearnedPolicy())
+
+    def prefetch_states(self, commit: CommitId, *, plane: str = LEDGER) -> int:
+        """Make the states that are likely to be read next, now that of `commit` was: of its parent and its best child.
+
+        For when there is time; with a policy that has hints. Returns how many were made.
+        """
+        home = self._plane(plane)
+        return self._states().prefetch(home, self._node(home, commit))
 
     def needs_state_checkpoints(self) -> bool:
         """Whether enough commits have come whose states are not stored."""

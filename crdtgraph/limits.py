@@ -7,3 +7,6 @@ while this one travels and is folded, and what a slow link does not lose much of
 CHECKPOINT_WEIGHT_MIN = 16_384
 """So many small commits have to be new before a program that runs writes a checkpoint: folded in 80 ms, and seldom
 enough that it delays few calls."""
+
+CACHE_BYTES_MAX = 32 << 20
+"""The states that were read lately take so much memory, by default."""

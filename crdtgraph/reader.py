@@ -91,6 +91,11 @@ class Reader:
     def __len__(self) -> int:
         return len(self._plane(LEDGER).projection)
 
+    def has(self, commit: CommitId, *, plane: str = LEDGER) -> bool:
+        """Whether a commit is visible in a plane, or the plane is a search that builds on it; no for a closed one."""
+        home = self._open_plane(plane)
+        return home is not None and commit in home.projection.nodes
+
     def is_live(self, commit: CommitId, *, plane: str = LEDGER) -> bool:
         """Whether neither the commit nor an ancestor was discarded."""
         home = self._plane(plane)
@@ -306,10 +311,13 @@ class Reader:
         return None
 
     def _plane(self, name: str) -> Source:
-        try:
-            return self._planes[name]
-        except KeyError:
-            raise self._no_plane(name) from None
+        home = self._open_plane(name)
+        if home is None:
+            raise self._no_plane(name)
+        return home
+
+    def _open_plane(self, name: str) -> Source | None:
+        return self._planes.get(name)
 
     def _no_plane(self, name: str) -> LocalError:
         if not self._planes:

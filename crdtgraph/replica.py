@@ -153,10 +153,13 @@ class Replica(Reader):
         return sum(home.adopt(segment, data) for segment, data in unpacked)
 
     def _plane(self, name: str) -> Plane:
-        home = self._planes.get(name) or self._searches.get(name)
+        home = self._open_plane(name)
         if home is None:
             raise self._no_plane(name)
         return home
+
+    def _open_plane(self, name: str) -> Plane | None:
+        return self._planes.get(name) or self._searches.get(name)
 
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:

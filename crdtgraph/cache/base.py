@@ -123,6 +123,11 @@ class Cache(Generic[Key, Value]):
         self._policy.on_hit(key)
         return held[0]
 
+    def peek(self, key: Key) -> Value | None:
+        """The value of `key`, or None if it is not here, for whoever makes another one from it: this is no read."""
+        held = self._held.get(key)
+        return None if held is None else held[0]
+
     def put(self, key: Key, value: Value, size_bytes: int, *, prefetched: bool = False) -> bool:
         """Take a value in, and let others go until all fit.
 

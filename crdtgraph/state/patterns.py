@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import takewhile
 
 from crdtgraph.errors import LocalError
 from crdtgraph.records import check_name
@@ -65,16 +66,21 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class PathPattern:
-    """A pattern, read. `text` is how it was written."""
+    """A pattern, read. `text` is how it was written, `prefix` the characters before the first wildcard."""
 
     text: str
     tokens: tuple[_Token, ...]
+    prefix: str
 
     def matches(self, path: str) -> bool:
         """Whether the pattern describes this whole path. O(pattern * path) at worst."""
+        if not path.startswith(self.prefix):
+            return False
         tokens = self.tokens
-        states = self._skip({0})
-        for character in path:
+        states = self._skip({len(self.prefix)})
+        for character in path[len(self.prefix) :]:
+            if len(tokens) in states and tokens[-1].kind is _Kind.ANYTHING:
+                return True
             following = set()
             for state in states:
                 if state < len(tokens) and tokens[state].takes(character):
@@ -116,7 +122,9 @@ def parse_path_pattern(text: str) -> PathPattern:
         raise LocalError(
             f"pattern {text[:40]!r}... is too long", hint=f"at most {PATTERN_BYTES_MAX} bytes are possible"
         )
-    return PathPattern(text, tuple(_tokens(text)))
+    tokens = tuple(_tokens(text))
+    literals = takewhile(lambda token: token.kind is _Kind.LITERAL, tokens)
+    return PathPattern(text, tokens, "".join(token.character for token in literals))
 
 
 def _tokens(text: str) -> Iterator[_Token]:

@@ -7,14 +7,15 @@ and end in the ledger.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
+from crdtgraph.cache import Cache, LearnedPolicy, Policy
 from crdtgraph.ids import CommitId
+from crdtgraph.limits import CACHE_BYTES_MAX
 from crdtgraph.records import Value
 from crdtgraph.state.replay import replay
 from crdtgraph.state.row import DamagedError
@@ -27,7 +28,6 @@ from crdtgraph.store import Store
 if TYPE_CHECKING:
     from crdtgraph.reader import Source
 
-CACHE_BYTES_MAX = 32 << 20
 STATE_BYTES = 400
 """What a state takes beyond its own changes."""
 KEPT_AT_ONCE = 256
@@ -64,33 +64,15 @@ class States:
     def __init__(self, ledger: Source, store: Store | None) -> None:
         self._ledger = ledger
         self._rows = None if store is None else Rows(store)
-        self._cached: OrderedDict[CommitId, tuple[State, int]] = OrderedDict()
-        self._cached_bytes = 0
+        self._cache: Cache[CommitId, State] = Cache(bytes_max=CACHE_BYTES_MAX, policy=LearnedPolicy())
         self._looked_at = 0
         self._lost: int | None = None
 
     def at(self, home: Source, node: int) -> State:
         """The state at a node. O(1) when it is cached, else O(changes since the nearest known one)."""
         commit = home.projection.ids[node]
-        cached = self._cached.get(commit)
-        if cached is not None:
-            self._cached.move_to_end(commit)
-            return cached[0]
-        walked: list[Place] = []
-        state = EMPTY
-        for place in self._first_parents(self._settled(home, node)):
-            known = self._known(place)
-            if known is not None:
-                state = known
-                break
-            walked.append(place)
-        changes = [change for place in reversed(walked) for change in _changes(place)]
-        if changes:
-            state = state.with_changes(changes)
-        self._keep(commit, state)
-        if len(walked) > REPLAYED_MAX:
-            self._leave_rows(walked)
-        return state
+        cached = self._cache.get(commit)
+        return self._make(home, node) if cached is None else cached
 
     def many(self, home: Source, nodes: Sequence[int]) -> list[State]:
         """The states at many nodes, in the order given; parents are made before children, which share with them."""
@@ -193,30 +175,56 @@ class States:
         return self._settled(home, node)
 
     @property
-    def cached_states(self) -> int:
-        """How many states are cached."""
-        return len(self._cached)
+    def cache(self) -> Cache[CommitId, State]:
+        """The states that were read lately."""
+        return self._cache
 
-    @property
-    def cached_bytes(self) -> int:
-        """About how many bytes they take."""
-        return self._cached_bytes
+    def use_cache(self, bytes_max: int, policy: Policy[CommitId]) -> None:
+        """Keep states by another policy, in so many bytes; what is cached now is forgotten."""
+        self._cache = Cache(bytes_max=bytes_max, policy=policy)
+
+    def prefetch(self, home: Source, node: int) -> int:
+        """Make the states that are likely to be read soon, now that this one was; returns how many."""
+        made = 0
+        for commit in self._cache.prefetch(home.projection.ids[node]):
+            for source in (home, self._ledger):
+                if commit in source.projection.nodes:
+                    self._make(source, source.projection.nodes[commit], prefetched=True)
+                    made += 1
+                    break
+        return made
 
     def forget(self, commits: Iterable[CommitId]) -> None:
         """Drop states that nobody will ask for any more."""
         for commit in commits:
-            cached = self._cached.pop(commit, None)
-            if cached is not None:
-                self._cached_bytes -= cached[1]
+            self._cache.discard(commit)
 
     def clear_cache(self) -> None:
         """Forget all states that were read, as after opening anew."""
-        self._cached.clear()
-        self._cached_bytes = 0
+        self._cache = Cache(bytes_max=self._cache.bytes_max, policy=LearnedPolicy())
         if self._rows is not None:
             self._rows.clear_cache()
 
     # Inside
+
+    def _make(self, home: Source, node: int, *, prefetched: bool = False) -> State:
+        commit = home.projection.ids[node]
+        walked: list[Place] = []
+        state = EMPTY
+        for place in self._first_parents(self._settled(home, node)):
+            known = self._known(place)
+            if known is not None:
+                state = known
+                break
+            walked.append(place)
+        changes = [change for place in reversed(walked) for change in _changes(place)]
+        if changes:
+            state = state.with_changes(changes)
+        self._cache.put(commit, state, state.weight + STATE_BYTES, prefetched=prefetched)
+        state.on_grown = partial(self._note_grown, commit, state)
+        if len(walked) > REPLAYED_MAX:
+            self._leave_rows(walked)
+        return state
 
     def _looked_at_before(self, rows: Rows) -> int:
         """How many of the first commits were looked at by an earlier process. They may stand in another order now."""
@@ -233,9 +241,9 @@ class States:
 
     def _known(self, place: Place) -> State | None:
         commit = place.commit
-        cached = self._cached.get(commit)
+        cached = self._cache.peek(commit)
         if cached is not None:
-            return cached[0]
+            return cached
         if self._rows is not None and place.home is self._ledger:
             row = self._rows.get(commit)
             if row is not None:
@@ -262,23 +270,10 @@ class States:
                 return
             place = self._settled(place.home, parent)
 
-    def _keep(self, commit: CommitId, state: State) -> None:
-        size = state.weight + STATE_BYTES
-        self._cached[commit] = state, size
-        self._cached_bytes += size
-        state.on_grown = partial(self._note_grown, commit)
-        self._evict()
-
-    def _note_grown(self, commit: CommitId, size: int) -> None:
-        cached = self._cached.get(commit)
-        if cached is not None:
-            self._cached[commit] = cached[0], cached[1] + size
-            self._cached_bytes += size
-            self._evict()
-
-    def _evict(self) -> None:
-        while self._cached_bytes > CACHE_BYTES_MAX and len(self._cached) > 1:
-            self._cached_bytes -= self._cached.popitem(last=False)[1][1]
+    def _note_grown(self, commit: CommitId, state: State, size: int) -> None:
+        if commit in self._cache:
+            state.weight += size
+            self._cache.put(commit, state, state.weight + STATE_BYTES)
 
     def _leave_rows(self, walked: list[Place]) -> None:
         rows = self._rows

@@ -19,6 +19,7 @@ from crdtgraph.registers import Registers
 from crdtgraph.segment import Records, Segment
 from crdtgraph.signing import Identity
 from crdtgraph.state import MergeResult
+from crdtgraph.state.policies import PathPolicies
 from simulations.mutants.planting import Change, Evidence, Mutant
 
 FRACTION = 0.1
@@ -91,9 +92,9 @@ def _discards_are_left_out(records: Callable[..., Records], self: Segment) -> Re
 
 
 def _the_merger_signs(
-    prepare: Callable[..., tuple[Commit | None, MergeResult]], self: Assigner, name: str
+    prepare: Callable[..., tuple[Commit | None, MergeResult]], self: Assigner, name: str, given: PathPolicies | None
 ) -> tuple[Commit | None, MergeResult]:
-    commit, result = prepare(self, name)
+    commit, result = prepare(self, name, given)
     if commit is None:
         return None, result
     commit = commit._replace(author=self.author)

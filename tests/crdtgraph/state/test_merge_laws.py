@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, localcontext
 
@@ -203,6 +204,18 @@ def test_a_sum_needs_one_merge_base_even_where_they_agree() -> None:
     assert merge_states(bases, {PATH: b"7"}, {PATH: b"7"}, policies=policies("sum")) == ({}, [], [])
     changes, conflicts, _ = merge_states(bases, {PATH: b"8"}, {PATH: b"7"}, policies=policies("sum"))
     assert (changes, conflicts) == ({}, [PathConflict(PATH, b"6", b"8", b"7")])
+
+
+def test_the_longest_sum_is_written_where_python_converts_least() -> None:
+    whole, fraction = b"9" * DIGITS_MAX, b"0." + b"9" * (DIGITS_MAX - 1)
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(sys.int_info.str_digits_check_threshold)
+    try:
+        value, conflicts = merged(b"-" + whole, whole, fraction, "sum")
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert conflicts == []
+    assert value == b"1" + b"9" * (DIGITS_MAX - 1) + b"8." + b"9" * (DIGITS_MAX - 1)
 
 
 def test_texts_that_come_out_empty() -> None:

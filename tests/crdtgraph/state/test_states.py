@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import crdtgraph
 from crdtgraph import LEDGER, CommitId, Graph, Host, NotFoundError, PathChange, Reference, StoreError, Value
+from crdtgraph.cache import CountedHints, LearnedPolicy
 from crdtgraph.contents import Contents
 from crdtgraph.opening import attach
 from crdtgraph.state import State, States, replay
@@ -253,16 +254,43 @@ def test_the_states_of_a_search_go_on_from_the_ledgers() -> None:
             graph.state(other)
 
 
-def test_the_cache_of_states_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crdtgraph.state.states.CACHE_BYTES_MAX", 20_000)
+def test_the_cache_of_states_is_bounded() -> None:
     with attach(MemoryStore(), host=ticking()) as graph:
+        graph.cache_states(bytes_max=20_000)
         chain = [graph.commit(changes={"x": b"0"})]
         for number in range(300):
             chain.append(graph.commit(parents=[chain[-1]], changes={f"{number}": bytes(100)}))
         graph.checkpoint_states()
         for commit in chain:
             assert len(graph.state(commit)) >= 1
-            assert graph._states().cached_bytes <= 20_000 or graph._states().cached_states == 1
+            assert graph._states().cache.bytes <= 20_000
+        # One that takes more than all of the cache, once it was read whole, is not kept; others are.
+        graph.state(chain[3])
+        assert len(graph._states().cache) > 0
+
+
+def test_a_search_gives_the_cache_what_it_knows_and_has_states_made_ahead() -> None:
+    with attach(MemoryStore(), host=ticking()) as graph:
+        root = graph.commit(changes={"board": b""})
+        search = graph.search("one")
+        left = search.commit(parents=[root], changes={"board": b"l"})
+        right = search.commit(parents=[root], changes={"board": b"r"})
+        for child, visits, reward in ((left, 1, 900_000), (right, 5, 2_500_000)):
+            search.count(child, (visits, reward))
+        hints = CountedHints(graph, plane=search.plane)
+        assert (hints.visits(right), hints.value(right), hints.depth(right)) == (5, 0.5, 1)
+        assert (hints.parent(right), hints.best_child(root), hints.best_child(right)) == (root, right, None)
+        assert hints.parent(root) is None
+        graph.cache_states(policy=LearnedPolicy(hints))
+        search.state(root)
+        assert graph.prefetch_states(root, plane=search.plane) == 1
+        before = graph._states().cache.statistics.hits
+        assert dict(search.state(right)) == {"board": b"r"}
+        assert graph._states().cache.statistics.hits == before + 1
+        assert graph._states().cache.statistics.prefetch_hits == 1
+        search.close()
+        assert (hints.visits(right), hints.parent(right), hints.best_child(root)) == (0, None, None)
+        assert dict(graph.state(root)) == {"board": b""}
 
 
 class RefusingStore(MemoryStore):
