@@ -109,7 +109,8 @@ def test_stats_of_a_store_at_rest_and_of_a_node(crdtgraph: CommandLine, node: ob
         assert {each["keyspace"] for each in found["keyspaces"]} >= {"meta", "log", "objects"}
         (log,) = [each for each in found["keyspaces"] if each["keyspace"] == "log"]
         assert log["entries"] == 3
-        assert log["key_bytes"] + log["value_bytes"] == found["records_bytes"]
+        records = [each for each in found["keyspaces"] if each["keyspace"] in ("log", "strays", "objects")]
+        assert sum(each["key_bytes"] + each["value_bytes"] for each in records) == found["records_bytes"]
         assert found["write_amplification"] == found["written_bytes"] / found["records_bytes"] > 1
     assert "write amplification: " in crdtgraph("store", "stats").out
     assert crdtgraph("store", "stats", "-o", "csv").out.startswith("keyspace,entries,key_bytes,value_bytes\nmeta,")
@@ -145,7 +146,7 @@ def test_half_a_backup_and_other_files_are_refused_whole(crdtgraph: CommandLine,
     Path("half").write_bytes(data[: len(data) // 2])
     Path("empty").write_bytes(b"")
     Path("other").write_text("something else entirely")
-    Path("damaged").write_bytes(data[:-50] + b"?" + data[-49:])
+    Path("damaged").write_bytes(data[:-5] + bytes([data[-5] ^ 1]) + data[-4:])
     for name, text in (("half", "a part"), ("empty", "a part"), ("other", "no backup"), ("damaged", "damaged")):
         assert_fails(crdtgraph("store", "restore", name, "--store", "new.db"), 5, text)
         assert not Path("new.db").exists()
