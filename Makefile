@@ -14,7 +14,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOLDER := demo-nodes
 STAMP := $(VENV)/.set-up-from-pyproject
-BENCHMARKS := commit sync catchup traverse reopen inspect simulate growth
+BENCHMARKS := commit sync catchup traverse reopen mixed discard random-state recovery memory cache backends \
+  objects inspect simulate growth
 PYTHON_CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
 RECENT_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
