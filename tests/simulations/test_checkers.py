@@ -25,6 +25,9 @@ from sync.limits import QUEUE_BYTES_MAX
 from sync.wants import OpenWant
 from tests.sync.replicas import host, replica
 
+NO_OBJECTS = SimpleNamespace(exchange=SimpleNamespace(peers={}))
+"""What a node has that exchanges none."""
+
 
 def busy(name: str = "a", seed: int = 1, steps: int = 150) -> tuple[Graph, Journal]:
     """A replica that a workload has used, everything written."""
@@ -192,7 +195,7 @@ def test_a_machine_that_forgot_what_it_gave_away() -> None:
 
 
 def test_a_key_with_two_segments() -> None:
-    graph, clone = busy()[0], busy(seed=5)[0]
+    graph, clone = busy()[0], busy(seed=3)[0]
     assert graph.writer == clone.writer
     reading = Reading()
     before = reading.held(graph)
@@ -209,7 +212,7 @@ def test_a_queue_beyond_its_bound() -> None:
     gossip = SimpleNamespace(
         peers={1: SimpleNamespace(outbox=outbox)}, wants=(), alarms=SimpleNamespace(standing=())
     )  # fmt: skip
-    node = cast(Node, SimpleNamespace(connections={}, gossip=gossip))
+    node = cast(Node, SimpleNamespace(connections={}, gossip=gossip, objects=NO_OBJECTS))
     with fails("queues are bounded"):
         checkers.check_bounds("a", node)
     outbox.queued_bytes = 0
@@ -257,7 +260,7 @@ def test_a_hole_that_nobody_knows_of_and_one_that_is_none() -> None:
 
 
 def test_a_backup_forgives_what_is_nowhere_else() -> None:
-    graph, journal = busy()
+    graph, journal = busy(seed=3)
     held = Reading().held_by(graph)
     journal.forgive("a", [*held[:-3], *held[:-3]])
     checkers.check_nothing_lost("a", held[:-3], journal)

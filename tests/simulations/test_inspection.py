@@ -13,7 +13,7 @@ from simulations.checkers import Seen
 from simulations.inspection import Depth, Inspection
 from simulations.journal import Journal, Written
 from simulations.process import Process
-from tests.simulations.test_checkers import busy, fails, give, plane
+from tests.simulations.test_checkers import NO_OBJECTS, busy, fails, give, plane
 from tests.sync.replicas import replica
 
 
@@ -55,7 +55,7 @@ class Counted:
                 graph=graph,
                 seen=self.seen[graph.author],
                 workload=None,
-                node=SimpleNamespace(connections={}, gossip=gossip),
+                node=SimpleNamespace(connections={}, gossip=gossip, objects=NO_OBJECTS),
                 is_running=True,
             ),
         )

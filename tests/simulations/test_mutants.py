@@ -138,7 +138,10 @@ WORLDS: dict[str, tuple[Scenario, set[str]]] = {
         ),
         {"a replica knows its holes"},
     ),
-    "gapped delta applied": (world(timeline.Restart(at_s=2, for_s=4, node="n2")), {HONEST, AGREE, ALARM}),
+    "gapped delta applied": (
+        world(timeline.Restart(at_s=2, for_s=4, node="n2"), rate=20.0, seconds=9),
+        {HONEST, AGREE, ALARM},
+    ),
     "newest segment served first": (replace(world(commit_many=1), sync_s=1.0), {ALARM, AGREE, HONEST}),
     "relay missing": (replace(world(), topology=Topology.LINE), {PROMPT}),
     "dropped queue not followed by anti-entropy": (world(settings={"queue_messages_max": 1}), {PROMPT}),
