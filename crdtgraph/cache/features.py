@@ -18,6 +18,8 @@ from collections.abc import Hashable
 from math import log, sqrt
 from typing import Generic, Protocol, TypeVar
 
+from crdtgraph.cache.trust import Adviser
+
 Key = TypeVar("Key", bound=Hashable)
 
 BUCKETS = 24
@@ -59,13 +61,18 @@ class Hints(Protocol[Key]):
 class Entry(Generic[Key]):
     """What is remembered of a key, in the cache or lately in it. Moments are numbers of reads since the beginning."""
 
-    __slots__ = ("depth", "gap", "key", "parent", "parent_visits", "place", "read_at", "reads", "visits")
+    __slots__ = (
+        "depth", "gap", "key", "let_go_at", "let_go_by", "parent", "parent_visits", "place", "read_at", "reads",
+        "visits",
+    )  # fmt: skip
 
     def __init__(self, key: Key, now: int) -> None:
         self.key = key
         self.read_at = now
         self.reads = 0
         self.gap = 0
+        self.let_go_by = Adviser.BOTH
+        self.let_go_at = now
         self.place = -1
         self.visits = 0
         self.parent_visits = 0

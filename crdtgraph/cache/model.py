@@ -1,6 +1,7 @@
 """Which of two nodes is read sooner, learned while it happens.
 
-Whenever a node is read again, it was the one to keep, and a node drawn from the cache at that moment was not. A
+Whenever a node is read again, it was the one to keep, and a node drawn at that moment, from the cache or
+from what was let go lately, was not. A
 logistic regression on such pairs learns one weight for each bucket of each feature, and the sum of a node's weights
 then orders nodes by how soon they are read: the logarithm of the hazard, as in Cox's proportional hazards (Cox 1972),
 fitted to case and control by stochastic gradient descent. That is all that has to be known to choose a victim.

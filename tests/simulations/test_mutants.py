@@ -346,7 +346,7 @@ def test_the_catch_is_that_of_the_first_seed_in_whatever_order_the_verdicts_come
 
 @pytest.mark.slow
 def test_several_processes_catch_what_one_does() -> None:
-    mutants = [find("digest not updated on remove"), find("client id reused after amnesia")]
+    mutants = [find("digest not updated on remove"), find("fsync forgotten when a ref moves")]
     found = {catch.mutant.name: catch for catch in hunt(mutants, range(6), jobs=2)}
     for alone in hunt(mutants, range(6)):
         catch = found[alone.mutant.name]
