@@ -329,12 +329,14 @@ class Plane(HeldSegments):
             for key, (records, _) in zip(keys, batches, strict=True)
         ]
         deletes = ranges(writer, supersedes)
-        self._write(Update(tuple(map(Item, keys, datas)), deletes), sync=sync)
+        update = Update(tuple(map(Item, keys, datas)), deletes)
+        self._write(update, sync=sync)
         self._seq += len(keys)
         for key, data, (records, size) in zip(keys, datas, batches, strict=True):
             if is_small(len(records), size):
                 self._small[key] = size
-            self._unsynced[key] = Unsynced(Update((Item(key, data),), deletes), data, self.buffer.first_stamp)
+            alone = update if len(keys) == 1 else Update((Item(key, data),), deletes)
+            self._unsynced[key] = Unsynced(alone, data, self.buffer.first_stamp)
             if supersedes:
                 segment = unpack(data, check_signature=False)
                 self.projection.fold(segment, self.contents.register(key), self._load_folded)

@@ -16,7 +16,7 @@ variable-length integers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crdtgraph.errors import RemoteError
@@ -51,9 +51,22 @@ class Update:
 
     items: tuple[Item, ...]
     deletes: tuple[tuple[int, int, int], ...] = ()
+    _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def encode(self) -> bytes:
-        """The Yjs bytes of it; items of a client must have consecutive clocks."""
+        """The Yjs bytes of it; items of a client must have consecutive clocks. Kept: log, document and peers get it."""
+        if not self._encoded:
+            self._encoded.append(self._encode())
+        return self._encoded[0]
+
+    def base(self) -> dict[int, int]:
+        """The clocks it builds on: for every client with items, the first clock."""
+        base: dict[int, int] = {}
+        for key, _ in self.items:
+            base[key.writer] = min(key.seq, base.get(key.writer, key.seq))
+        return base
+
+    def _encode(self) -> bytes:
         out = bytearray()
         runs = list(_runs(self.items))
         out += varint(len(runs))
@@ -73,13 +86,6 @@ class Update:
             for first, length in pairs:
                 out += varint(first) + varint(length)
         return bytes(out)
-
-    def base(self) -> dict[int, int]:
-        """The clocks it builds on: for every client with items, the first clock."""
-        base: dict[int, int] = {}
-        for key, _ in self.items:
-            base[key.writer] = min(key.seq, base.get(key.writer, key.seq))
-        return base
 
 
 def decode_update(data: bytes) -> Update:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from struct import Struct
 from zlib import crc32
 
@@ -37,6 +37,9 @@ PAGE_NAME_BYTES = 20
 
 REMOVED, BYTES, REFERENCE, PAGE = range(4)
 """Kinds of values."""
+
+Entry = tuple[bytes, int, bytes]
+"""A path, and the kind and the bytes of its value."""
 
 _HEAD = Struct("<BBI32s")
 _COUNT = Struct("<I")
@@ -118,11 +121,16 @@ class Row:
             found = table.value(place) if place >= 0 else found
         return found if place >= 0 and table.path(place) == path else None
 
-    def items(self, page: Callable[[bytes], Table]) -> Iterator[tuple[str, Value]]:
-        """All paths with their values, ascending; None for a path that was removed."""
+    def entries(self, page: Callable[[bytes], Table]) -> Iterator[Entry]:
+        """All entries, ascending."""
         for table in self.tables(page):
             for place in range(table.count):
-                yield table.path(place).decode(), read_value(*table.value(place))
+                yield (table.path(place), *table.value(place))
+
+    def items(self, page: Callable[[bytes], Table]) -> Iterator[tuple[str, Value]]:
+        """All paths with their values, ascending; None for a path that was removed."""
+        for path, kind, raw in self.entries(page):
+            yield path.decode(), read_value(kind, raw)
 
     def tables(self, page: Callable[[bytes], Table]) -> Iterator[Table]:
         """The tables that have the entries themselves."""
@@ -162,35 +170,57 @@ def read_value(kind: int, raw: bytes) -> Value:
     return Reference(*fields)
 
 
-def write_row(
-    level: int, depth: int, base: CommitId | None, entries: Mapping[str, Value]
-) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """The bytes of a row, and of its pages by name. About 0.5 us an entry."""
-    ordered = sorted([(path.encode(), value) for path, value in entries.items()], key=_path)
-    table = [(path, *_raw(value)) for path, value in ordered]
-    pages: list[tuple[bytes, bytes]] = []
-    if len(table) > PAGED_ENTRIES_MIN:
-        rows = []
-        for part in _cut(table):
-            data = _table(part)
-            data += _COUNT.pack(crc32(data))
-            name = hashlib.sha256(data).digest()[:PAGE_NAME_BYTES]
-            pages.append((name, data))
-            rows.append((part[0][0], PAGE, name))
-        table = rows
-    data = _HEAD.pack(VERSION, level, depth, base or _NO_BASE) + _table(table)
-    return data + _COUNT.pack(crc32(data)), pages
+class RowWriter:
+    """Makes a row of entries that come in ascending order of paths; `put_page` is given each page when it is full."""
+
+    def __init__(self, put_page: Callable[[bytes, bytes], object]) -> None:
+        self._put_page = put_page
+        self._entries: list[Entry] = []
+        self._pages: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        """The next one."""
+        entries = self._entries
+        entries.append(entry)
+        if self._pages:
+            if _ends_page(entries):
+                self._cut()
+        elif len(entries) > PAGED_ENTRIES_MIN:
+            # So many that they are cut into pages: these, and all that follow.
+            waiting, self._entries = entries, []
+            for each in waiting:
+                self._entries.append(each)
+                if _ends_page(self._entries):
+                    self._cut()
+            if not self._pages:
+                self._cut()
+
+    def finish(self, level: int, depth: int, base: CommitId | None) -> bytes:
+        """The bytes of the row."""
+        if self._pages and self._entries:
+            self._cut()
+        data = _HEAD.pack(VERSION, level, depth, base or _NO_BASE) + _table(self._pages or self._entries)
+        return data + _COUNT.pack(crc32(data))
+
+    def _cut(self) -> None:
+        data = _table(self._entries)
+        data += _COUNT.pack(crc32(data))
+        name = hashlib.sha256(data).digest()[:PAGE_NAME_BYTES]
+        self._put_page(name, data)
+        self._pages.append((self._entries[0][0], PAGE, name))
+        self._entries = []
 
 
-def _cut(entries: Sequence[tuple[bytes, int, bytes]]) -> Iterator[Sequence[tuple[bytes, int, bytes]]]:
-    start = 0
-    for end, (path, _, _) in enumerate(entries, 1):
-        if not crc32(path) & (PAGE_ENTRIES - 1) or end - start == PAGE_ENTRIES_MAX or end == len(entries):
-            yield entries[start:end]
-            start = end
+def entries_of(changes: Iterable[tuple[str, Value]]) -> list[Entry]:
+    """Changes as a row has them: by path, each once (of several the last)."""
+    return [(path.encode(), *_raw(value)) for path, value in sorted(dict(changes).items())]
 
 
-def _table(entries: Sequence[tuple[bytes, int, bytes]]) -> bytes:
+def _ends_page(entries: Sequence[Entry]) -> bool:
+    return not crc32(entries[-1][0]) & (PAGE_ENTRIES - 1) or len(entries) >= PAGE_ENTRIES_MAX
+
+
+def _table(entries: Sequence[Entry]) -> bytes:
     path_ends, value_ends = array("I"), array("I")
     paths = values = 0
     for path, _, raw in entries:
@@ -231,7 +261,3 @@ def _numbers(data: bytes) -> array[int]:
 def _check(data: bytes) -> None:
     if len(data) < 8 or crc32(memoryview(data)[:-4]) != _COUNT.unpack_from(data, len(data) - 4)[0]:
         raise DamagedError("a checksum is wrong")
-
-
-def _path(entry: tuple[bytes, Value]) -> bytes:
-    return entry[0]

@@ -10,12 +10,13 @@ times the changes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from heapq import merge
 from struct import Struct
 
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Value
-from crdtgraph.state.row import DamagedError, Row, Table, read_page, write_row
+from crdtgraph.state.row import REMOVED, DamagedError, Entry, Row, RowWriter, Table, entries_of, read_page
 from crdtgraph.steps import Stepwise
 from crdtgraph.store import Batch, Keyspace, Store
 
@@ -102,21 +103,24 @@ class Rows:
                 return False
             depth = above.depth + 1
         level = max(each for each, span in enumerate(SPANS) if depth % span == 0)
-        entries = dict(changes)
-        base = parent
-        if level and parent is not None:
-            try:
-                base = yield from self._gather(entries, parent, max(depth - SPANS[level], -1), whole=level == TOP)
-            except DamagedError:
-                return False
-        if level == TOP:
-            base = None
-            entries = {path: value for path, value in entries.items() if value is not None}
-        data, pages = write_row(level, depth, base, entries)
-        for name, page in pages:
-            if self._read(_PAGE + name) is None:
-                self._put(_PAGE + name, page)
-        self._put(_ROW + commit, data)
+        writer = RowWriter(self._put_page)
+        own, base = entries_of(changes), parent
+        try:
+            sources = [iter(own)]
+            if level and parent is not None:
+                base = self._sources(sources, parent, max(depth - SPANS[level], 0), whole=level == TOP)
+            last = None
+            # The same path from several rows comes from the latest first.
+            ranked = [_ranked(rank, source) for rank, source in enumerate(sources)]
+            for count, (path, _, kind, raw) in enumerate(merge(*ranked) if level else ranked[0], 1):
+                if path != last and not (level == TOP and kind == REMOVED):
+                    writer.add((path, kind, raw))
+                last = path
+                if not count % STEP_ENTRIES:
+                    yield
+        except DamagedError:
+            return False
+        self._put(_ROW + commit, writer.finish(level, depth, None if level == TOP else base))
         if self._batch_bytes >= BATCH_BYTES:
             self.flush()
         return True
@@ -149,10 +153,8 @@ class Rows:
                     self._forget(key)
                 raise
 
-    def _gather(
-        self, entries: dict[str, Value], above: CommitId, until: int, *, whole: bool
-    ) -> Stepwise[CommitId | None]:
-        """Take into `entries` what rows say that it does not, down to depth `until` (with it, if `whole`)."""
+    def _sources(self, sources: list[Iterator[Entry]], above: CommitId, until: int, *, whole: bool) -> CommitId | None:
+        """Add the entries of the rows down to depth `until` (with it, if `whole`), the latest first; what is below."""
         at: CommitId | None = above
         while at is not None:
             row = self.get(at)
@@ -160,17 +162,22 @@ class Rows:
                 raise DamagedError("a row is missing")
             if row.depth <= until and not whole:
                 return at
-            try:
-                for count, (path, value) in enumerate(row.items(self.page), 1):
-                    entries.setdefault(path, value)
-                    if not count % STEP_ENTRIES:
-                        yield
-            except DamagedError:
-                self.drop(at)
-                raise
-            yield
+            sources.append(self._entries(at, row))
             at = row.base
         return None
+
+    def _entries(self, commit: CommitId, row: Row) -> Iterator[Entry]:
+        try:
+            yield from row.entries(self.page)
+        except DamagedError:
+            self.drop(commit)
+            raise
+
+    def _put_page(self, name: bytes, data: bytes) -> None:
+        if self._read(_PAGE + name) is None:
+            self._put(_PAGE + name, data)
+            if self._batch_bytes >= BATCH_BYTES:
+                self.flush()
 
     def _read(self, key: bytes) -> bytes | None:
         return self._unwritten[key] if key in self._unwritten else self._store.get(Keyspace.STATES, key)
@@ -202,3 +209,7 @@ class Rows:
         """Forget what was read, as after opening anew."""
         self._cached.clear()
         self._cached_bytes = 0
+
+
+def _ranked(rank: int, entries: Iterator[Entry]) -> Iterator[tuple[bytes, int, int, bytes]]:
+    return ((path, rank, kind, raw) for path, kind, raw in entries)

@@ -32,6 +32,8 @@ STATE_BYTES = 400
 """What a state takes beyond its own changes."""
 KEPT_AT_ONCE = 256
 """Rows that a read leaves behind when it had to walk far; about 5 ms."""
+KEPT_STEPS_MAX = 16
+"""Steps of 2 ms that a read takes for them at most."""
 APART_MAX = 512
 """First parents of either side that are compared commit by commit."""
 REPLAYED_MAX = 15
@@ -280,11 +282,16 @@ class States:
         if rows is None or not rows.can_write:
             return
         stored = [place for place in walked if place.home is self._ledger]
+        steps = 0
         for place in stored[: -KEPT_AT_ONCE - 1 : -1]:
             parent = place.home.projection.dag.first_parent(place.node)
             above = None if parent is None else place.home.projection.ids[parent]
             for _ in rows.make_steps(place.commit, above, _changes(place)):
-                pass
+                steps += 1
+                if steps > KEPT_STEPS_MAX:
+                    # A whole state is being written: not while somebody waits for another one.
+                    rows.flush()
+                    return
         rows.flush()
 
 

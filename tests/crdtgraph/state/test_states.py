@@ -18,7 +18,7 @@ from crdtgraph.opening import attach
 from crdtgraph.state import State, States, replay
 from crdtgraph.state import row as rowing
 from crdtgraph.state import rows as rowsing
-from crdtgraph.state.row import DamagedError, Row, read_page, write_row
+from crdtgraph.state.row import DamagedError, Row, RowWriter, entries_of, read_page
 from crdtgraph.state.rows import Rows
 from crdtgraph.steps import run
 from crdtgraph.store import Batch, Keyspace
@@ -323,6 +323,16 @@ def test_a_disk_that_refuses_costs_no_state() -> None:
 
 
 # Bytes
+
+
+def write_row(
+    level: int, depth: int, base: CommitId, entries: dict[str, Value]
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    pages: list[tuple[bytes, bytes]] = []
+    writer = RowWriter(lambda name, data: pages.append((name, data)))
+    for entry in entries_of(entries.items()):
+        writer.add(entry)
+    return writer.finish(level, depth, base), pages
 
 
 def rows_and_pages() -> Iterator[bytes]:
