@@ -123,6 +123,9 @@ def integer_column(values: Sequence[int]) -> bytes:
     width = next((width for width, limit in _WIDTHS if -limit <= low and high < limit), 0)
     if not width:
         raise OverflowError(f"{low} to {high} do not fit into 64 bits")
+    if len(values) == 1:
+        # As in a segment for one commit, which somebody waits for.
+        return bytes((width,)) + low.to_bytes(width, "little", signed=True)
     column = array(_TYPES[width], values)
     if sys.byteorder == "big":
         column.byteswap()

@@ -24,9 +24,12 @@ SPANS = (1, 16, 256, 4_096)
 """How many commits a row of each level goes back; one of the last level has the whole state."""
 TOP = len(SPANS) - 1
 CACHED_BYTES_MAX = 16 << 20
+LOOKED_UP_MAX = 8_192
+LOOKED_UP_BYTES_MAX = 256
+"""About 4 MB together with their paths."""
 BATCH_BYTES = 256 << 10
 """Rows that are written together."""
-STEP_ENTRIES = 4_000
+STEP_ENTRIES = 2_000
 """About 2 ms of work between two steps."""
 
 _ROW, _PAGE, _MARK = b"r", b"p", b"marked"
@@ -43,6 +46,9 @@ class Rows:
         self._batch = Batch()
         self._batch_bytes = 0
         self._unwritten: dict[bytes, bytes | None] = {}
+        self.looked_up: dict[tuple[CommitId, str], Value] = {}
+        """Values that were found in rows lately, and need no second look."""
+        self._work = 0
         self.lost = 0
         """How many were found damaged or could not be written, and have to be made again."""
 
@@ -89,6 +95,13 @@ class Rows:
         self._keep(key, table, len(data))
         return table
 
+    def note_looked_up(self, place: tuple[CommitId, str], value: Value) -> None:
+        """Remember what was found, if it is small; what was found long ago makes way."""
+        if not isinstance(value, bytes) or len(value) <= LOOKED_UP_BYTES_MAX:
+            self.looked_up[place] = value
+            if len(self.looked_up) > LOOKED_UP_MAX:
+                del self.looked_up[next(iter(self.looked_up))]
+
     def make_steps(
         self, commit: CommitId, parent: CommitId | None, changes: Iterable[tuple[str, Value]]
     ) -> Stepwise[bool]:
@@ -112,11 +125,13 @@ class Rows:
             last = None
             # The same path from several rows comes from the latest first.
             ranked = [_ranked(rank, source) for rank, source in enumerate(sources)]
-            for count, (path, _, kind, raw) in enumerate(merge(*ranked) if level else ranked[0], 1):
+            for path, _, kind, raw in merge(*ranked) if level else ranked[0]:
                 if path != last and not (level == TOP and kind == REMOVED):
                     writer.add((path, kind, raw))
                 last = path
-                if not count % STEP_ENTRIES:
+                self._work += 1
+                if self._work >= STEP_ENTRIES:
+                    self._work = 0
                     yield
         except DamagedError:
             return False
@@ -125,6 +140,13 @@ class Rows:
             self.flush()
         return True
 
+    def take_work(self) -> int:
+        """How many entries were handled since the last step; they count as stepped over from here on if enough."""
+        work = self._work
+        if work >= STEP_ENTRIES:
+            self._work = 0
+        return work
+
     def mark(self, count: int, total: bytes) -> None:
         """Note how many commits have been looked at, and 32 bytes that name the set of them."""
         self._put(_MARK, _COUNT.pack(count) + total)
@@ -132,7 +154,9 @@ class Rows:
     def marked(self) -> tuple[int, bytes]:
         """What was noted last."""
         data = self._read(_MARK)
-        return (*_COUNT.unpack_from(data), data[_COUNT.size :]) if data is not None else (0, bytes(32))
+        if data is None or len(data) != _COUNT.size + 32:
+            return 0, bytes(32)
+        return (*_COUNT.unpack_from(data), data[_COUNT.size :])
 
     def drop(self, commit: CommitId) -> None:
         """Take a row out that cannot be read, or whose pages cannot, so that a new one is made."""
@@ -209,6 +233,7 @@ class Rows:
         """Forget what was read, as after opening anew."""
         self._cached.clear()
         self._cached_bytes = 0
+        self.looked_up.clear()
 
 
 def _ranked(rank: int, entries: Iterator[Entry]) -> Iterator[tuple[bytes, int, int, bytes]]:

@@ -14,12 +14,13 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtgraph.cache import Cache, LearnedPolicy, Policy
+from crdtgraph.errors import StoreError
 from crdtgraph.ids import CommitId
 from crdtgraph.limits import CACHE_BYTES_MAX
 from crdtgraph.records import Value
 from crdtgraph.state.replay import replay
 from crdtgraph.state.row import DamagedError
-from crdtgraph.state.rows import Rows
+from crdtgraph.state.rows import STEP_ENTRIES, Rows
 from crdtgraph.state.stored import Stored
 from crdtgraph.state.view import EMPTY, State
 from crdtgraph.steps import Stepwise
@@ -32,12 +33,16 @@ STATE_BYTES = 400
 """What a state takes beyond its own changes."""
 KEPT_AT_ONCE = 256
 """Rows that a read leaves behind when it had to walk far; about 5 ms."""
+SUM_AT_ONCE = 8_192
 KEPT_STEPS_MAX = 16
 """Steps of 2 ms that a read takes for them at most."""
 APART_MAX = 512
 """First parents of either side that are compared commit by commit."""
 REPLAYED_MAX = 15
 """A walk beyond this leaves rows behind."""
+
+
+_MASK = (1 << 256) - 1
 
 
 class Place(NamedTuple):
@@ -67,7 +72,7 @@ class States:
         self._ledger = ledger
         self._rows = None if store is None else Rows(store)
         self._cache: Cache[CommitId, State] = Cache(bytes_max=CACHE_BYTES_MAX, policy=LearnedPolicy())
-        self._looked_at = 0
+        self._looked_at = self._sum = 0
         self._lost: int | None = None
 
     def at(self, home: Source, node: int) -> State:
@@ -90,9 +95,9 @@ class States:
         if rows is None or not rows.can_write:
             return 0
         if self._lost is None:
-            self._looked_at = self._looked_at_before(rows)
+            yield from self._skip_looked_at(rows)
         elif rows.lost != self._lost:
-            self._looked_at = 0
+            self._looked_at = self._sum = 0
         self._lost = rows.lost
         projection, made, start = self._ledger.projection, 0, self._looked_at
         while self._looked_at < len(projection):
@@ -103,11 +108,13 @@ class States:
                 above = None if parent is None else projection.ids[parent]
                 if (yield from rows.make_steps(commit, above, _changes(Place(self._ledger, node)))):
                     made += 1
-            self._looked_at = max(self._looked_at, node + 1)
-            if not node % 64:
+            if self._looked_at == node:
+                self._looked_at = node + 1
+                self._sum += int.from_bytes(commit, "big")
+            if rows.take_work() >= STEP_ENTRIES or not node % 64:
                 yield
         if self._looked_at > start:
-            rows.mark(self._looked_at, _sum(projection.ids[: self._looked_at]))
+            rows.mark(self._looked_at, (self._sum & _MASK).to_bytes(32, "big"))
         rows.flush()
         return made
 
@@ -219,20 +226,30 @@ class States:
                 state = known
                 break
             walked.append(place)
-        changes = [change for place in reversed(walked) for change in _changes(place)]
-        if changes:
-            state = state.with_changes(changes)
+        # What was set again in between counts once. It is a state of its own even if nothing has changed.
+        merged: dict[str, Value] = {}
+        for place in reversed(walked):
+            merged.update(_changes(place))
+        state = state.with_changes(merged.items())
         self._cache.put(commit, state, state.weight + STATE_BYTES, prefetched=prefetched)
-        state.on_grown = partial(self._note_grown, commit, state)
+        state.on_grown = partial(self._note_grown, commit)
         if len(walked) > REPLAYED_MAX:
-            self._leave_rows(walked)
+            # A disk that refuses costs nobody a state.
+            with suppress(StoreError):
+                self._leave_rows(walked)
         return state
 
-    def _looked_at_before(self, rows: Rows) -> int:
-        """How many of the first commits were looked at by an earlier process. They may stand in another order now."""
-        count, total = rows.marked()
-        ids = self._ledger.projection.ids
-        return count if count <= len(ids) and _sum(ids[:count]) == total else 0
+    def _skip_looked_at(self, rows: Rows) -> Stepwise[None]:
+        """Begin after the commits that an earlier process has looked at; they may stand in another order now."""
+        count, named = rows.marked()
+        ids, total = self._ledger.projection.ids, 0
+        if count <= len(ids):
+            for start in range(0, count, SUM_AT_ONCE):
+                for commit in ids[start : min(start + SUM_AT_ONCE, count)]:
+                    total += int.from_bytes(commit, "big")
+                yield
+            if (total & _MASK).to_bytes(32, "big") == named:
+                self._looked_at, self._sum = count, total
 
     def _own_changes(self, place: Place) -> Iterable[tuple[str, Value]]:
         row = self._rows.get(place.commit) if self._rows is not None and place.home is self._ledger else None
@@ -249,7 +266,7 @@ class States:
         if self._rows is not None and place.home is self._ledger:
             row = self._rows.get(commit)
             if row is not None:
-                return State(below=Stored(commit, row, self._rows, self._replay))
+                return State(below=Stored(commit, self._rows, self._replay))
             if place.node < self._looked_at and place.node not in place.home.projection.discards:
                 self._rows.lost += 1
         return None
@@ -272,9 +289,8 @@ class States:
                 return
             place = self._settled(place.home, parent)
 
-    def _note_grown(self, commit: CommitId, state: State, size: int) -> None:
-        if commit in self._cache:
-            state.weight += size
+    def _note_grown(self, commit: CommitId, state: State) -> None:
+        if self._cache.peek(commit) is state:
             self._cache.put(commit, state, state.weight + STATE_BYTES)
 
     def _leave_rows(self, walked: list[Place]) -> None:
@@ -302,8 +318,3 @@ def _changes(place: Place) -> Iterable[tuple[str, Value]]:
 
 def _until(commit: CommitId, seen: Mapping[CommitId, Place]) -> list[Place]:
     return list(takewhile(lambda each: each.commit != commit, seen.values()))
-
-
-def _sum(commits: Iterable[CommitId]) -> bytes:
-    """Names a set of commits. About 0.1 us each."""
-    return (sum([int.from_bytes(commit, "big") for commit in commits]) & (1 << 256) - 1).to_bytes(32, "big")

@@ -39,8 +39,8 @@ class State(Mapping[str, bytes | Reference]):
         self._whole: Paths | None = changes if below is None else None
         self.weight = weight
         """About how many bytes its own changes take."""
-        self.on_grown: Callable[[int], object] = bool
-        """Told about how many bytes it takes more, once it has been read whole."""
+        self.on_grown: Callable[[State], object] = bool
+        """Told when it has been read whole and weighs more."""
 
     def with_changes(self, changes: Iterable[tuple[str, Value]]) -> State:
         """The state that follows from it by these changes; None removes a path. O(changes)."""
@@ -107,7 +107,8 @@ class State(Mapping[str, bytes | Reference]):
                 else:
                     whole[path] = value
             found = self._whole = whole.finish()
-            self.on_grown(len(found) * ENTRY_BYTES)
+            self.weight += len(found) * ENTRY_BYTES
+            self.on_grown(self)
         return found
 
 

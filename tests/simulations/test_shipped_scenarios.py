@@ -29,6 +29,8 @@ FEW_S = 0.5
 LONG = ("long-split",)
 """Scenarios that take more than a few seconds."""
 OTHER_SEEDS = range(1, 4)
+OTHER_DICE = {("amnesia", 2): 6, ("amnesia", 3): 7}
+"""Instead of these: where the power happens to fail just after an fsync, nothing is forgotten."""
 
 
 @dataclass
@@ -130,7 +132,7 @@ def test_the_hazard_strikes_and_is_survived(name: str, spy: Spy) -> None:
 @pytest.mark.parametrize("seed", OTHER_SEEDS)
 @pytest.mark.parametrize("name", QUICK)
 def test_it_does_so_with_other_dice(name: str, seed: int, spy: Spy) -> None:
-    HAZARDS[name](live(shipped()[name], seed, spy))
+    HAZARDS[name](live(shipped()[name], OTHER_DICE.get((name, seed), seed), spy))
 
 
 @pytest.mark.slow
@@ -169,8 +171,11 @@ def check_sides(run: Run, sides: Sequence[Sequence[str]], from_s: float, to_s: f
     shown = [{run.at(name, to_s).digest for name in side} for side in sides]
     for number, digests in enumerate(shown):
         assert not any(digests & other for other in shown[:number])
-    for side in sides:
+    for number, side in enumerate(sides):
         assert all(run.commits(name, from_s) < run.commits(name, to_s) for name in side)
+        # At one moment they may differ by what is on its way; but not for half of the time.
+        for other in sides[:number]:
+            assert not run.agree_sometime([side[0], other[0]], (from_s + to_s) / 2, to_s)
 
 
 def check_found_dead(run: Run, at_least: int = 1) -> None:

@@ -293,6 +293,61 @@ def test_a_search_gives_the_cache_what_it_knows_and_has_states_made_ahead() -> N
         assert dict(graph.state(root)) == {"board": b""}
 
 
+def test_a_damaged_page_in_the_middle_of_a_chain_is_found_and_made_anew() -> None:
+    store = MemoryStore()
+    with attach(store, host=ticking()) as graph:
+        chain = [graph.commit(changes={"x": b"0"})]
+        for number in range(1, 8):
+            large = {f"{number}/{each}": b"v" for each in range(20 if number == 4 else 1)}
+            chain.append(graph.commit(parents=[chain[-1]], changes=large))
+        graph.checkpoint_states()
+        rows = Rows(store)
+        row = rows.get(chain[4])
+        assert row is not None
+        [name, *_] = row.pages()
+        batch = Batch()
+        batch.put(Keyspace.STATES, b"p" + name, b"nonsense")
+        store.write(batch, sync=False)
+        graph._states().clear_cache()
+        assert dict(graph.state(chain[5])) == replayed(graph, chain[5])
+        graph.checkpoint_states()
+        graph._states().clear_cache()
+        assert Rows(store).page(name).count > 0
+        assert dict(graph.state(chain[5])) == replayed(graph, chain[5])
+
+
+def test_a_state_of_a_few_paths_is_kept_however_often_they_were_set() -> None:
+    with attach(MemoryStore(), host=ticking()) as graph:
+        graph.cache_states(bytes_max=5_000)
+        tip = graph.commit(changes={"x": b"0"})
+        for number in range(300):
+            tip = graph.commit(parents=[tip], changes={"x": b"%d" % number})
+        search = graph.search("one")
+        same = search.commit(parents=[tip])
+        assert dict(search.state(same)) == {"x": b"299"}
+        assert graph._states().cache.statistics.refusals == 0
+        assert graph.state(tip) is not search.state(same)
+
+
+def test_what_was_looked_at_is_marked_and_a_mark_that_is_none_is_passed_over() -> None:
+    store = MemoryStore()
+    with attach(store, host=ticking()) as graph:
+        tip = graph.commit(changes={"x": b"0"})
+        for number in range(70):
+            tip = graph.commit(parents=[tip], changes={"x": b"%d" % number})
+        assert graph.checkpoint_states() == 71
+        graph.flush()
+        states = States(graph._plane(LEDGER), store)
+        assert states.needs_rows() == 71
+        assert run(states.make_steps()) == 0
+        assert states.needs_rows() == 0
+        for nonsense in (b"", b"abc", b"\xff" * 40, b"\0" * 41):
+            batch = Batch()
+            batch.put(Keyspace.STATES, b"marked", nonsense)
+            store.write(batch, sync=False)
+            assert run(States(graph._plane(LEDGER), store).make_steps()) == 0
+
+
 class RefusingStore(MemoryStore):
     full = False
 
@@ -310,6 +365,7 @@ def test_a_disk_that_refuses_costs_no_state() -> None:
             chain.append(graph.commit(parents=[chain[-1]], changes={f"{number}": b"v"}))
         graph.flush()
         store.full = True
+        assert dict(graph.state(chain[-1])) == replayed(graph, chain[-1])
         with pytest.raises(StoreError):
             graph.checkpoint_states()
         for commit in chain:
