@@ -65,3 +65,10 @@ def engine_options(
     table.set_block_cache(Cache(BLOCK_CACHE_BYTES))
     options.set_block_based_table_factory(table)
     return options
+
+
+def compressing_options() -> Options:
+    """The same for a keyspace whose values come as they are and look alike: its blocks are compressed."""
+    options = engine_options()
+    options.set_compression_type(DBCompressionType.lz4())
+    return options

@@ -45,7 +45,7 @@ from crdtgraph.store.base import (
     check_format,
 )
 from crdtgraph.store.directory import Content, StoreDirectory
-from crdtgraph.store.engine import engine_options, shut
+from crdtgraph.store.engine import compressing_options, engine_options, shut
 from crdtgraph.store.locking import FAILURE_HINT
 from crdtgraph.store.tally import TrafficTally
 
@@ -340,6 +340,8 @@ class RocksStore:
     def _start(self, options: Options, access: AccessType) -> Rdict:
         try:
             families = {str(keyspace): options for keyspace in self._present}
+            if Keyspace.STATES in self._present:
+                families[Keyspace.STATES] = compressing_options()
             self._tally.options = None if self._read_only else options
             return Rdict(str(self._directory.path), options, families, access)
         except Exception as error:
