@@ -72,7 +72,7 @@ class Assigner(Writer):
             if self.refs.targets(name) != (target,):
                 moves.append((name, target, tuple(sorted(superseded))))
         for commits in promoted:
-            self.commit_many(commits)
+            self.commit_many(commits, durability=Durability.NORMAL)
         batch: list[Assign] = []
         size = 0
         for name, target, replaced in moves:
@@ -83,8 +83,8 @@ class Assigner(Writer):
                 batch, size = [], 0
             batch.append(assign)
             size += more
-        if batch:
-            self._write(home, batch, durability)
+        # Also if they stand there already: somebody may have moved them who did not wait for the disk.
+        self._write(home, batch, durability)
 
     def delete_ref(self, name: str, *, durability: Durability | None = None) -> None:
         """Remove a ref, durably; NotFoundError when there is none. A concurrent move of it elsewhere survives."""

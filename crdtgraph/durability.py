@@ -86,6 +86,13 @@ def classify(policy: Policy, write: Write, chosen: Durability | None) -> Durabil
 
     Raises LocalError for an answer that is no class, and for a speculative write to a plane that is kept.
     """
+    if write.in_search and write.kind in (WriteKind.COUNT, WriteKind.DISCARD):
+        if chosen not in (None, Durability.SPECULATIVE):
+            raise LocalError(
+                f"a {write.kind} in plane {write.plane!r} goes with the search",
+                hint="promote the commit, and say it in the ledger",
+            )
+        return Durability.SPECULATIVE
     given: object = policy.durability(write) if chosen is None else chosen
     if not isinstance(given, Durability):
         whose = "the policy" if chosen is None else "the caller"

@@ -311,6 +311,7 @@ class Graph(Assigner):
         if self._states_found is not None:
             self._states_found.forget(plane.projection.ids)
         del self._searches[plane.name]
+        self._forget_plane(plane.name)
         plane.drop()
         if size >= LARGE_SEARCH:
             self.host.release_memory()

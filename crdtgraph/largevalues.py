@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
 from crdtgraph.objects.format import INLINE_BYTES_MAX, Readable
 from crdtgraph.objects.store import ObjectStore, shown
-from crdtgraph.planes import LEDGER
+from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.records import OBJECT_SCHEME, Commit, Reference, Value
 from crdtgraph.replica import Replica
 from crdtgraph.segment import Segment
@@ -123,7 +124,13 @@ class LargeValues(Replica):
         from crdtgraph.objects.collecting import Fold
 
         planes = {**self._planes, **self._searches}
-        return [Fold(plane.projection, plane.contents, name == LEDGER) for name, plane in planes.items()]
+        return [
+            Fold(plane.projection, plane.contents, name == LEDGER, partial(self._is_open_plane, name, plane))
+            for name, plane in planes.items()
+        ]
+
+    def _is_open_plane(self, name: str, plane: Plane) -> bool:
+        return self._open_plane(name) is plane
 
     def _with_objects(self, changes: Mapping[str, Value]) -> Mapping[str, Value]:
         """Changes of ours with large values put beside them; LocalError for an object that is not here."""
@@ -135,10 +142,14 @@ class LargeValues(Replica):
                 if len(value) > INLINE_BYTES_MAX:
                     found = dict(changes) if found is None else found
                     found[path] = self.objects.put(value)
-            elif isinstance(value, Reference) and value.scheme == OBJECT_SCHEME and not self.objects.has(value):
-                raise LocalError(
-                    f"path {path!r} is given {shown(value)}, which is not here", hint="graph.put_object() puts it here"
-                )
+            elif isinstance(value, Reference) and value.scheme == OBJECT_SCHEME:
+                # A collection that is under way leaves alone what is named from now on.
+                self.objects.keep_fresh(value)
+                if not self.objects.has(value):
+                    raise LocalError(
+                        f"path {path!r} is given {shown(value)}, which is not here",
+                        hint="graph.put_object() puts it here",
+                    )
         return changes if found is None else found
 
     def _want_objects_of(self, commits: Iterable[Commit]) -> None:

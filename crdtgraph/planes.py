@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable, Generator, Sequence
 
 from crdtgraph.beside import Beside
-from crdtgraph.buffer import FLUSH_AFTER_US, Buffer, commit_size, record_size
+from crdtgraph.buffer import FLUSH_AFTER_US, FLUSH_RECORDS, Buffer, commit_size, record_size
 from crdtgraph.checkpointing import Checkpoints
 from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
@@ -25,7 +25,7 @@ from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.projection import Projection
 from crdtgraph.records import Assign, Commit, Count, Discard
-from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
+from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORDS_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
 from crdtgraph.update import Item, Update
@@ -89,7 +89,7 @@ class Plane(HeldSegments):
     # Writing our own records
 
     def has_parent(self, parent: CommitId) -> bool:
-        """Whether a commit of this plane can build on that one."""
+        """Whether a commit can build on that one; in a search a commit of the ledger becomes a base by it."""
         return parent in self.projection.nodes
 
     def add_commit(self, commit_id: CommitId, commit: Commit, stamp: int, size: int, records_max: int) -> None:
@@ -116,7 +116,9 @@ class Plane(HeldSegments):
     def add(self, record: Assign | Count | Discard, stamp: int) -> None:
         """Buffer and fold any other record of ours, under the same rules as `add_commit`."""
         size = record_size(record)
-        self.make_room(1, size)
+        self.make_room(1, size, FLUSH_RECORDS)
+        if self.buffer.is_due(stamp):
+            self.flush(sync=False)
         self._put(record)
         self.buffer.grow(1, size, stamp)
         self._fold_own(record)
@@ -165,11 +167,11 @@ class Plane(HeldSegments):
         for record in records:
             self._fold_own(record)
 
-    def make_room(self, records: int, size: int) -> None:
+    def make_room(self, records: int, size: int, records_max: int = RECORDS_MAX) -> None:
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
         if self._pauses:
             self._pause()
-        if not self.buffer.has_room(records, size):
+        if not self.buffer.has_room(records, size, records_max):
             self.flush(sync=False)
 
     def flush(self, *, sync: bool, ahead: Records | None = None) -> None:

@@ -161,6 +161,10 @@ class Replica(Reader):
     def _open_plane(self, name: str) -> Plane | None:
         return self._planes.get(name) or self._searches.get(name)
 
+    def _forget_plane(self, plane: str) -> None:
+        for kept in (self._origins, self._origins_read, self._origins_sorted, self._ids_sorted):
+            kept.pop(plane, None)
+
     def _announce(self, plane: Plane, durable: Durable) -> None:
         if self._listeners:
             from crdtgraph.exchange import make_delta

@@ -24,7 +24,7 @@ from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
 from crdtgraph.planes import Plane
-from crdtgraph.records import Commit, Value, check_name
+from crdtgraph.records import NAME_BYTES_MAX, Commit, Value, check_name
 from crdtgraph.segment import Records
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace
@@ -72,6 +72,18 @@ class SearchPlane(Plane):
     def __init__(self, name: str, identity: Identity, ledger: Plane) -> None:
         super().__init__(PREFIX + name, _Nowhere(), identity)
         self.ledger = ledger
+
+    def knows_parent(self, parent: CommitId) -> bool:
+        """Whether a commit can build on this one: it is here or in the ledger. O(1)."""
+        return parent in self.projection.nodes or parent in self.ledger.projection.nodes
+
+    def below(self, commits: Iterable[CommitId]) -> tuple[CommitId, ...]:
+        """The commits of the ledger nearest to these, which are of the ledger or of the search. O(commits between)."""
+        ledger = self.ledger.projection.nodes
+        found: dict[CommitId, None] = {}
+        for commit in commits:
+            found.update(dict.fromkeys((commit,) if commit in ledger else self.missing(commit)[1]))
+        return tuple(found)
 
     def has_parent(self, parent: CommitId) -> bool:
         """Whether a commit can build on this one; a commit of the ledger becomes a base. O(1)."""
@@ -257,4 +269,10 @@ class Search:
 
 def check_search_name(name: object) -> str:
     """A caller's name of a search; LocalError says what is wrong with it."""
-    return check_name(name, "search")
+    checked = check_name(name, "search")
+    size = len(checked.encode())
+    if size > NAME_BYTES_MAX - len(PREFIX):
+        raise LocalError(
+            f"search name {checked[:40]!r}... has {size} bytes", hint=f"at most {NAME_BYTES_MAX - len(PREFIX)} go"
+        )
+    return checked

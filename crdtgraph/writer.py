@@ -113,14 +113,20 @@ class Writer(LargeValues):
         data = encode_commit(commit)
         nodes = home.projection.nodes
         for parent in commit.parents:
-            if parent not in nodes and not home.has_parent(parent):
+            if parent not in nodes and (plane == LEDGER or not self._search(plane).knows_parent(parent)):
                 raise _missing_parent(parent)
         commit_id = CommitId(hashlib.sha256(data).digest())
         if plane != LEDGER:
-            if commit_id not in nodes and not home.has_parent(commit_id):
+            if ref is not None:
+                check_name(ref, "ref")
+                self.refs.fast_forward(ref, commit_id, self._search(plane).below(commit.parents))
+            for parent in commit.parents:
+                home.has_parent(parent)
+            if not home.has_parent(commit_id):
                 home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
-            if durability is not Durability.SPECULATIVE:
-                self.promote(commit_id, plane=plane, ref=ref, durability=durability)
+            if ref is not None or durability is not Durability.SPECULATIVE:
+                kept = None if durability is Durability.SPECULATIVE else durability
+                self.promote(commit_id, plane=plane, ref=ref, durability=kept)
         elif ref is None and durability is Durability.NORMAL:
             if commit_id not in nodes:
                 home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
@@ -129,13 +135,17 @@ class Writer(LargeValues):
             self._write(home, assigns, durability, MadeCommit(commit_id, commit, stamp, len(data)))
         return commit_id
 
-    def commit_many(self, commits: Iterable[Commit], *, plane: str = LEDGER) -> list[CommitId]:
+    def commit_many(
+        self, commits: Iterable[Commit], *, plane: str = LEDGER, durability: Durability | None = None
+    ) -> list[CommitId]:
         """Add many commits in the order given, parents first; returns their ids. About 6 us each.
 
-        They are packed into full segments, which makes for fewer bytes to send than one call a commit. Raises
-        LocalError at the first that is wrong; those before it are added.
+        They are packed into full segments, which makes for fewer bytes to send than one call a commit, and share one
+        fsync if they are CRITICAL. In a search those that are to be kept are promoted. Raises LocalError at the first
+        that is wrong; those before it are added.
         """
         home = self._writable(plane)
+        durability = self._class_of(WriteKind.COMMIT, plane, durability)
         nodes = home.projection.nodes
         ids = []
         for commit in commits:
@@ -144,12 +154,17 @@ class Writer(LargeValues):
                 check_commit(commit)
                 self._want_objects_of([commit])
             for parent in commit.parents:
-                if parent not in nodes:
+                if parent not in nodes and not home.has_parent(parent):
                     raise _missing_parent(parent)
             commit_id = CommitId(hashlib.sha256(data).digest())
-            if commit_id not in nodes:
+            if commit_id not in nodes and not home.has_parent(commit_id):
                 home.add_commit(commit_id, commit, self._clock.tick(), len(data), RECORDS_MAX)
             ids.append(commit_id)
+        if plane != LEDGER and durability is not Durability.SPECULATIVE:
+            for commit_id in ids:
+                self.promote(commit_id, plane=plane, durability=Durability.NORMAL)
+        if durability is Durability.CRITICAL:
+            self._writable(LEDGER).flush(sync=True)
         return ids
 
     # Counters, discards, promotions
@@ -176,8 +191,8 @@ class Writer(LargeValues):
                 f"commit {show_id(commit)} belongs to the ledger, plane {plane!r} only builds on it",
                 hint="discard it in the ledger, or what follows from it in the search",
             )
-        if commit not in home.projection.discards.roots:
-            self._write(home, [Discard(commit, self._clock.tick())], durability)
+        known = commit in home.projection.discards.roots
+        self._write(home, [] if known else [Discard(commit, self._clock.tick())], durability)
 
     def promote(
         self, commit: CommitId, *, plane: str, ref: str | None = None, durability: Durability | None = None
@@ -199,17 +214,17 @@ class Writer(LargeValues):
         """
         home = self._writable(LEDGER)
         durability = self._class_of(WriteKind.PROMOTE, LEDGER, durability, *(() if ref is None else (ref,)))
+        search = self._search(plane)
         if commit in home.projection.nodes:
             commits: list[Commit] = []
             below: tuple[CommitId, ...] = (commit,)
         else:
-            search = self._search(plane)
             self._node(search, commit)
             commits, below = search.missing(commit)
         if ref is not None:
             check_name(ref, "ref")
             self.refs.fast_forward(ref, commit, below)
-        copied = self.commit_many(commits)
+        copied = self.commit_many(commits, durability=Durability.NORMAL)
         assigns = [] if ref is None else [self._move_ref(ref, commit, self.parents(commit))]
         self._write(home, assigns, durability)
         return copied
@@ -255,6 +270,8 @@ class Writer(LargeValues):
             else:
                 home.add_critical(made.id, made.commit, records, made.stamp, made.size)
             return
+        if len(records) > 1 and made.commit is None:
+            home.make_room(len(records), sum(map(record_size, records)))
         if made.id is not None and made.commit is not None:
             home.make_room(1 + len(records), commit_size(made.commit, made.size) + sum(map(record_size, records)))
             home.add_commit(made.id, made.commit, made.stamp, made.size, FLUSH_RECORDS)

@@ -38,8 +38,9 @@ class _Round:
         self.failure: StoreError | None = None
 
     def end(self, failure: StoreError | None = None) -> None:
-        self.failure = failure
-        self.done.set()
+        if not self.done.is_set():
+            self.failure = failure
+            self.done.set()
 
 
 class Flusher:
@@ -125,6 +126,7 @@ class Flusher:
             self._oldest_at.clear()
             await self.run_sync(graph.store.sync)
             graph.settle(written)
+            # From here on it is on disk, whatever else may fail.
             round_.end()
             for at in began:
                 self._took(trio.current_time() - at)
@@ -139,5 +141,4 @@ class Flusher:
             self._failed(error)
             await trio.sleep(self._settings.flush_retry_s)
         finally:
-            if not round_.done.is_set():
-                round_.end(StoreError("the node stopped before the disk had it", hint="look what the store holds"))
+            round_.end(StoreError("the node stopped before the disk had it", hint="look what the store holds"))

@@ -16,7 +16,7 @@ Marking finds objects as well that are named and neither here nor wanted: from t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,11 +47,16 @@ class Collected:
 
 
 class Fold(NamedTuple):
-    """A plane, as far as this is concerned. `is_eager`: what it names is fetched without being asked for."""
+    """A plane, as far as this is concerned.
+
+    `is_eager`: what it names is fetched without being asked for, and what is discarded there does not count. In a
+    search all counts, as a discarded commit may still be promoted. `is_open` says whether it has not been dropped.
+    """
 
     projection: Projection
     contents: Contents
     is_eager: bool
+    is_open: Callable[[], bool]
 
 
 def collect_steps(
@@ -74,16 +79,16 @@ def collect_steps(
 
 def mark_steps(plane: Fold, named: dict[bytes, int]) -> Iterator[None]:
     """Add the objects that live and pending commits of a plane name to `named`, with the sizes that they claim."""
-    projection, contents, _ = plane
+    projection, contents, is_eager, is_open = plane
     node = 0
-    while node < len(projection.ids):
+    while is_open() and node < len(projection.ids):
         end = min(node + STEP_COMMITS, len(projection.ids))
-        live = [each for each in range(node, end) if each not in projection.discards]
+        live = [each for each in range(node, end) if not is_eager or each not in projection.discards]
         for changes in contents.changes(projection.locations[each] for each in live):
             named.update(objects_in(changes))
         node = end
         yield
-    for record, _ in [*projection.pending]:
+    for record, _ in [*projection.pending] if is_open() else ():
         if isinstance(record, PendingCommit):
             named.update(objects_in(contents.get(record.location).changes))
 

@@ -201,6 +201,10 @@ class ObjectStore:
             self._store.write(batch, sync=False)
         return None
 
+    def keep_fresh(self, reference: Reference) -> None:
+        """From now on an object is fresh, as if it had been put; also while a collection is under way."""
+        self._keep_fresh(reference.digest)
+
     def holds(self, name: bytes) -> bool:
         """Whether a block is here, undamaged; from now on it is fresh, as if it had been put."""
         self._keep_fresh(name)

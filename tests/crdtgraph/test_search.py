@@ -368,7 +368,6 @@ def test_a_policy_of_ones_own_decides_where_the_call_does_not() -> None:
     assert [(write.kind, write.plane, write.moves) for write in policy.asked] == [
         ("commit", "ledger", ("main",)),
         ("commit", "search/one", ()),
-        ("count", "search/one", ()),
         ("meta", "ledger", ()),
         ("promote", "ledger", ("main",)),
     ]
@@ -420,3 +419,121 @@ def test_durable_up_to_says_what_a_power_cut_leaves(graph: Graph) -> None:
     assert not graph.is_durable(speculative)
     with pytest.raises(NotFoundError):
         graph.is_durable(CommitId(b"\3" * 32))
+
+
+# What a review found
+
+
+def test_a_ref_is_moved_also_where_the_policy_calls_commits_of_a_search_speculative() -> None:
+    with attach(MemoryStore(), host=ticking(), policy=Recording()) as graph:
+        root = graph.commit(message="root", ref="main")
+        search = graph.search("one")
+        made = search.commit(parents=[root], message="x", ref="main")
+        assert graph.refs["main"] == made
+
+
+def test_a_commit_that_cannot_move_its_ref_is_not_in_the_search_either(graph: Graph) -> None:
+    root = graph.refs["main"]
+    graph.commit(parents=[root], message="moved on", ref="main")
+    search = graph.search("one")
+    step = search.commit(parents=[root], message="step")
+    for ref in ("main", ""):
+        with pytest.raises(LocalError):
+            search.commit(parents=[step], message="beside", ref=ref)
+    with pytest.raises(LocalError, match="is not in the graph"):
+        search.commit(parents=[graph.refs["main"], CommitId(b"\1" * 32)], message="x")
+    assert len(search) == 1
+    assert search.heads() == [step]
+
+
+def test_what_is_said_again_critically_is_on_disk_when_the_call_returns(graph: Graph) -> None:
+    critical, normal = Durability.CRITICAL, Durability.NORMAL
+    made = graph.commit(parents=[graph.refs["main"]], message="x")
+    graph.set_ref("main", made, durability=normal)
+    graph.set_ref("main", made, durability=critical)
+    assert graph.flush_due() is None
+    graph.discard(made)
+    graph.discard(made, durability=critical)
+    assert graph.flush_due() is None
+
+
+def test_counts_are_written_by_number_and_by_time_as_commits_are() -> None:
+    store, now = CountingStore(), [1_700_000_000_000_000]
+    with attach(store, host=Host(now_us=lambda: now[0], random_bytes=bytes)) as graph:
+        root = graph.commit(message="root", ref="main")
+        before = store.writes
+        for _ in range(600):
+            graph.count(root, [1])
+        assert store.writes == before + 2
+        now[0] += 200_000
+        graph.count(root, [1])
+        assert store.writes == before + 3
+
+
+def test_the_longest_name_of_a_search_can_be_read_again(graph: Graph) -> None:
+    with pytest.raises(LocalError, match="search name"):
+        graph.search("x" * 1_018)
+    search = graph.search("x" * 1_017)
+    made = [search.commit(parents=[graph.refs["main"]], message=str(number)) for number in range(300)]
+    assert search.get(made[0]).message == "0"
+
+
+def test_a_name_that_was_of_another_search_resolves_to_nothing_old(graph: Graph) -> None:
+    search = graph.search("one")
+    search.state(graph.refs["main"])
+    assert graph.resolve(graph.refs["main"].hex()[:8], plane=search.plane) == graph.refs["main"]
+    search.close()
+    search = graph.search("one")
+    made = search.commit(parents=[graph.refs["main"]], message="new")
+    assert graph.resolve(made.hex()[:10], plane=search.plane) == made
+
+
+def test_many_commits_go_into_a_search_and_into_a_class(graph: Graph) -> None:
+    root = CommitId(bytes(graph.refs["main"]))
+    search = graph.search("one")
+    [made] = graph.commit_many([crdtgraph.Commit((root,), "a", 1, "x")], plane=search.plane)
+    assert made in search
+    assert made not in graph
+    [kept] = graph.commit_many([crdtgraph.Commit((root,), "a", 2, "y")], durability=Durability.CRITICAL)
+    assert graph.is_durable(kept)
+
+
+def test_what_a_search_counts_goes_with_it(graph: Graph) -> None:
+    search = graph.search("one")
+    made = search.commit(parents=[graph.refs["main"]], message="x")
+    for durability in (Durability.CRITICAL, Durability.NORMAL):
+        with pytest.raises(LocalError, match="goes with the search"):
+            graph.count(made, [1], plane=search.plane, durability=durability)
+        with pytest.raises(LocalError, match="goes with the search"):
+            graph.discard(made, plane=search.plane, durability=durability)
+
+
+def test_a_search_may_end_while_garbage_is_collected(graph: Graph) -> None:
+    search = graph.search("one")
+    kept = search.commit(parents=[graph.refs["main"]], message="x", changes={"large": bytes(50_000)})
+    search.discard(kept)
+    for _ in range(3):
+        graph.collect_garbage()
+    search.promote(kept)
+    assert graph.read(kept, "large") == bytes(50_000)
+    steps = graph.collect_steps()
+    next(steps)
+    search.close()
+    for _ in steps:
+        pass
+    assert graph.read(kept, "large") == bytes(50_000)
+
+
+def test_what_is_named_while_garbage_is_collected_stays(graph: Graph) -> None:
+    search = graph.search("one")
+    made = search.commit(parents=[graph.refs["main"]], message="x", changes={"large": bytes(50_000)})
+    reference = search.get(made).changes[0][1]
+    search.close()
+    for _ in range(2):
+        graph.collect_garbage()
+    steps = graph.collect_steps()
+    next(steps)
+    named = graph.commit(parents=[graph.refs["main"]], changes={"p": reference}, ref="main")
+    for _ in steps:
+        pass
+    assert graph.read(named, "p") == bytes(50_000)

@@ -217,3 +217,21 @@ async def test_nobody_waits_for_a_node_that_has_stopped(autojump_clock: trio.abc
     assert told
     with pytest.raises(StoreError, match="stopped"):
         await flusher.durable()
+
+
+async def test_what_is_durable_is_said_to_be_also_if_the_compaction_after_it_fails(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> Iterator[None]:
+        raise StoreError("no space left on device")
+        yield
+
+    monkeypatch.setattr(graph, "needs_compaction", lambda: True)
+    monkeypatch.setattr(graph, "compact_steps", fail)
+    failures: list[StoreError] = []
+    flusher = Flusher(graph, DEFAULTS, inline, failures.append, lambda _: None)
+    nursery.start_soon(flusher.run)
+    made = graph.commit(message="durable")
+    await flusher.durable()
+    assert graph.is_durable(made)
+    assert len(failures) == 1
