@@ -72,7 +72,7 @@ class Assigner(Writer):
             if self.refs.targets(name) != (target,):
                 moves.append((name, target, tuple(sorted(superseded))))
         for commits in promoted:
-            self.commit_many(commits, durability=Durability.NORMAL)
+            self._add_many(home, commits)
         batch: list[Assign] = []
         size = 0
         for name, target, replaced in moves:

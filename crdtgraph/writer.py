@@ -146,20 +146,7 @@ class Writer(LargeValues):
         """
         home = self._writable(plane)
         durability = self._class_of(WriteKind.COMMIT, plane, durability)
-        nodes = home.projection.nodes
-        ids = []
-        for commit in commits:
-            data = encode_commit(commit)
-            if commit.changes != ():
-                check_commit(commit)
-                self._want_objects_of([commit])
-            for parent in commit.parents:
-                if parent not in nodes and not home.has_parent(parent):
-                    raise _missing_parent(parent)
-            commit_id = CommitId(hashlib.sha256(data).digest())
-            if commit_id not in nodes and not home.has_parent(commit_id):
-                home.add_commit(commit_id, commit, self._clock.tick(), len(data), RECORDS_MAX)
-            ids.append(commit_id)
+        ids = self._add_many(home, commits)
         if plane != LEDGER and durability is not Durability.SPECULATIVE:
             for commit_id in ids:
                 self.promote(commit_id, plane=plane, durability=Durability.NORMAL)
@@ -224,7 +211,7 @@ class Writer(LargeValues):
         if ref is not None:
             check_name(ref, "ref")
             self.refs.fast_forward(ref, commit, below)
-        copied = self.commit_many(commits, durability=Durability.NORMAL)
+        copied = self._add_many(home, commits)
         assigns = [] if ref is None else [self._move_ref(ref, commit, self.parents(commit))]
         self._write(home, assigns, durability)
         return copied
@@ -234,6 +221,23 @@ class Writer(LargeValues):
         return classify(self._policy, write, chosen)
 
     # Inside
+
+    def _add_many(self, home: Plane, commits: Iterable[Commit]) -> list[CommitId]:
+        nodes = home.projection.nodes
+        ids = []
+        for commit in commits:
+            data = encode_commit(commit)
+            if commit.changes != ():
+                check_commit(commit)
+                self._want_objects_of([commit])
+            for parent in commit.parents:
+                if parent not in nodes and not home.has_parent(parent):
+                    raise _missing_parent(parent)
+            commit_id = CommitId(hashlib.sha256(data).digest())
+            if commit_id not in nodes and not home.has_parent(commit_id):
+                home.add_commit(commit_id, commit, self._clock.tick(), len(data), RECORDS_MAX)
+            ids.append(commit_id)
+        return ids
 
     def _writable(self, plane: str) -> Plane:
         home = self._plane(plane)

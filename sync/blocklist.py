@@ -17,6 +17,8 @@ class Blocklist:
 
     def __init__(self) -> None:
         self._entries: dict[str, None] = {}
+        self.named: dict[str, str] = {}
+        """Of entries that an operator gave by a peer's name: the name and the entry. It may be unknown once it is gone."""
 
     @property
     def entries(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What a node does for its store when there is time: checkpoints of the projection, and states to be read at once.
 
-Neither is ever needed, so it is done in steps with pauses in between, each step fsynced before the next: no commit that
-waits for the disk waits for more than one of them.
+Neither is ever needed, so it is done in steps with pauses in between. Each piece of a checkpoint is fsynced before the
+next, so that no commit that waits for the disk waits for more than one of them; states wait for whoever syncs next.
 """
 
 from __future__ import annotations

@@ -24,14 +24,19 @@ def _block(target: Target, params: Params) -> Plain:
     peer = params.text("peer")
     params.done()
     node = target.running()
-    return list(node.block(_peer_named(node, peer)))
+    known = _peer_named(node, peer)
+    closed = node.block(known)
+    if known != peer:
+        node.blocklist.named[peer] = known
+    return list(closed)
 
 
 def _unblock(target: Target, params: Params) -> Plain:
     peer = params.text("peer")
     params.done()
     node = target.running()
-    node.unblock(_peer_named(node, peer))
+    node.unblock(node.blocklist.named.get(peer) or _peer_named(node, peer))
+    node.blocklist.named.pop(peer, None)
     return None
 
 
