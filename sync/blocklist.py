@@ -18,7 +18,7 @@ class Blocklist:
     def __init__(self) -> None:
         self._entries: dict[str, None] = {}
         self.named: dict[str, str] = {}
-        """Of entries that an operator gave by a peer's name: the name and the entry. It may be unknown once it is gone."""
+        """Of entries that were given by the name of a peer: name and entry. A name is unknown once its peer is gone."""
 
     @property
     def entries(self) -> tuple[str, ...]:
