@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from random import Random
 
@@ -16,9 +15,7 @@ from crdtgraph.cache import CountedHints, LearnedPolicy
 from crdtgraph.contents import Contents
 from crdtgraph.opening import attach
 from crdtgraph.state import State, States, replay
-from crdtgraph.state import row as rowing
 from crdtgraph.state import rows as rowsing
-from crdtgraph.state.row import DamagedError, Row, RowWriter, entries_of, read_page
 from crdtgraph.state.rows import Rows
 from crdtgraph.steps import run
 from crdtgraph.store import Batch, Keyspace
@@ -31,14 +28,6 @@ STEPS = st.lists(
     min_size=1,
     max_size=60,
 )
-
-
-@pytest.fixture(autouse=True)
-def low_levels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Levels and pages so small that a test has all of them."""
-    monkeypatch.setattr(rowsing, "SPANS", (1, 2, 4, 8))
-    monkeypatch.setattr(rowing, "PAGED_ENTRIES_MIN", 3)
-    monkeypatch.setattr(rowing, "PAGE_ENTRIES", 2)
 
 
 def ticking() -> Host:
@@ -376,47 +365,3 @@ def test_a_disk_that_refuses_costs_no_state() -> None:
         for commit in chain:
             assert dict(graph.state(commit)) == replayed(graph, commit)
         assert len(dict(store.scan(Keyspace.STATES, b"r"))) == len(chain)
-
-
-# Bytes
-
-
-def write_row(
-    level: int, depth: int, base: CommitId, entries: dict[str, Value]
-) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    pages: list[tuple[bytes, bytes]] = []
-    writer = RowWriter(lambda name, data: pages.append((name, data)))
-    for entry in entries_of(entries.items()):
-        writer.add(entry)
-    return writer.finish(level, depth, base), pages
-
-
-def rows_and_pages() -> Iterator[bytes]:
-    entries: dict[str, Value] = {"b": b"x", "a": None, "c/d": Reference("git-blob", b"\2" * 20, 5), "é": b""}
-    row, pages = write_row(1, 16, CommitId(b"\7" * 32), entries)
-    yield row
-    yield from (page for _, page in pages)
-
-
-def test_a_row_and_its_pages_have_these_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rowing, "PAGED_ENTRIES_MIN", 512)
-    entries: dict[str, Value] = {"b": b"x", "a": None, "c/d": Reference("git-blob", b"\2" * 2, 5)}
-    row, pages = write_row(1, 16, CommitId(b"\7" * 32), entries)
-    assert pages == []
-    assert row.hex() == (
-        "010110000000" + "07" * 32 + "03000000" + "010000000200000005000000" + "00000000010000000f000000" + "000102"
-        "61" + "62" + "632f64" + "78" + "8368" + b"git-blob".hex() + "42020205" + row[-4:].hex()
-    )
-
-
-def test_what_is_cut_or_changed_anywhere_is_damaged() -> None:
-    for data in rows_and_pages():
-        read = Row if data.startswith(b"\1") else read_page
-        read(data)
-        for end in range(len(data)):
-            with pytest.raises(DamagedError):
-                read(data[:end])
-            with pytest.raises(DamagedError):
-                read(data[:end] + bytes([data[end] ^ 0x20]) + data[end + 1 :])
-        with pytest.raises(DamagedError):
-            read(data + b"\0")

@@ -8,52 +8,30 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import crdtgraph
-from crdtgraph import CommitId, Durability, Graph, LocalError, NotFoundError, Reference, StoreError
+from crdtgraph import CommitId, Graph, LocalError, NotFoundError, Reference, StoreError
 from crdtgraph.objects import (
     BLOCK_BYTES_MAX,
     CHUNK_BYTES,
     INLINE_BYTES_MAX,
-    OBJECT_BYTES_MAX,
     Builder,
     ObjectCorruptError,
     ObjectMissingError,
     ObjectStore,
     RemoteObjectError,
-    Root,
     chunks_of,
-    format,
     hash_of,
-    read_root,
     reference_of,
 )
 from crdtgraph.opening import attach
 from crdtgraph.store import Batch, Keyspace, Store, open_store
 from crdtgraph.union import unite
 
-PINNED_EMPTY = "15d72e3cef9708106651e38e5c300c0a1be9e9e59803574b775fb3eac1904b50"
-PINNED = "4506b25ba643fd72e276467eb96d1356d3b30df4d6d08fc6e073c1bbc1c37bba"
 LARGE = random.Random(1).randbytes(3 * CHUNK_BYTES + 5)
-
-
-@pytest.fixture
-def graph() -> Iterator[Graph]:
-    with crdtgraph.open("memory:") as opened:
-        yield opened
-
-
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of 64 bytes and two hashes a block, so that a few hundred bytes are a tree of two levels."""
-    monkeypatch.setattr(format, "CHUNK_BYTES", 64)
-    monkeypatch.setattr(format, "FANOUT", 2)
 
 
 def block_keys(store: Store) -> list[bytes]:
@@ -71,78 +49,6 @@ def names_of(data: bytes) -> list[bytes]:
     builder = Builder()
     names = [name for chunk in chunks_of(data) for name, _ in builder.add(chunk)]
     return names + [name for name, _ in builder.finish()[1]]
-
-
-# Names
-
-
-def test_the_name_of_an_object_is_pinned() -> None:
-    # What other replicas hold under these names stays there for ever.
-    assert reference_of(b"").digest.hex() == PINNED_EMPTY
-    assert reference_of(bytes(range(256)) * 1024).digest.hex() == PINNED
-
-
-@given(st.binary(max_size=64 * 9), st.lists(st.integers(0, 130), max_size=12))
-def test_an_object_is_named_by_its_bytes_however_they_come(data: bytes, cuts: list[int]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(format, "CHUNK_BYTES", 64)
-        patch.setattr(format, "FANOUT", 3)
-        pieces, at = [], 0
-        for cut in cuts:
-            pieces.append(data[at : at + cut])
-            at += cut
-        pieces.append(data[at:])
-        objects = ObjectStore(open_store("memory:"))
-        references = {objects.put(data), objects.put(iter(pieces)), objects.put(io.BytesIO(data)), reference_of(data)}
-        assert len(references) == 1
-        [reference] = references
-        assert objects.get(reference) == data
-        assert reference.size == len(data)
-
-
-def test_a_tree_of_two_levels_lists_its_lists(small_blocks: None) -> None:
-    objects = ObjectStore(open_store("memory:"))
-    data = bytes(range(4)) * 50
-    reference = objects.put(data)
-    root = read_root(objects.block(reference.digest) or b"")
-    assert root.has_lists
-    assert (root.size, root.chunks, len(root.hashes)) == (200, 4, 2)
-    assert objects.get(reference) == data
-    assert sorted(set(objects.blocks_of(reference.digest))) == sorted(set(names_of(data)))
-
-
-def test_a_root_is_refused_cut_short_or_with_anything_more() -> None:
-    data = Root(CHUNK_BYTES + 1, (bytes(32), bytes(32))).encode()
-    assert read_root(data).size == CHUNK_BYTES + 1
-    for end in range(len(data)):
-        with pytest.raises(RemoteObjectError):
-            read_root(data[:end])
-    with pytest.raises(RemoteObjectError):
-        read_root(data + b"\0")
-
-
-@pytest.mark.parametrize(
-    "root",
-    [
-        Root(CHUNK_BYTES, (bytes(32), bytes(32))),
-        Root(CHUNK_BYTES + 1, (bytes(32),)),
-        Root(0, (bytes(32),)),
-        Root(1, (bytes(31),)),
-        Root(OBJECT_BYTES_MAX + 1, ()),
-    ],
-)
-def test_a_root_whose_size_does_not_fit_its_hashes_is_refused(root: Root) -> None:
-    with pytest.raises(RemoteObjectError):
-        read_root(root.encode())
-
-
-def test_an_object_that_is_too_large_is_refused(small_blocks: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(format, "OBJECT_BYTES_MAX", 256)
-    with pytest.raises(LocalError, match="at most 256"):
-        reference_of(bytes(257))
-
-
-# In a graph
 
 
 def test_a_large_value_is_an_object_and_a_small_one_is_not(graph: Graph) -> None:
@@ -412,128 +318,6 @@ def test_an_acknowledged_commit_of_a_killed_process_has_its_objects(tmp_path: Pa
             data = random.Random(int(number)).randbytes(200_000)
             assert graph.read(CommitId(bytes.fromhex(commit)), "a") == data
         assert not [finding.problem for finding in graph.fsck() if finding.problem]
-
-
-# Garbage
-
-
-def collected(graph: Graph) -> None:
-    """Collect until nothing is fresh any more."""
-    for _ in range(3):
-        graph.collect_garbage()
-
-
-def test_what_no_live_commit_names_is_collected(graph: Graph) -> None:
-    kept = graph.commit(changes={"a": LARGE})
-    dead = graph.commit(parents=[kept], changes={"a": LARGE[:-1], "b": LARGE})
-    graph.put_object(b"never named" * 10_000)
-    collected(graph)
-    assert graph.read(dead, "a") == LARGE[:-1]
-    assert not graph.has_object(reference_of(b"never named" * 10_000))
-    graph.discard(dead)
-    assert graph.collect_garbage(dry_run=True).objects == 1
-    result = graph.collect_garbage()
-    assert (result.objects, result.blocks, result.kept_objects, result.missing) == (1, 2, 1, 0)
-    assert result.bytes > 4
-    assert graph.read(kept, "a") == LARGE
-    with pytest.raises(ObjectMissingError):
-        graph.read(dead, "a")
-    assert len(block_keys(graph.store)) == 5
-
-
-def test_what_was_put_lately_outlives_a_collection_and_may_be_named_then(graph: Graph) -> None:
-    reference = graph.put_object(LARGE)
-    assert graph.collect_garbage().objects == 0
-    assert graph.object(reference) == LARGE
-    assert graph.collect_garbage().objects == 0
-    assert graph.collect_garbage().objects == 1
-
-
-def test_a_search_keeps_its_large_values_until_it_is_over_and_those_promoted_for_ever(graph: Graph) -> None:
-    kept, lost = reference_of(LARGE), reference_of(LARGE[1:])
-    with graph.search("s") as search:
-        promoted = search.commit(parents=[], changes={"a": LARGE})
-        search.commit(parents=[promoted], changes={"a": LARGE[1:]})
-        collected(graph)
-        assert graph.object(kept) == LARGE
-        assert graph.object(lost) == LARGE[1:]
-        search.promote(promoted, ref="main")
-    collected(graph)
-    assert graph.read(promoted, "a") == LARGE
-    assert not graph.has_object(lost)
-
-
-def test_one_collection_at_a_time(graph: Graph) -> None:
-    graph.commit(changes={"a": LARGE})
-    steps = graph.collect_steps()
-    next(steps)
-    with pytest.raises(LocalError, match="already"):
-        graph.collect_garbage()
-    assert graph.collect_garbage(dry_run=True).kept_objects == 1
-    steps.close()
-    assert graph.collect_garbage().kept_objects == 1
-
-
-def test_a_process_that_starts_anew_collects_what_the_last_one_left(tmp_path: Path) -> None:
-    with crdtgraph.open(str(tmp_path / "s")) as graph:
-        graph.put_object(LARGE)
-    with crdtgraph.open(str(tmp_path / "s")) as graph:
-        assert graph.collect_garbage().objects == 1
-        assert block_keys(graph.store) == []
-
-
-def test_a_missing_object_of_a_discarded_commit_is_wanted_no_longer(graph: Graph) -> None:
-    with crdtgraph.open("memory:") as other:
-        commit = other.commit(changes={"a": LARGE}, ref="main")
-        for delta in other.deltas("ledger", {}):
-            graph.receive("ledger", delta.update)
-    collected(graph)
-    assert graph.objects.missing == 1
-    graph.discard(commit)
-    collected(graph)
-    assert (graph.objects.missing, graph.objects.missing_bytes) == (0, 0)
-
-
-VALUES = [random.Random(each).randbytes(INLINE_BYTES_MAX + 1 + 40_000 * each) for each in range(5)]
-VALUES.append(VALUES[3][:CHUNK_BYTES] + VALUES[4])
-
-
-@given(st.lists(st.tuples(st.sampled_from("cccdpgss"), st.integers(0, 30)), max_size=30))
-def test_a_collection_never_removes_what_a_live_commit_names(actions: list[tuple[str, int]]) -> None:
-    with crdtgraph.open("memory:") as graph:
-        under_way: Iterator[None] | None = None
-        reference = None
-        for action, number in actions:
-            commits = graph.topological()
-            if action == "c":
-                parents = [commits[number % len(commits)]] if commits else []
-                value = reference if reference is not None and number % 3 == 0 else VALUES[number % len(VALUES)]
-                reference = None
-                graph.commit(
-                    parents=parents,
-                    changes={f"p{number % 3}": value},
-                    durability=Durability.CRITICAL if number % 2 else None,
-                )
-            elif action == "d" and commits:
-                graph.discard(commits[number % len(commits)])
-            elif action == "p":
-                reference = graph.put_object(VALUES[number % len(VALUES)])
-            elif action == "g":
-                under_way = graph.collect_steps()
-            elif under_way is not None:
-                next(under_way, None)
-        for _ in under_way or ():
-            pass
-        for commit in graph.topological():
-            if graph.is_live(commit):
-                for value in graph.state(commit).values():
-                    assert isinstance(value, Reference)
-                    assert graph.object(value) in VALUES
-        assert graph.objects.missing == 0
-        collected(graph)
-        live = [value for each in graph.topological() if graph.is_live(each) for _, value in graph.get(each).changes]
-        named = {value.digest for value in live if isinstance(value, Reference)}
-        assert {each for each, _ in graph.objects.whole()} == named
 
 
 def test_a_union_brings_large_values_along(graph: Graph) -> None:
