@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,6 @@ from crdtgraph import (
     Delta,
     Durability,
     Graph,
-    Host,
     LocalError,
     Received,
     RemoteError,
@@ -26,27 +25,13 @@ from crdtgraph.ids import SegmentKey
 from crdtgraph.opening import attach
 from crdtgraph.records import Count
 from crdtgraph.replica import RemotePlaneError
-from crdtgraph.segment import Records, RemoteSegmentError, pack, unpack
+from crdtgraph.segment import Records, RemoteSegmentError, pack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, MemoryStore
 from crdtgraph.update import Item, RemoteUpdateError, Update, decode_update
+from tests.crdtgraph.exchange.replicas import host, open_replica
 
 PLANE = "ledger"
-
-
-def host(seed: int) -> Host:
-    clock = itertools.count(1_700_000_000_000_000 + 1000 * seed)
-    return Host(now_us=lambda: next(clock), random_bytes=random.Random(seed).randbytes)
-
-
-def open_replica(seed: int, url: str = "memory:") -> Graph:
-    return crdtgraph.open(url, host=host(seed))
-
-
-@pytest.fixture
-def trio_of() -> Iterator[tuple[Graph, Graph, Graph]]:
-    with open_replica(1) as one, open_replica(2) as two, open_replica(3) as three:
-        yield one, two, three
 
 
 def pull(target: Graph, source: Graph) -> None:
@@ -59,13 +44,6 @@ def exchange(*graphs: Graph) -> None:
         for target, source in itertools.permutations(graphs, 2):
             source.flush()
             pull(target, source)
-
-
-def adopt_all(target: Graph, source: Graph) -> int:
-    """The fall-back: ask for whatever differs by key."""
-    ours, theirs = target.segment_keys(PLANE), source.segment_keys(PLANE)
-    wanted = [key for key, digest in theirs.items() if ours.get(key) != digest]
-    return target.adopt(PLANE, [data for key in wanted for data in source.segments_of(PLANE, key)])
 
 
 def finish(steps: Generator[None, None, Received]) -> Received:
@@ -380,149 +358,6 @@ def test_segments_are_told_of_in_order(trio_of: tuple[Graph, Graph, Graph]) -> N
     assert_equal(one, two)
 
 
-# Compaction
-
-
-def test_a_compaction_changes_no_digest_and_nothing_twice(trio_of: tuple[Graph, Graph, Graph]) -> None:
-    one, two, three = trio_of
-    ids = fill(one, 20)
-    one.commit(parents=[ids[-1]], ref="main")
-    one.set_meta("k", b"v")
-    one.discard(ids[5])
-    exchange(one, two)
-    digest = one.digest()
-    contents = one.get_many(ids)
-    assert one.compact()
-    assert one.digest() == digest
-    assert one.status().segments < 3
-    assert one.get_many(ids) == contents
-    assert one.counters(ids[7]) == (1, 7)
-    pull(two, one)
-    assert two.digest() == digest
-    assert two.status().segments == one.status().segments
-    assert two.get_many(ids) == contents
-    assert two.counters(ids[7]) == (1, 7)
-    pull(three, two)
-    assert_equal(one, two, three)
-    assert not one.compact()
-    fill(one, 20)
-    assert one.compact()
-    exchange(*trio_of)
-    assert_equal(*trio_of)
-    assert one.counters(ids[7]) == (1, 7)
-
-
-def test_only_the_incarnation_that_wrote_them_joins_segments(tmp_path: Path) -> None:
-    with open_replica(1, str(tmp_path / "s")) as one:
-        fill(one, 5)
-    with open_replica(2, str(tmp_path / "s")) as one:
-        assert one.status().segments == 5
-        assert not one.compact()
-        fill(one, 5)
-        assert one.compact()
-        assert one.status().segments == 6
-
-
-def test_a_compacted_store_reopens_the_same(tmp_path: Path) -> None:
-    with open_replica(9) as other, open_replica(1, str(tmp_path / "s")) as one:
-        fill(other, 5)
-        pull(one, other)
-        ids = fill(one, 10)
-        one.compact()
-        fill(one, 3)
-        before = one.digest(), one.set_digest(PLANE), one.get_many(ids)
-    with open_replica(2, str(tmp_path / "s")) as one:
-        assert (one.digest(), one.set_digest(PLANE), one.get_many(ids)) == before
-        assert [finding.problem for finding in one.fsck() if finding.problem] == []
-
-
-def test_compaction_and_its_predecessors_meet_in_any_order(trio_of: tuple[Graph, Graph, Graph]) -> None:
-    """Late delivery: who has the joined segment ignores the parts, also after a second and third compaction."""
-    one, two, three = trio_of
-    ids = fill(one, 6)
-    old = updates_of(one)
-    for round_number in range(3):
-        fill(one, 4)
-        assert one.compact()
-        pull(two, one)
-        for update in old:
-            assert two.receive(PLANE, update).segments == ()
-        parts = [item.value for update in old for item in decode_update(update).items if item.value is not None]
-        assert two.adopt(PLANE, parts) == 0, "nor does the fall-back bring them back"
-        assert two.counters(ids[2]) == (1, 2), f"round {round_number}"
-        assert_equal(one, two)
-    with open_replica(9) as late:
-        pull(late, one)
-        assert late.adopt(PLANE, parts) == 0
-        assert late.counters(ids[2]) == (1, 2)
-        assert_equal(one, two, late)
-    three.receive(PLANE, old[0])
-    three.receive(PLANE, old[1])
-    pull(three, one)
-    assert three.counters(ids[1]) == (1, 1)
-    assert_equal(one, two, three)
-
-
-def test_a_diff_with_a_compaction_that_breaks_off_before_the_deletions(tmp_path: Path) -> None:
-    """The joined segment is here and so are its parts; own compactions and restarts in that state count once."""
-    path = str(tmp_path / "s")
-    with open_replica(1) as one:
-        ids = fill(one, 6)
-        with open_replica(2, path) as two:
-            pull(two, one)
-            one.compact()
-            (delta,) = one.deltas(PLANE, two.state_vector(PLANE))
-            update = decode_update(delta.update)
-            assert update.deletes
-            two.receive(PLANE, Update(update.items).encode())
-            assert two.counters(ids[3]) == (1, 3)
-            fill(two, 4)
-            assert two.compact(), "which writes a snapshot"
-            digest = two.digest()
-        with open_replica(3, path) as two:
-            assert two.counters(ids[3]) == (1, 3)
-            assert two.digest() == digest
-            exchange(one, two)
-            assert_equal(one, two)
-
-
-def test_a_deletion_of_segments_that_are_not_here_is_a_gap(trio_of: tuple[Graph, Graph, Graph]) -> None:
-    one, two, _ = trio_of
-    fill(one, 3)
-    told: list[Delta] = []
-    one.on_durable(told.append)
-    one.compact()
-    with pytest.raises(RemoteGapError):
-        two.receive(PLANE, told[-1].update)
-    with pytest.raises(RemoteGapError):
-        two.receive(PLANE, Update((), ((one.writer, 0, 3),)).encode())
-    pull(two, one)
-    assert_equal(one, two)
-
-
-def test_a_deletion_that_nobody_signed_for_is_left_out_and_not_relayed(trio_of: tuple[Graph, Graph, Graph]) -> None:
-    """Deletions bear no signature: of a run of them, only what a segment of the same writer supersedes goes."""
-    one, two, three = trio_of
-    ids = fill(one, 4)
-    pull(two, one)
-    before = two.digest(), two.set_digest(PLANE), two.segment_keys(PLANE)
-    for runs in (((one.writer, 0, 1),), ((one.writer, 0, 4),), ((one.writer, 1, 1), (one.writer, 3, 1))):
-        received = two.receive(PLANE, Update((), runs).encode())
-        assert (received.segments, received.delta) == ((), None)
-        assert (two.digest(), two.set_digest(PLANE), two.segment_keys(PLANE)) == before
-    one.compact()
-    late = fill(one, 1)
-    (delta,) = one.deltas(PLANE, two.state_vector(PLANE))
-    items = decode_update(delta.update).items
-    received = two.receive(PLANE, Update(items, ((one.writer, 0, 4 + len(items)),)).encode())
-    assert received.delta is not None
-    assert decode_update(received.delta.update).deletes == ((one.writer, 0, 4),)
-    assert two.counters(ids[2]) == (1, 2)
-    assert late[0] in two
-    pull(three, two)
-    assert_equal(one, two, three)
-
-
 # Forgeries
 
 STRANGER = Identity(b"\x05" * 32, b"\x06" * 16)
@@ -640,116 +475,3 @@ def test_a_graph_that_is_open_to_read_receives_nothing(tmp_path: Path) -> None:
             with pytest.raises(LocalError):
                 pull(reader, two)
             assert len(reader) == len(one) == 0
-
-
-# Clocks that were used twice
-
-
-def open_clones(tmp_path: Path) -> tuple[Graph, Graph]:
-    """Two processes that are one: the same key, the same incarnation, as after restoring a virtual machine twice."""
-    return open_replica(7, str(tmp_path / "clone-a")), open_replica(7, str(tmp_path / "clone-b"))
-
-
-def test_clones_diverge_with_equal_state_vectors_until_they_adopt(tmp_path: Path) -> None:
-    paths = [str(tmp_path / f"clone-{letter}") for letter in "ab"]
-    a, b = open_clones(tmp_path)
-    with a, b:
-        assert a.writer == b.writer
-        (in_a,) = fill(a, 1)
-        in_b = b.commit(message="only b", ref="main")
-        b.count(in_b, [4])
-        b.flush()
-        a.commit(message="a again", ref="main")
-        a.flush()
-        assert dict(a.state_vector(PLANE)) == dict(b.state_vector(PLANE))
-        assert a.set_digest(PLANE) != b.set_digest(PLANE)
-        pull(a, b)
-        pull(b, a)
-        assert a.digest() != b.digest(), "an exchange by clocks cannot mend this"
-        with open_replica(8) as third:
-            pull(third, a)
-            pull(third, b)
-            assert third.digest() == a.digest()
-            for target, source in itertools.permutations((a, b, third), 2):
-                adopt_all(target, source)
-            assert adopt_all(a, b) == adopt_all(b, a) == 0
-            assert_equal(a, b, third)
-            assert {in_a, in_b} <= set(third.topological())
-            assert third.counters(in_b) == (4,)
-            assert third.get(in_b) == b.get(in_b) == a.get(in_b)
-        before = a.digest(), a.set_digest(PLANE)
-    for path in paths:
-        with open_replica(20, path) as graph:
-            assert (graph.digest(), graph.set_digest(PLANE)) == before
-            assert graph.counters(in_b) == (4,)
-            assert graph.get(in_b).message == "only b"
-            assert [finding.problem for finding in graph.fsck() if finding.problem] == []
-
-
-def test_a_compaction_spares_clocks_that_were_used_twice(tmp_path: Path) -> None:
-    a, b = open_clones(tmp_path)
-    with a, b:
-        ours = fill(a, 6)
-        theirs = [b.commit(message=f"b {number}", durability=Durability.CRITICAL) for number in range(2)]
-        b.count(theirs[0], [9])
-        b.flush()
-        adopt_all(a, b)
-        digest = a.digest()
-        a.compact()
-        assert a.digest() == digest
-        assert a.counters(theirs[0]) == (9,)
-    with open_replica(20, str(tmp_path / "clone-a")) as graph:
-        assert graph.digest() == digest
-        assert set(ours + theirs) <= set(graph.topological())
-        assert [finding.problem for finding in graph.fsck() if finding.problem] == []
-
-
-def test_a_stray_that_the_document_gets_after_all_counts_once(trio_of: tuple[Graph, Graph, Graph]) -> None:
-    one, two, three = trio_of
-    ids = fill(one, 3)
-    keys = list(one.segment_keys(PLANE))
-    last = one.segments_of(PLANE, keys[2])
-    assert two.adopt(PLANE, last) == 1
-    assert two.adopt(PLANE, last) == 0
-    assert sorted(waiting.kind for waiting in two.pending()) == ["commit", "count"]
-    pull(two, one)
-    assert two.counters(ids[2]) == (1, 2)
-    pull(three, two)
-    assert_equal(one, two, three)
-    one.compact()
-    pull(two, one)
-    pull(three, two)
-    assert two.counters(ids[2]) == (1, 2)
-    assert_equal(one, two, three)
-
-
-def test_forged_segments_are_not_adopted(trio_of: tuple[Graph, Graph, Graph]) -> None:
-    one, _, _ = trio_of
-    key, data = forged_segment()
-    for bad in (b"", b"x", changed(data, -1), data + b"\0", data[:-1]):
-        with pytest.raises(RemoteError):
-            one.adopt(PLANE, [data, bad])
-    assert one.segment_keys(PLANE) == {}
-    assert len(one) == 0
-    assert one.adopt(PLANE, [data]) == 1
-    assert list(one.segment_keys(PLANE)) == [key.text]
-    assert unpack(one.segments_of(PLANE, key.text)[0]).ids[0] in one
-
-
-def test_what_a_liar_calls_deleted_comes_back_through_the_fall_back(trio_of: tuple[Graph, Graph, Graph]) -> None:
-    """A deleted item looks the same whether or not a later segment will replace it, so it cannot be refused at once."""
-    one, two, three = trio_of
-    ids = fill(one, 3)
-    keys = [SegmentKey.parse(text) for text in one.segment_keys(PLANE)]
-    two.receive(PLANE, item(keys[0], None))
-    pull(two, one)
-    assert dict(two.state_vector(PLANE)) == dict(one.state_vector(PLANE))
-    assert two.set_digest(PLANE) != one.set_digest(PLANE)
-    assert len(two) == 0
-    assert adopt_all(two, one) == 1
-    assert two.digest() == one.digest()
-    assert two.set_digest(PLANE) == one.set_digest(PLANE)
-    assert two.counters(ids[0]) == (1,)
-    pull(three, two)
-    adopt_all(three, two)
-    assert three.digest() == one.digest()
