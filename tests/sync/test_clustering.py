@@ -17,7 +17,7 @@ from sync.methods import Target
 from sync.methods.clustering import CENSUS_S
 from sync.requests import LocalCaller, start
 from tests.sync.replicas import grow, replica
-from tests.sync.test_node import memory_nodes, settle
+from tests.sync.test_node_in_memory import memory_nodes, settle
 
 Clock = trio.testing.MockClock
 

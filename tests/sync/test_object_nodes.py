@@ -20,7 +20,8 @@ from sync.messages import (
 )
 from sync.transport import Address
 from tests.sync.replicas import replica
-from tests.sync.test_node import HELLO, STEADY, frame, memory_nodes, until
+from tests.sync.test_node import HELLO, frame, until
+from tests.sync.test_node_in_memory import STEADY, memory_nodes
 from tests.sync.test_objectfetch import LARGE, OTHER
 
 
