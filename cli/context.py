@@ -29,6 +29,7 @@ STORE_VARIABLE = "CRDTGRAPH_STORE"
 NODE_VARIABLE = "CRDTGRAPH_NODE"
 CONTEXT_VARIABLE = "CRDTGRAPH_CONTEXT"
 PROBE_TIMEOUT_S = 1.0
+EVERY_S = 2.0
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -163,6 +164,18 @@ def graph_options(function: _Function) -> _Function:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def every_option(function: _Function) -> _Function:
+    """The option --every of commands that have --watch; the value is `every_s`."""
+    return click.option(
+        "--every",
+        "every_s",
+        type=click.FloatRange(min=0, min_open=True),
+        default=EVERY_S,
+        metavar="SECONDS",
+        help=f"With --watch: between two looks (default: {EVERY_S:g}).",
+    )(function)
 
 
 def reading_options(function: _Function) -> _Function:

@@ -139,6 +139,7 @@ class Graph(Assigner):
         """Return when everything written so far is on disk. Raises StoreError when the disk refuses."""
         for plane in self._planes.values():
             plane.flush(sync=True)
+        self.objects.sync()
 
     def write_behind(self) -> Written:
         """Write what is buffered without waiting for the disk.
@@ -164,7 +165,11 @@ class Graph(Assigner):
         return self._clock.last if since is None else since - 1
 
     def is_durable(self, commit: CommitId) -> bool:
-        """Whether a commit of the ledger is on disk. False for one that is in a search only."""
+        """Whether a commit of the ledger is on disk. False for one that is in a search only.
+
+        It is of commits that this process made: those of peers are written when they come, and synced with the next of
+        ours.
+        """
         home = self._planes.get(LEDGER)
         if home is None or commit not in home.projection.nodes:
             self._unpromoted(commit)
@@ -219,7 +224,7 @@ class Graph(Assigner):
         One is due when what is new since the last weighs `weight_min`, in commits without much in them, and a tenth of
         all. Raises StoreError when the disk refuses; nothing is lost, and it is tried again when more has come.
         """
-        ledger = self._planes[LEDGER]
+        ledger = self._plane(LEDGER)
         if self._checkpointing is None:
             if self._read_only or not ledger.checkpoints.is_due(weight(ledger), weight_min):
                 return False

@@ -6,10 +6,9 @@ from contextlib import ExitStack
 
 import click
 
-from cli.context import Access, Invocation, Output, examples, graph_options
+from cli.context import Access, Invocation, Output, every_option, examples, graph_options
 
 SHOWN_COMMITS = 20
-EVERY_S = 2.0
 
 
 @click.command(
@@ -25,14 +24,7 @@ EVERY_S = 2.0
 @click.option("--graph", is_flag=True, help="Draw what only some have, from the fork points on.")
 @click.option("--stat", is_flag=True, help="Only the table and counts.")
 @click.option("--watch", is_flag=True, help="Look again until they are equal; a line for each change.")
-@click.option(
-    "--every",
-    "every_s",
-    type=click.FloatRange(min=0, min_open=True),
-    default=EVERY_S,
-    metavar="SECONDS",
-    help=f"With --watch: between two looks (default: {EVERY_S:g}).",
-)
+@every_option
 @click.option(
     "-n",
     "--max-count",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Invocation, Output, examples, graph_options
+from cli.context import Invocation, Output, every_option, examples, graph_options
 
 if TYPE_CHECKING:
     from cli.context import Backend
@@ -19,7 +19,6 @@ TIMES = {"mean_ns": "mean_s", "p50_ns": "p50_s", "p95_ns": "p95_s", "p99_ns": "p
          "max_ns": "max_s", "total_ns": "total_s"}  # fmt: skip
 KEYS = ("name", "period", "count", *TIMES.values(), "jitter", "windows", "windowed_jitter")
 NS_PER_S = 1e9
-EVERY_S = 2.0
 HEADINGS = {"recent": "the last 30 to 60 s", "total": "since the start"}
 
 
@@ -35,14 +34,7 @@ HEADINGS = {"recent": "the last 30 to 60 s", "total": "since the start"}
 @click.option("--prometheus", is_flag=True, help="Print what `serve --metrics-port` gives to Prometheus.")
 @click.option("--rules", is_flag=True, help="Print rules for alerts, a file for Prometheus, and ask no node.")
 @click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
-@click.option(
-    "--every",
-    "every_s",
-    type=click.FloatRange(min=0, min_open=True),
-    default=EVERY_S,
-    metavar="SECONDS",
-    help=f"With --watch: between two looks (default: {EVERY_S:g}).",
-)
+@every_option
 @graph_options
 @click.pass_obj
 def command(invocation: Invocation, prometheus: bool, rules: bool, watch: bool, every_s: float) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from crdtgraph.divergence.sides import Sides
 from crdtgraph.ids import CommitId
-from crdtgraph.records import Commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +62,6 @@ def paths_changed(sides: Sides, place: int, commits: Iterable[CommitId]) -> set[
     nodes, locations = home.projection.nodes, home.projection.locations
     wanted = sorted(locations[nodes[commit]] for commit in commits)
     return {path for changes in home.contents.changes(wanted) for path, _ in changes}
-
-
-def contents_of(sides: Sides, commits: Iterable[CommitId]) -> list[Commit]:
-    """The contents of commits, each read where it is first found, in the order given."""
-    wanted = list(commits)
-    by_place: dict[int, list[CommitId]] = {}
-    for commit in wanted:
-        by_place.setdefault(sides.place_of(commit), []).append(commit)
-    found: dict[CommitId, Commit] = {}
-    for place, theirs in by_place.items():
-        found.update(zip(theirs, sides.replicas[place].get_many(theirs, plane=sides.plane), strict=True))
-    return [found[commit] for commit in wanted]
 
 
 def _beyond(sides: Sides, here: int, there: int) -> Iterable[CommitId]:

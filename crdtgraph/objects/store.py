@@ -62,6 +62,7 @@ class ObjectStore:
         self.missing_bytes = 0
         """... and their bytes."""
         self._store = store
+        self._is_synced = True
         self._fresh: dict[bytes, None] = {}
         self._older: dict[bytes, None] = {}
         for _, size in self.wanted():
@@ -82,7 +83,7 @@ class ObjectStore:
         for chunk in chunks_of(source):
             size += self._add(batch, builder.add(chunk))
             if size >= BATCH_BYTES:
-                self._store.write(batch, sync=False)
+                self._write(batch)
                 batch, size = Batch(), 0
         reference, blocks = builder.finish()
         self._add(batch, blocks)
@@ -148,7 +149,7 @@ class ObjectStore:
                 found[reference.digest] = reference.size
                 batch.put(Keyspace.OBJECTS, _WANTED + reference.digest, _packed(reference.size))
         if found and not self._store.read_only:
-            self._store.write(batch, sync=False)
+            self._write(batch)
             self.missing += len(found)
             self.missing_bytes += sum(found.values())
             self.on_wanted()
@@ -171,7 +172,17 @@ class ObjectStore:
         batch = Batch()
         self._unwant(batch, object_id)
         if batch:
-            self._store.write(batch, sync=False)
+            self._write(batch)
+
+    def sync(self) -> None:
+        """Return when all that was put is on disk. What a commit names is before the commit is."""
+        if not self._is_synced:
+            self._is_synced = True
+            try:
+                self._store.sync()
+            except BaseException:
+                self._is_synced = False
+                raise
 
     @property
     def is_scanned(self) -> bool:
@@ -182,7 +193,7 @@ class ObjectStore:
         """Every commit was looked through."""
         batch = Batch()
         batch.put(Keyspace.OBJECTS, SCANNED_KEY, b"")
-        self._store.write(batch, sync=False)
+        self._write(batch)
 
     # Blocks
 
@@ -198,7 +209,7 @@ class ObjectStore:
         if not self._store.read_only:
             batch = Batch()
             batch.delete(Keyspace.OBJECTS, _BLOCK + name)
-            self._store.write(batch, sync=False)
+            self._write(batch)
         return None
 
     def keep_fresh(self, reference: Reference) -> None:
@@ -216,7 +227,7 @@ class ObjectStore:
             raise RemoteObjectError(f"{len(data)} bytes are not the block {name.hex()[:16]} of an object")
         batch = Batch()
         if self._add(batch, [(name, data)]):
-            self._store.write(batch, sync=False)
+            self._write(batch)
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """Name and length of every block that is here. O(bytes of all)."""
@@ -231,7 +242,7 @@ class ObjectStore:
         batch = Batch()
         batch.delete(Keyspace.OBJECTS, _WHOLE + object_id)
         batch.put(Keyspace.OBJECTS, _WANTED + object_id, _packed(size))
-        self._store.write(batch, sync=False)
+        self._write(batch)
         self.missing += 1
         self.missing_bytes += size
         self.on_wanted()
@@ -255,7 +266,7 @@ class ObjectStore:
         for name in blocks:
             batch.delete(Keyspace.OBJECTS, _BLOCK + name)
         if batch:
-            self._store.write(batch, sync=False)
+            self._write(batch)
 
     # Checking
 
@@ -295,13 +306,17 @@ class ObjectStore:
                 size += len(data)
         return size
 
+    def _write(self, batch: Batch) -> None:
+        self._store.write(batch, sync=False)
+        self._is_synced = False
+
     def _mark_whole(self, batch: Batch, object_id: bytes, size: int) -> None:
         self._keep_fresh(object_id)
         if self._size_of(_WHOLE, object_id) != size:
             batch.put(Keyspace.OBJECTS, _WHOLE + object_id, _packed(size))
         self._unwant(batch, object_id)
         if batch:
-            self._store.write(batch, sync=False)
+            self._write(batch)
 
     def _unwant(self, batch: Batch, object_id: bytes) -> None:
         claimed = self._size_of(_WANTED, object_id)

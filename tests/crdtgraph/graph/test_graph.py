@@ -208,6 +208,7 @@ def test_whatever_was_written_can_be_read_again(fill: Callable[[Graph], None], t
         lambda graph: graph.state_vector("ledger"),
         lambda graph: list(graph.deltas("ledger", {})),
         lambda graph: graph.receive("ledger", b"\0\0"),
+        lambda graph: graph.advance_checkpoint(),
     ],
 )
 def test_use_after_close_is_a_local_error(call: Callable[[Graph], object]) -> None:

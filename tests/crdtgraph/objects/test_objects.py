@@ -29,6 +29,7 @@ from crdtgraph.objects import (
 )
 from crdtgraph.opening import attach
 from crdtgraph.store import Batch, Keyspace, Store, open_store
+from crdtgraph.store.memory import MemoryStore
 from crdtgraph.union import unite
 
 LARGE = random.Random(1).randbytes(3 * CHUNK_BYTES + 5)
@@ -79,6 +80,24 @@ def test_an_object_may_be_put_first_and_named_afterwards(graph: Graph) -> None:
     assert graph.read(commit, "a") == LARGE
     assert b"".join(graph.object_chunks(reference)) == graph.object(reference) == LARGE
     assert graph.has_object(reference)
+
+
+def test_what_was_put_is_on_disk_after_a_flush() -> None:
+    syncs: list[str] = []
+
+    class Counting(MemoryStore):
+        def sync(self) -> None:
+            syncs.append("sync")
+            super().sync()
+
+    with attach(Counting()) as graph:
+        graph.flush()
+        before = len(syncs)
+        graph.put_object(LARGE)
+        graph.flush()
+        assert len(syncs) == before + 1
+        graph.flush()
+        assert len(syncs) == before + 1
 
 
 def test_a_commit_cannot_name_an_object_that_is_not_here(graph: Graph) -> None:
