@@ -16,18 +16,15 @@ twice and whoever comes late with such a search knows that it is over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
-from crdtgraph.planes import Plane
 from crdtgraph.records import NAME_BYTES_MAX, Commit, Value, check_name
-from crdtgraph.segment import Records
-from crdtgraph.signing import Identity
-from crdtgraph.store import Batch, Keyspace
+from crdtgraph.searchplane import PREFIX, SearchPlane
 
 if TYPE_CHECKING:
     from crdtgraph.graph import Graph
@@ -36,96 +33,10 @@ if TYPE_CHECKING:
 NAMESPACE = "search"
 """Of the assignments that remember closed searches; the key is the name."""
 CLOSED = b"closed"
-PREFIX = "search/"
-"""How the names of search planes begin."""
 SEARCHES_MAX = 256
 """Open at once in one graph; each has buffers and caches of its own."""
 LARGE_SEARCH = 10_000
 """Commits beyond which the end of a search is worth the milliseconds that giving memory back to the system takes."""
-
-
-class _Nowhere:
-    """The store of a search: it takes everything and keeps nothing. What is read comes from the document in memory."""
-
-    url = "search:"
-    read_only = False
-
-    def write(self, batch: Batch, *, sync: bool) -> None:
-        pass
-
-    def sync(self) -> None:
-        pass
-
-    def get(self, keyspace: Keyspace, key: bytes) -> bytes | None:
-        return None
-
-    def scan(self, keyspace: Keyspace, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return iter(())
-
-    def close(self) -> None:
-        pass
-
-
-class SearchPlane(Plane):
-    """The plane of one search, above a ledger."""
-
-    def __init__(self, name: str, identity: Identity, ledger: Plane) -> None:
-        super().__init__(PREFIX + name, _Nowhere(), identity)
-        self.ledger = ledger
-
-    def knows_parent(self, parent: CommitId) -> bool:
-        """Whether a commit can build on this one: it is here or in the ledger. O(1)."""
-        return parent in self.projection.nodes or parent in self.ledger.projection.nodes
-
-    def below(self, commits: Iterable[CommitId]) -> tuple[CommitId, ...]:
-        """The commits of the ledger nearest to these, which are of the ledger or of the search. O(commits between)."""
-        ledger = self.ledger.projection.nodes
-        found: dict[CommitId, None] = {}
-        for commit in commits:
-            found.update(dict.fromkeys((commit,) if commit in ledger else self.missing(commit)[1]))
-        return tuple(found)
-
-    def has_parent(self, parent: CommitId) -> bool:
-        """Whether a commit can build on this one; a commit of the ledger becomes a base. O(1)."""
-        if parent in self.projection.nodes:
-            return True
-        node = self.ledger.projection.nodes.get(parent)
-        if node is None:
-            return False
-        base = Records([parent], [self.ledger.commit(parent)], [0])
-        self.projection.add_base(parent, self.ledger.projection.times[node], self.contents.start(base))
-        return True
-
-    def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
-        """Pack what is buffered into a segment of the document; there is no disk to wait for."""
-        super().flush(sync=True, ahead=ahead)
-
-    def missing(self, commit: CommitId) -> tuple[list[Commit], tuple[CommitId, ...]]:
-        """The commit and its ancestors that the ledger lacks, parents first, and the ledger's commits below them."""
-        ledger, projection = self.ledger.projection.nodes, self.projection
-        found: set[int] = set()
-        below: dict[CommitId, None] = {}
-        stack = [projection.nodes[commit]]
-        while stack:
-            node = stack.pop()
-            if projection.ids[node] in ledger:
-                below[projection.ids[node]] = None
-            elif node not in found:
-                found.add(node)
-                stack += projection.dag.parents(node)
-        return [self.contents.get(projection.locations[node]) for node in sorted(found)], tuple(below)
-
-    def drop(self) -> None:
-        """Let go of everything now; references in circles would keep it until the garbage collector comes."""
-        del (
-            self.projection.refs,
-            self.projection,
-            self.beside,
-            self.contents,
-            self.document,
-            self.buffer,
-            self.on_buffered,
-        )
 
 
 class Search:
