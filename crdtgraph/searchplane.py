@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from crdtgraph.ids import CommitId
-from crdtgraph.planes import Plane
-from crdtgraph.records import Commit
-from crdtgraph.segment import Records
+from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.planes import Loader, Plane
+from crdtgraph.records import Assign, Commit, Count, Discard
+from crdtgraph.searchregisters import GREATEST_NAMESPACE, VALUE_NAMESPACE
+from crdtgraph.segment import Records, Segment
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace
+from crdtgraph.update import Update
+from crdtgraph.watching import Watch, note_segments
 
 PREFIX = "search/"
 """How the names of search planes begin."""
+
+
+def _nothing(_key: SegmentKey) -> list[Segment]:
+    return []
 
 
 class SearchPlane(Plane):
@@ -25,6 +32,45 @@ class SearchPlane(Plane):
     def __init__(self, name: str, identity: Identity, ledger: Plane) -> None:
         super().__init__(PREFIX + name, _Nowhere(), identity)
         self.ledger = ledger
+        self.watches: list[Watch] = []
+
+    def add(self, record: Assign | Count | Discard, stamp: int) -> None:
+        """As for any plane; counts of one commit between two flushes are added up in one record."""
+        if isinstance(record, Count) and self.buffer.add_up(record):
+            self._fold_own(record)
+            if self.buffer.is_due(stamp):
+                self.flush(sync=False)
+            return
+        super().add(record, stamp)
+
+    def note_counted(self, commit: CommitId, by: object) -> None:
+        """Tell watches, but for those of whoever did it, that a commit was counted. Nothing when nobody watches."""
+        for watch in self.watches:
+            if watch.owner is not by:
+                watch.note_counted(commit)
+
+    def note_assigned(self, key: str, by: object) -> None:
+        """The same of a register."""
+        for watch in self.watches:
+            if watch.owner is not by:
+                watch.note_assigned(key)
+
+    def keys(self) -> list[str]:
+        """The keys of all registers that have a value, sorted."""
+        registers = self.projection.registers
+        return sorted({*registers.keys(VALUE_NAMESPACE), *registers.keys(GREATEST_NAMESPACE)})
+
+    def integrate(self, update: Update, segments: list[Segment], earlier: Loader = _nothing) -> None:
+        """As for any plane, and watches are told."""
+        super().integrate(update, segments, earlier)
+        if self.watches:
+            note_segments(self.watches, self, segments)
+
+    def add_stray(self, segment: Segment, data: bytes, earlier: Loader = _nothing) -> None:
+        """As for any plane, and watches are told."""
+        super().add_stray(segment, data, earlier)
+        if self.watches:
+            note_segments(self.watches, self, [segment])
 
     def knows_parent(self, parent: CommitId) -> bool:
         """Whether a commit can build on this one: it is here or in the ledger. O(1)."""
