@@ -22,7 +22,7 @@ from crdtgraph.mcts.sharing import SharedGrowth
 from crdtgraph.mcts.tasks import Flights, Task
 from crdtgraph.search import Search
 
-FLUSH_EVERY = 64
+FLUSH_EVERY = 256
 """Iterations between two looks at what others did and two counts of what was done here: some ms of a fast problem."""
 PRUNED_SHARE = 0.75
 """A tree that has as many nodes as it may have is pruned to this share of them, if rules of keeping allow."""
