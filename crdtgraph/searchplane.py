@@ -22,6 +22,10 @@ PREFIX = "search/"
 """How the names of search planes begin."""
 
 
+_NOT_PACKED = SegmentKey(0, 0)
+"""Stands for the segment of a count that is in none yet; only counts that wait for a commit are asked for theirs."""
+
+
 def _nothing(_key: SegmentKey) -> list[Segment]:
     return []
 
@@ -37,7 +41,7 @@ class SearchPlane(Plane):
     def add(self, record: Assign | Count | Discard, stamp: int) -> None:
         """As for any plane; counts of one commit between two flushes are added up in one record."""
         if isinstance(record, Count) and self.buffer.add_up(record):
-            self._fold_own(record)
+            self.projection.add_count(record, _NOT_PACKED)
             if self.buffer.is_due(stamp):
                 self.flush(sync=False)
             return
