@@ -61,8 +61,6 @@ class Counters:
             self._before.setdefault(commit, before)
         if live and commit not in self._unsettled:
             self._unsettled[commit] = before
-            if len(self._unsettled) > UNSETTLED_MAX:
-                self._settle_one()
         if len(before) == len(vector) and sign == 1:
             total = tuple(map(add, before, vector))
         else:
@@ -75,6 +73,8 @@ class Counters:
             self._totals[commit] = total
         else:
             self._totals.pop(commit, None)
+        if len(self._unsettled) > UNSETTLED_MAX:
+            self._settle_one()
 
     def restore(self, totals: dict[CommitId, tuple[int, ...]], total: int) -> None:
         """Become the counters that had these totals and this sum; only for empty ones."""
