@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from random import Random
 from typing import Any
 
@@ -107,12 +107,22 @@ class Growth:
         path = [self.root]
         position = self.root.child
         position.mark = mark
+        fast = self.chooser.fast
         while position.proven is None and (position.visits or position.flying):
-            edge = self._next(position, path)
-            if edge is None:
+            if fast is not None and not position.untried and not position.flying and position.edges:
+                # `_next` would come to the same; most steps end here.
+                edge = fast.pick(position, position.edges)
+                child = edge.child
+                if edge.commit is not None and child.is_known and child.mark != mark and position.chances is None:
+                    path.append(edge)
+                    position = child
+                    position.mark = mark
+                    continue
+            following = self._next(position, path)
+            if following is None:
                 break
-            path.append(edge)
-            position = edge.child
+            path.append(following)
+            position = following.child
             position.mark = mark
         return path
 
@@ -129,6 +139,11 @@ class Growth:
             edge.squared += squares[mover]
             child.visits += 1
             child.value += reward
+            if child.proven is None:
+                child.mean = child.value / child.visits
+                edge.spread = 1 / sqrt(edge.visits)
+            else:
+                edge.spread = 0.0
             if not edge.is_dirty:
                 edge.is_dirty = True
                 dirty.append(edge)
@@ -189,7 +204,7 @@ class Growth:
                 return found
         actions = referee.actions(state)
         if not actions:
-            fresh.proven = referee.read(referee.evaluate(state, self.rng), actions)[0]
+            fresh.prove(referee.read(referee.evaluate(state, self.rng), actions)[0])
         else:
             texts = referee.texts(state, actions)
             chances = referee.chances(state, actions)
@@ -315,7 +330,7 @@ class Growth:
         state = self.referee.apply(self.state(path), position.actions[number])
         child = self.reach(state, Position(mover))
         edge = self.open_edge(position, number)
-        edge.child = child
+        edge.lead_to(child)
         return edge
 
     def follow(self, edge: Edge, path: list[Edge]) -> Edge:
@@ -338,9 +353,11 @@ class Growth:
         for edge in reversed(path[:-1]):
             position = edge.child
             if position.proven is None:
-                position.proven = self._follows(position)
-                if position.proven is None:
+                rewards = self._follows(position)
+                if rewards is None:
                     return
+                position.prove(rewards)
+                edge.spread = 0.0
 
     def _follows(self, position: Position) -> Fixed | None:
         found = [edge.child.proven for edge in position.edges]
