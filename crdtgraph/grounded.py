@@ -65,12 +65,14 @@ class GroundedProjection(Projection):
     After whatever may have made records wait, `settle` has to be called.
     """
 
-    __slots__ = ("_claims", "_ground", "_locate", "_waits")
+    __slots__ = ("_claims", "_ground", "_locate", "_waits", "on_numbering")
 
     def __init__(self, ground: Projection, locate: Callable[[CommitId], int]) -> None:
         super().__init__()
         self._ground = ground
         self._locate = locate
+        self.on_numbering: Callable[[bool], object] = bool
+        """Called with False before the nodes are numbered anew, and with True when they are."""
         self._claims: dict[CommitId, _Claim] = {}
         self.pending = self._waits = _Waits(self._stop_awaiting)
 
@@ -134,6 +136,7 @@ class GroundedProjection(Projection):
         return True
 
     def _number_anew(self) -> None:
+        self.on_numbering(False)
         claims, self._claims = self._claims, {}
         for claim in claims.values():
             for parent in claim.parents:
@@ -171,6 +174,7 @@ class GroundedProjection(Projection):
             counted = node not in bases and not marks[node]
             self._commit_sum += (int(not is_dead and place not in self.bases) - counted) * int.from_bytes(commit, "big")
         self.renumbered += 1
+        self.on_numbering(True)
 
 
 def _parents_first(count: int, parents: Callable[[int], tuple[int, ...]]) -> Iterator[int]:

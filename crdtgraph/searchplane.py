@@ -13,16 +13,22 @@ from collections.abc import Callable, Iterable, Iterator
 
 from crdtgraph.grounded import GroundedProjection
 from crdtgraph.held import Loader, nothing
-from crdtgraph.ids import CommitId
+from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.planes import Plane
-from crdtgraph.records import Commit
+from crdtgraph.records import Assign, Commit, Count, Discard
+from crdtgraph.searchregisters import GREATEST_NAMESPACE, VALUE_NAMESPACE
 from crdtgraph.segment import Records, Segment
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace
 from crdtgraph.update import Update
+from crdtgraph.watching import Watch, note_segments
 
 PREFIX = "search/"
 """How the names of search planes begin."""
+
+
+_NOT_PACKED = SegmentKey(0, 0)
+"""Stands for the segment of a count that is in none yet; only counts that wait for a commit are asked for theirs."""
 
 
 class SearchPlane(Plane):
@@ -32,6 +38,7 @@ class SearchPlane(Plane):
         self.grounded = GroundedProjection(ledger.projection, self._locate_in_ledger)
         super().__init__(PREFIX + name, _Nowhere(), identity, self.grounded)
         self.ledger = ledger
+        self.grounded.on_numbering = self._note_numbering
         self.is_joined = False
         """Whether a program in this process has asked for it."""
         self.is_heard_of = False
@@ -39,11 +46,38 @@ class SearchPlane(Plane):
         self.on_renumbered: Callable[[], object] = list
         """Called when the nodes of its projection have got other numbers."""
         self._written_us = 0
+        self.watches: list[Watch] = []
 
     @property
     def search(self) -> str:
         """The name of the search."""
         return self.name.removeprefix(PREFIX)
+
+    def add(self, record: Assign | Count | Discard, stamp: int) -> None:
+        """As for any plane; counts of one commit between two flushes are added up in one record."""
+        if isinstance(record, Count) and self.buffer.add_up(record):
+            self.projection.add_count(record, _NOT_PACKED)
+            if self.buffer.is_due(stamp):
+                self.flush(sync=False)
+            return
+        super().add(record, stamp)
+
+    def note_counted(self, commit: CommitId, by: object) -> None:
+        """Tell watches, but for those of whoever did it, that a commit was counted. Nothing when nobody watches."""
+        for watch in self.watches:
+            if watch.owner is not by:
+                watch.note_counted(commit)
+
+    def note_assigned(self, key: str, by: object) -> None:
+        """The same of a register."""
+        for watch in self.watches:
+            if watch.owner is not by:
+                watch.note_assigned(key)
+
+    def keys(self) -> list[str]:
+        """The keys of all registers that have a value, sorted."""
+        registers = self.projection.registers
+        return sorted({*registers.keys(VALUE_NAMESPACE), *registers.keys(GREATEST_NAMESPACE)})
 
     def knows_parent(self, parent: CommitId) -> bool:
         """Whether a commit can build on this one: it is here or in the ledger. O(1)."""
@@ -71,11 +105,15 @@ class SearchPlane(Plane):
         """See `Plane.integrate`."""
         super().integrate(update, segments, earlier)
         self._settle()
+        if self.watches:
+            note_segments(self.watches, self, segments)
 
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = nothing) -> None:
         """See `Plane.add_stray`."""
         super().add_stray(segment, data, earlier)
         self._settle()
+        if self.watches:
+            note_segments(self.watches, self, [segment])
 
     def written_us(self) -> int:
         """The stamp of the latest record that is known of; 0 when there is none."""
@@ -116,6 +154,13 @@ class SearchPlane(Plane):
     def _settle(self) -> None:
         if self.grounded.settle():
             self.on_renumbered()
+
+    def _note_numbering(self, done: bool) -> None:
+        for watch in self.watches:
+            if done:
+                watch.enter()
+            else:
+                watch.leave()
 
     def _locate_in_ledger(self, commit: CommitId) -> int:
         return self.contents.start(_Base(self.ledger, commit))
