@@ -224,6 +224,7 @@ def test_a_base_that_arrives_as_a_record_takes_its_parents_discard_and_what_foll
         if plane == LEDGER:
             give(b, plane, key, stored_in(a)[plane, key])
     ours = b.search(NAME)
+    watch = ours.watch()
     follower = ours.commit(parents=[child], message="built on what the ledger told of")
     ours.count(follower, [5])
     assert child not in ours
@@ -234,6 +235,7 @@ def test_a_base_that_arrives_as_a_record_takes_its_parents_discard_and_what_foll
         if plane == PLANE:
             give(b, plane, key, data)
     assert child in ours
+    assert set(watch.take().commits) == {follower, parent, child}
     assert ours.parents(child) == (parent,)
     assert ours.children(parent) == (child,)
     assert not ours.is_live(follower)
