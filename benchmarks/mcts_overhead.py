@@ -1,6 +1,6 @@
 """What it costs to grow a tree in the graph: iterations a second of `SearchTree` with one writer, beside MCTSBot.
 
-OpenSpiel's own Python bot and ours search the opening of Connect Four from nothing, at equal settings: UCT with the same
+OpenSpiel's own Python bot and ours search the opening of Connect Four from nothing, at equal settings: UCT with one
 constant, one random game a leaf, nothing proven, no transpositions, as many simulations. They take turns, so that a
 slow moment of the machine hits both, and each round is compared for itself.
 
@@ -140,7 +140,9 @@ async def _replicated(graph: crdtgraph.Graph, tree: SearchTree, ask: Callable[[s
     """Wait until the peer has the same search."""
     plane = tree.search.plane
     with trio.fail_after(AGREE_TIMEOUT_S):
-        while await trio.to_thread.run_sync(ask, plane) != graph.digest(plane=plane):
+        while True:
+            if await trio.to_thread.run_sync(ask, plane) == graph.digest(plane=plane):
+                return
             await trio.sleep(0.05)
 
 

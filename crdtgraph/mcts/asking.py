@@ -178,6 +178,14 @@ class Asker:
         if len(self._growth.by_commit) >= self._growth.nodes_max:
             self._make_room()
 
+    def take_over(self) -> None:
+        """Take over all that others made, also where no descent has come by yet: then totals are whole.
+
+        O(tree), with one call of the problem's `apply` for each node that was not seen here.
+        """
+        self.flush()
+        self._growth.enter_all()
+
     # Throwing away
 
     def prune(self, keep: Keep | None = None, *, fraction: float | None = None) -> int:

@@ -230,6 +230,26 @@ class Growth:
         for commit in edge.commits:
             self.adopt_children(edge, commit)
 
+    def enter_all(self) -> None:
+        """Find out where all edges lead. O(tree), one call of `apply` for each that nobody here came along."""
+        entered = True
+        while entered:
+            # What is found on one way to a position may add edges to it after it was looked at on another way.
+            entered = False
+            mark = self.new_mark()
+            stack = [[self.root]]
+            while stack:
+                path = stack.pop()
+                position = path[-1].child
+                if position.mark == mark:
+                    continue
+                position.mark = mark
+                for edge in list(position.edges):
+                    if not edge.child.is_known:
+                        self.enter(path, edge)
+                        entered = True
+                    stack.append([*path, edge])
+
     def adopt_children(self, edge: Edge, commit: CommitId) -> None:
         """Add what others made of a commit; `sharing` knows how."""
 
