@@ -92,7 +92,7 @@ class Growth:
             decides = bool(actions) and self.referee.chances(state, actions) is None
             mover = ((self.referee.player(state) if decides else 0) - 1) % self.referee.players
         self.time = time
-        edge = Edge(None, "", Position(mover))
+        edge = Edge(Position(mover), None, "", Position(mover))
         edge.commit = commit
         edge.child = self.reach(state, edge.child)
         self.root = edge
@@ -163,8 +163,9 @@ class Growth:
             edge = dirty[-1]
             counted = edge.counted
             new = edge.statistics
-            if new != counted:
-                assert edge.commit is not None, "what was followed has a commit"
+            # One without a commit lost it to a discard further up while it was in flight; it has another when it is
+            # followed again, and is counted then.
+            if new != counted and edge.commit is not None:
                 count(edge.commit, new.minus(counted))
                 edge.counted = new
             edge.is_dirty = False
@@ -260,7 +261,7 @@ class Growth:
     def open_edge(self, position: Position, number: int) -> Edge:
         """Take an action of a position from those that nobody tried: an edge whose other end is not known yet."""
         mover = position.player if position.player != CHANCE else position.mover
-        edge = Edge(position.actions[number], position.text(number), Position(mover), position.prior(number))
+        edge = Edge(position, position.actions[number], position.text(number), Position(mover), position.prior(number))
         if position.untried[-1] == number:
             position.untried.pop()
         else:
