@@ -1,11 +1,11 @@
 """P-games: random game trees of which the truth is known, the standard trial of searches by simulation.
 
-A game is a tree of even branching and depth in which MAX and MIN move in turn. Each move has a value that neither player
-knows; at a leaf the values on the way there are added up, and the sign of the sum says who has won. So, as in Go, what
-counts is the whole way, and a good move makes all that follows it better on average: that is what a search by simulation
-can find. After Smith and Nau, "An analysis of forward pruning" (AAAI 1994), with the parameters of Kocsis and
-Szepesvari, "Bandit based Monte-Carlo planning" (ECML 2006): values drawn evenly from 0 to 127 for moves of MAX and from
--127 to 0 for those of MIN, trees of branching 2 and depth 20 and of branching 8 and depth 8.
+A game is a tree of even branching and depth in which MAX and MIN move in turn. Each move has a value that neither knows;
+at a leaf the values on the way there are added up, and the sign of the sum says who has won. So, as in Go, what counts is
+the whole way, and a good move makes all that follows it better on average: that is what a search by simulation can find.
+After Smith and Nau, "An analysis of forward pruning" (AAAI 1994), with the parameters of Kocsis and Szepesvari, "Bandit
+based Monte-Carlo planning" (ECML 2006): values drawn evenly from 0 to 127 for moves of MAX and from -127 to 0 for those of
+MIN, trees of branching 2 and depth 20 and of branching 8 and depth 8.
 
 Nothing of a tree is stored: a move's value is a hash of the game's seed and the place in the tree, so equal seeds are
 equal games on any machine.
@@ -81,7 +81,7 @@ class PGame:
     # --- the truth
 
     def truth(self) -> list[int]:
-        """MAX's reward of each move at the root when both play as well as can be. Some 0.1 s for the published trees."""
+        """MAX's reward of each move at the root with best play. About 10 ms for the published trees."""
         root = self.initial()
         return [self._solve(*self.apply(root, action), -1, 1) for action in self._actions]
 
@@ -122,7 +122,7 @@ class PGame:
 
 
 def decisions(branching: int, depth: int) -> Iterator[tuple[PGame, list[int]]]:
-    """Games with their truth, by seed from 0 on, without those in which any move at the root is as good as any other."""
+    """Games with their truth, by seed from 0 on, without those in which all moves at the root are alike."""
     seed = 0
     while True:
         game = PGame(branching, depth, seed)
