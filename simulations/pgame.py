@@ -1,11 +1,11 @@
 """P-games: random game trees of which the truth is known, the standard trial of searches by simulation.
 
-A game is a tree of even branching and depth in which MAX and MIN move in turn. Each move has a value that neither knows;
-at a leaf the values on the way there are added up, and the sign of the sum says who has won. So, as in Go, what counts is
-the whole way, and a good move makes all that follows it better on average: that is what a search by simulation can find.
-After Smith and Nau, "An analysis of forward pruning" (AAAI 1994), with the parameters of Kocsis and Szepesvari, "Bandit
-based Monte-Carlo planning" (ECML 2006): values drawn evenly from 0 to 127 for moves of MAX and from -127 to 0 for those of
-MIN, trees of branching 2 and depth 20 and of branching 8 and depth 8.
+A game is a tree of even branching and depth in which MAX and MIN move in turn. Each move has a value that neither
+knows; at a leaf the values on the way there are added up, and the sign of the sum says who has won. So, as in Go,
+what counts is the whole way, and a good move makes all that follows it better on average: that is what a search by
+simulation can find. After Smith and Nau, "An analysis of forward pruning" (AAAI 1994), with the parameters of Kocsis
+and Szepesvari, "Bandit based Monte-Carlo planning" (ECML 2006): values drawn evenly from 0 to 127 for moves of MAX
+and from -127 to 0 for those of MIN, trees of branching 2 and depth 20 and of branching 8 and depth 8.
 
 Nothing of a tree is stored: a move's value is a hash of the game's seed and the place in the tree, so equal seeds are
 equal games on any machine.
