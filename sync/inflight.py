@@ -32,7 +32,8 @@ class InFlight:
 
     def __init__(self, node: Node, look: Callable[[], None]) -> None:
         self._look = look
-        self.exchange = InFlightExchange(node.graph.writer, node.settings.inflight_every_s)
+        self._node = node
+        self.exchange = InFlightExchange(node.graph.writer, node.settings.inflight_every_s, self._are_linked)
 
     def publish(self, search: str, counts: Mapping[CommitId, int]) -> None:
         """Tell everyone what this process has in flight in a search; it replaces what was told before.
@@ -62,3 +63,10 @@ class InFlight:
     def receive(self, connection: Connection, payload: bytes) -> None:
         """Deal with a message."""
         self.exchange.receive(connection.number, payload, trio.current_time())
+
+    def _are_linked(self, one: int, other: int) -> bool:
+        peers = self._node.gossip.peers
+        if one not in peers or other not in peers:
+            return False
+        replica = peers[one].hello.replica
+        return any(each.replica == replica for each in peers[other].neighbours)

@@ -8,8 +8,9 @@ So they are *state*: each writer says all that it has in flight, with a sequence
 - The newest state of a writer replaces what was known of it. So order, repetition and loss do no harm.
 - A state counts for `INFLIGHT_EXPIRY_S` by the clock of whoever heard it, and for no longer than the connection over
   which it came. A writer repeats what it has in flight several times within that; whoever is silent has nothing.
-- What is new to a node it passes on to all its peers but the one it came from, so a line a-b-c works, and a ring comes
-  to rest; `INFLIGHT_HOPS_MAX` bounds the way.
+- What is new to a node it passes on to all its peers but the one it came from and those that this one is connected to:
+  it tells them itself. So a line a-b-c works, a ring comes to rest, and where everyone is connected to everyone nothing
+  is told twice. `INFLIGHT_HOPS_MAX` bounds the way.
 - One writer's states of one search are marked for sending at most once in `inflight_every_s`, and made when a peer's
   turn comes. So a slow peer gets the latest and nothing piles up for it.
 
@@ -76,15 +77,19 @@ class InFlightExchange:
     Args:
         writer: our own incarnation, under which we speak.
         every_s: one writer's state of one search is sent at most once within this.
+        are_linked: whether two of our peers, given by the numbers of their connections, are connected to each other.
     """
 
-    def __init__(self, writer: int, every_s: float) -> None:
+    def __init__(
+        self, writer: int, every_s: float, are_linked: Callable[[int, int], bool] = lambda _one, _other: False
+    ) -> None:
         self.refused = 0
         """States that were passed by: of a later version, or beyond `INFLIGHT_STATES_MAX`."""
         self.deadline = math.inf
         """When `tick` has to be called next."""
         self._writer = writer
         self._every_s = every_s
+        self._are_linked = are_linked
         self._sequence = 0
         self._entries: dict[_Key, _Entry] = {}
         self._peers: dict[int, _Peer] = {}
@@ -247,8 +252,9 @@ class InFlightExchange:
             return
         entry.is_waiting = False
         entry.due_at = now + self._every_s
+        source = entry.source
         for number, peer in self._peers.items():
-            if number != entry.source:
+            if source is None or not (number == source or self._are_linked(source, number)):
                 peer.marked[key] = None
                 peer.wake()
 
