@@ -45,7 +45,7 @@ class Trial:
         return f"{self.branching}x{self.depth}"
 
 
-TRIALS = (Trial(8, 8, 1_024, 0.5), Trial(2, 20, 512, 0.7))
+TRIALS = (Trial(8, 8, 1_024, 0.8), Trial(2, 20, 512, 0.7))
 QUICK_TRIALS = (Trial(8, 8, 128, 0.5),)
 
 

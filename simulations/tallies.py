@@ -98,7 +98,7 @@ class Tallies:
             least.add(row.counts[:low])
             most.add(row.counts[:high])
         exact = 0
-        for commit in sorted({*most.totals, *(commit for commit, _ in graph.all_counters(plane))}):
+        for commit in sorted(most.totals):
             if not (graph.has(commit, plane=plane) and graph.is_live(commit, plane=plane)):
                 continue
             shown = graph.counters(commit, plane=plane)
