@@ -116,6 +116,11 @@ class Searching(Assigner):
         live = self._plane(LEDGER).projection.registers.live(NAMESPACE, name)
         return any(assign.value is not None for assign in live)
 
+    def search_closed_us(self, name: str) -> int | None:
+        """The stamp with which a search was closed first; None if it was not."""
+        live = self._plane(LEDGER).projection.registers.live(NAMESPACE, name)
+        return min((assign.stamp for assign in live if assign.value is not None), default=None)
+
     def search_status(self, name: str) -> SearchStatus:
         """How an open search is doing; NotFoundError when there is none of that name. O(commits), at memory's speed."""
         plane = self._search(PREFIX + name)
