@@ -28,6 +28,8 @@ NAMES = {
     "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
+    "mcts-overhead": "iterations a second of a search tree with node and peer, against MCTSBot of OpenSpiel",
+    "mcts-strength": "games against MCTSBot at equal simulations: Connect Four and Hex",
     "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
     "mcts-scale": "one tree by 1 to 32 writers against one by one, on random game trees, and root parallelism",
     "mcts-split": "a search that is split in two for half of its time: what both sides counted, and how it chose",
@@ -39,7 +41,7 @@ SEEDED = ("mcts-scale", "mcts-split")
 
 def main() -> None:
     """Parse the command line, run, print."""
-    lines = [f"  {name:12} {text}" for name, text in NAMES.items()]
+    lines = [f"  {name:13} {text}" for name, text in NAMES.items()]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure crdtgraph side by side with its peers.",
