@@ -22,7 +22,7 @@ Vector = tuple[int, ...]
 
 @dataclass(slots=True)
 class _Row:
-    """What one writer counted in one search, in order; `marks` are places of its log, and how many counts are before."""
+    """What one writer counted in one search, in order; `marks` are places of its log and how many counts are before."""
 
     counts: list[tuple[CommitId, Vector]] = field(default_factory=list)
     marks: list[tuple[int, int]] = field(default_factory=list)
@@ -42,6 +42,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self._rows: defaultdict[tuple[str, int], _Row] = defaultdict(_Row)
+        self._discarded: defaultdict[str, set[CommitId]] = defaultdict(set)
 
     def count(self, plane: str, writer: int, commit: CommitId, vector: Vector, call: Callable[[], None]) -> None:
         """A program counts something; `call` does it."""
@@ -50,6 +51,10 @@ class Tallies:
         row.is_counting = True
         call()
         row.is_counting = False
+
+    def discard(self, plane: str, commit: CommitId) -> None:
+        """A program throws something away: what was counted there may be let go of, here and there at its own time."""
+        self._discarded[plane].add(commit)
 
     def mark(self, plane: str, writer: int, clock: int) -> None:
         """All that this writer counted is in segments, which end here."""
@@ -92,14 +97,13 @@ class Tallies:
             else:
                 low, high = row.between(vector.get(writer, 0))
             if writer in whole and low < count:
-                raise ViolationError(
-                    "nothing counted is lost", f"{name} has {low} to {high} of {count} counts of {writer:x} in {plane!r}"
-                )
+                held = f"{low} to {high} of {count} counts of {writer:x} in {plane!r}"
+                raise ViolationError("nothing counted is lost", f"{name} has {held}")
             least.add(row.counts[:low])
             most.add(row.counts[:high])
         exact = 0
         for commit in sorted(most.totals):
-            if not (graph.has(commit, plane=plane) and graph.is_live(commit, plane=plane)):
+            if not graph.has(commit, plane=plane) or self._is_thrown_away(graph, plane, commit):
                 continue
             shown = graph.counters(commit, plane=plane)
             low_visits, high_visits = least.visits(commit), most.visits(commit)
@@ -115,6 +119,15 @@ class Tallies:
                     f"{most.vector(commit)} was counted",
                 )
         return exact
+
+    def _is_thrown_away(self, graph: Graph, plane: str, commit: CommitId) -> bool:
+        roots, waiting = self._discarded[plane], [commit]
+        while waiting:
+            each = waiting.pop()
+            if each in roots:
+                return True
+            waiting += graph.parents(each, plane=plane)
+        return False
 
 
 class _Sums:
