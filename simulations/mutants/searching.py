@@ -1,40 +1,58 @@
-"""Bugs in searches that many share: what is counted there, and what is in flight."""
+"""Bugs in what replicas do about searches: whether one is over, and what a commit is that came by two ways."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from crdtgraph.batches import Batch
-from crdtgraph.segment import Segment
+from crdtgraph.grounded import GroundedProjection
+from crdtgraph.ids import CommitId
+from crdtgraph.searching import Hearing, Searching
+from crdtgraph.searchplane import PREFIX
 from simulations.mutants.planting import Change, Mutant
-from sync.inflightexchange import InFlightExchange, _Entry, _Key
 
 
-def _joined_counts_count_again(take_back: Callable[..., None], self: Batch, segment: Segment) -> None:
-    pass
+def _what_a_peer_has_is_open(hear_of: Callable[..., Hearing], self: Searching, plane: str) -> Hearing:
+    hearing = hear_of(self, plane)
+    if hearing is not Hearing.CLOSED:
+        return hearing
+    self._begin(plane.removeprefix(PREFIX)).is_heard_of = True
+    return Hearing.OPEN
 
 
-def _what_was_heard_stays(
-    expire: Callable[..., None], self: InFlightExchange, key: _Key, entry: _Entry, now: float
-) -> None:
-    if entry.source is None:
-        expire(self, key, entry, now)
-    else:
-        entry.expires_at = math.inf
+def _once_a_base_always_a_base(
+    add_again: Callable[..., bool],
+    self: GroundedProjection,
+    commit: CommitId,
+    parents: tuple[CommitId, ...],
+    time: int,
+    location: int,
+) -> bool:
+    return False
+
+
+def _nobody_tells(settle: Callable[..., bool], self: GroundedProjection) -> bool:
+    changed = settle(self)
+    self._ground.awaited.clear()
+    return changed
 
 
 MUTANTS = (
     Mutant(
-        "counts of a search doubled after its compaction",
-        "What a writer's compaction of a search has added up is delivered again in its new segments, and counts twice.",
-        "A compaction is many segments there, and each of them alone looks like news.",
-        (Change(Batch, "take_back", _joined_counts_count_again),),
+        "late peer brings a closed search back",
+        "A peer that tells of a search is believed, although the ledger says that the search is over.",
+        "The plane is not there, the peer has it, and a replica takes whatever it lacks.",
+        (Change(Searching, "hear_of", _what_a_peer_has_is_open),),
     ),
     Mutant(
-        "in flight for ever",
-        "What was told to be in flight is so until its writer says otherwise.",
-        "Workers always say when they are done, but for those that die.",
-        (Change(InFlightExchange, "_expire", _what_was_heard_stays),),
+        "bases that stay bases",
+        "A commit that came by the ledger first stays a base when the search brings it, without parents or discards.",
+        "It is visible already, and whatever is visible need not be added again.",
+        (Change(GroundedProjection, "_add_again", _once_a_base_always_a_base),),
+    ),
+    Mutant(
+        "ledger that comes after the search",
+        "What a search says of commits that the ledger does not have yet waits for ever.",
+        "Mostly the ledger is there first, and then everything is found.",
+        (Change(GroundedProjection, "settle", _nobody_tells),),
     ),
 )
