@@ -31,7 +31,7 @@ def batch_name(key: SegmentKey, part: Part) -> BatchName:
 class Batch:
     """The parts of one compaction that are here, and what becomes of the counters when the rest comes."""
 
-    __slots__ = ("_difference", "added", "numbers", "parts", "runs", "taken", "total", "writer")
+    __slots__ = ("_difference", "_said", "_taken", "added", "numbers", "parts", "runs", "total", "writer")
 
     def __init__(self, name: BatchName) -> None:
         self.writer, _, self.total = name
@@ -39,8 +39,8 @@ class Batch:
         self.parts: list[SegmentKey] = []
         self.runs: list[tuple[int, int]] = []
         self.added: list[tuple[Count, SegmentKey]] = []
-        self.taken: dict[Dot, Assign] = {}
-        """Assignments of superseded segments that no part has (again)."""
+        self._taken: dict[Dot, Assign] = {}
+        self._said: set[Dot] = set()
         self._difference: dict[CommitId, tuple[int, ...]] = {}
 
     @property
@@ -60,15 +60,14 @@ class Batch:
         for count in segment.counts:
             self.added.append((count, segment.key))
             self._add(count, add)
-        for assign in segment.assigns:
-            self.taken.pop(assign.dot, None)
+        self._said.update(assign.dot for assign in segment.assigns)
 
     def take_back(self, segment: Segment) -> None:
         """A segment that this batch supersedes was folded."""
         for count in segment.counts:
             self._add(count, sub)
         for assign in segment.assigns:
-            self.taken[assign.dot] = assign
+            self._taken[assign.dot] = assign
 
     def take_back_counts(self, counts: Iterable[tuple[Count, SegmentKey]]) -> None:
         """Another batch is whole, and these counts hold now; of some of its parts this one supersedes."""
@@ -79,6 +78,10 @@ class Batch:
     def differences(self) -> Iterator[tuple[CommitId, tuple[int, ...]]]:
         """What the batch changes, by commit; few after a compaction of what is all here."""
         return ((commit, vector) for commit, vector in self._difference.items() if any(vector))
+
+    def dropped(self) -> list[Assign]:
+        """Assignments of superseded segments that no part has again."""
+        return [assign for dot, assign in self._taken.items() if dot not in self._said]
 
     def _add(self, count: Count, operation: Callable[[int, int], int]) -> None:
         before, vector = self._difference.get(count.commit, ()), count.vector

@@ -143,7 +143,7 @@ class SearchProjection(GroundedProjection):
         for count, key in batch.added:
             if count.commit not in self.nodes and key not in self._runs:
                 self.pending.wait(count.commit, PendingCount(count, key))
-        for assign in batch.taken.values():
+        for assign in batch.dropped():
             self.registers.take_back(assign)
 
     def _retract(self, old: Segment) -> None:

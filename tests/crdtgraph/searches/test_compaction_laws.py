@@ -19,20 +19,26 @@ from crdtgraph.segment import unpack
 from tests.crdtgraph.searches.exchanging import ROOT, digest, open_graph, plane_of, send
 
 SIDES = 3
-side, number = st.integers(0, SIDES - 1), st.integers(0, 1_000)
-step = st.one_of(
-    st.tuples(st.just("commit"), side, number, number),
-    st.tuples(st.just("count"), side, number, number),
-    st.tuples(st.just("discard"), side, number, number),
-    st.tuples(st.just("raise"), side, number, number),
-    st.tuples(st.just("assign"), side, number, number),
-    st.tuples(st.just("flush"), side, number, number),
-    st.tuples(st.just("send"), side, number, number),
-    st.tuples(st.just("compact"), side, number, number),
-    st.tuples(st.just("advance"), side, number, number),
-    st.tuples(st.just("again"), side, number, number),
-    st.tuples(st.just("promote"), side, number, number),
-)
+KINDS = {
+    "commit": 20,
+    "count": 20,
+    "discard": 8,
+    "raise": 5,
+    "assign": 5,
+    "flush": 5,
+    "send": 12,
+    "compact": 4,
+    "advance": 12,
+    "again": 5,
+}
+"""What happens, and how often."""
+
+
+def drawn(random: Random) -> list[tuple[str, int, int, int]]:
+    """Some steps: what, where, and two numbers."""
+    # Drawn by weight and not by hypothesis, which likes short lists; what is rare here needs ten steps in a row.
+    kinds = random.choices([*KINDS], [*KINDS.values()], k=random.randrange(20, 120))
+    return [(kind, random.randrange(SIDES), random.randrange(1_000), random.randrange(1_000)) for kind in kinds]
 
 
 class World:
@@ -114,12 +120,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crdtgraph.searchprojection.NODES_AT_ONCE", 2)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(step, max_size=60), st.integers(0, 1 << 32))
-def test_compaction_changes_nothing_that_can_be_seen(steps, seed):
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_compaction_changes_nothing_that_can_be_seen(seed):
+    random = Random(seed)
     with ExitStack() as stack:
         plain, compacted = World(stack, compacts=False), World(stack, compacts=True)
-        for each in steps:
+        for each in drawn(random):
             before = digest(compacted.sides[each[1]])
             plain.take(*each)
             compacted.take(*each)
@@ -135,7 +142,7 @@ def test_compaction_changes_nothing_that_can_be_seen(steps, seed):
                 pass
         compacted.exchange()
         again = [(where, data) for where in range(SIDES) for data in compacted.segments]
-        Random(seed).shuffle(again)
+        random.shuffle(again)
         for where, data in again:
             compacted.deliver_again(where, data)
         late = stack.enter_context(open_graph(SIDES)).search("s")
