@@ -198,18 +198,17 @@ def test_in_flight_of_a_commit_that_is_not_known_yet_counts_once_it_is(graph: Gr
 
 
 def test_batches_reach_a_problem_that_likes_them(graph: Graph) -> None:
-    class Batched(Line):
-        sizes: list[int] = []
+    sizes: list[int] = []
 
+    class Batched(Line):
         def evaluate_many(self, states: list[str], rng: Random) -> list[Evaluation]:
-            self.sizes.append(len(states))
+            sizes.append(len(states))
             return [Evaluation(state.count("1") / 6, [0.2, 0.8]) for state in states]
 
-    problem = Batched()
-    tree = SearchTree(graph, problem, rule=PUCT(), solve=False)
+    tree = SearchTree(graph, Batched(), rule=PUCT(), solve=False)
     tree.run(100)
     assert tree.iterations == 100
-    assert max(problem.sizes) == 16
+    assert max(sizes) == 16
     assert tree.best_action() == "one"
 
 
