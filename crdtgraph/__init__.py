@@ -8,6 +8,7 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from crdtgraph.branch import Branch, BranchInfo, MergeConflictError, OnConflict
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
     from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
@@ -46,6 +47,8 @@ __all__ = [
     "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
+    "Branch",
+    "BranchInfo",
     "CheckpointUse",
     "Collected",
     "Commit",
@@ -61,6 +64,7 @@ __all__ = [
     "Host",
     "LastStop",
     "LocalError",
+    "MergeConflictError",
     "MergeFunction",
     "MergePolicy",
     "MergeResult",
@@ -68,6 +72,7 @@ __all__ = [
     "NotFoundError",
     "ObjectCorruptError",
     "ObjectMissingError",
+    "OnConflict",
     "PathChange",
     "PathConflict",
     "Policy",
@@ -99,6 +104,8 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "Branch": "branch",
+    "BranchInfo": "branch",
     "Collected": "objects",
     "CheckpointUse": "recovery",
     "Commit": "records",
@@ -115,6 +122,7 @@ _HOMES = {
     "LEDGER": "planes",
     "LastStop": "recovery",
     "LocalError": "errors",
+    "MergeConflictError": "branch",
     "MergeFunction": "state",
     "MergePolicy": "state",
     "MergeResult": "state",
@@ -122,6 +130,7 @@ _HOMES = {
     "NotFoundError": "errors",
     "ObjectCorruptError": "objects",
     "ObjectMissingError": "objects",
+    "OnConflict": "branch",
     "PathChange": "state",
     "PathConflict": "state",
     "Policy": "durability",
