@@ -9,6 +9,7 @@ import typing
 
 if typing.TYPE_CHECKING:
     from sync.asyncclient import ControlClient
+    from sync.branches import RemoteBranch
     from sync.client import BlockingControlClient
     from sync.control import open_control
     from sync.daemon import serve
@@ -27,6 +28,7 @@ __all__ = [
     "Node",
     "NodeStatus",
     "PeerStatus",
+    "RemoteBranch",
     "Settings",
     "TcpTransport",
     "Transport",
@@ -43,6 +45,7 @@ _HOMES = {
     "Node": "node",
     "NodeStatus": "status",
     "PeerStatus": "status",
+    "RemoteBranch": "branches",
     "Settings": "limits",
     "TcpTransport": "transport",
     "Transport": "transport",
