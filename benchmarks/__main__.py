@@ -29,6 +29,7 @@ NAMES = {
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
     "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
+    "branches": "50 writers on branches of their own, merged to main, against git worktrees with a lock",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
 
