@@ -39,8 +39,10 @@ if typing.TYPE_CHECKING:
     from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
     from crdtgraph.search import Search
+    from crdtgraph.searchregisters import Greatest
     from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict, SettledPath
     from crdtgraph.status import Status
+    from crdtgraph.watching import News, Watch
 
 __all__ = [
     "LEDGER",
@@ -61,6 +63,7 @@ __all__ = [
     "Durability",
     "Finding",
     "Graph",
+    "Greatest",
     "Host",
     "LastStop",
     "LocalError",
@@ -68,6 +71,7 @@ __all__ = [
     "MergeFunction",
     "MergePolicy",
     "MergeResult",
+    "News",
     "NotAStoreError",
     "NotFoundError",
     "ObjectCorruptError",
@@ -96,6 +100,7 @@ __all__ = [
     "UnreachableError",
     "Value",
     "Waiting",
+    "Watch",
     "Write",
     "WriteKind",
     "compare",
@@ -118,6 +123,7 @@ _HOMES = {
     "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
+    "Greatest": "searchregisters",
     "Host": "host",
     "LEDGER": "planes",
     "LastStop": "recovery",
@@ -126,6 +132,7 @@ _HOMES = {
     "MergeFunction": "state",
     "MergePolicy": "state",
     "MergeResult": "state",
+    "News": "watching",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
     "ObjectCorruptError": "objects",
@@ -156,6 +163,7 @@ _HOMES = {
     "UnreachableError": "errors",
     "Value": "records",
     "Waiting": "reader",
+    "Watch": "watching",
     "Write": "durability",
     "WriteKind": "durability",
     "compare": "divergence",
