@@ -24,6 +24,7 @@ from crdtgraph.ids import CommitId
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.reader import show_id
 from crdtgraph.records import Commit, Value, check_vector, encode_commit, ordered_changes
+from crdtgraph.searchplane import PREFIX
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_MAX
 from crdtgraph.steps import Stepwise
 
@@ -108,6 +109,8 @@ def count_batch(
     Raises LocalError as `commit_batch` does, and StoreError when the disk refuses the ledger's buffer; that one says
     how many were counted.
     """
+    from crdtgraph.search import Search
+
     home = graph._writable(plane)
     given = list(counts)
     check_count(len(given))
@@ -120,9 +123,11 @@ def count_batch(
             checked.append((commit, check_vector(vector)))
         except LocalError as error:
             raise _at(place, error) from None
-    yield from _each_in_steps(
-        graph, home, plane, checked, lambda pair: graph.count(pair[0], pair[1], plane=plane), "counted"
-    )
+    if plane == LEDGER:
+        yield from _each_in_steps(graph, home, plane, checked, lambda pair: graph.count(*pair), "counted")
+    else:
+        search = Search(graph, plane.removeprefix(PREFIX))
+        yield from _each_in_steps(graph, home, plane, checked, lambda pair: search.count(*pair), "counted")
 
 
 def discard_batch(graph: Graph, commits: Iterable[CommitId], *, plane: str = LEDGER) -> Stepwise[None]:
@@ -243,8 +248,6 @@ def _each_in_steps(
         if place and place % STEP_ITEMS == 0:
             yield
             _check_open(graph, home, plane)
-        if plane != LEDGER:
-            home.has_parent(item[0] if isinstance(item, tuple) else item)  # type: ignore[arg-type]
         try:
             write(item)
         except StoreError as error:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import trio
 
-from crdtgraph import LEDGER, CommitId, Durability, Graph, LocalError, WriteKind
+from crdtgraph import LEDGER, CommitId, Durability, Graph, LocalError, Search, WriteKind
 from crdtgraph.batches import BATCH_ITEMS_MAX, Draft, commit_batch, count_batch, discard_batch
 from crdtgraph.ids import COMMIT_ID_BYTES
-from crdtgraph.search import PREFIX
+from crdtgraph.searchplane import PREFIX
 from sync.callers import WORKERS_VERSION
 from sync.calls import Plain
 from sync.methods.target import Handler, Target
@@ -106,6 +106,19 @@ def _promote(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     return copied if node is None else once_durable(node, copied)
 
 
+def _search_assign(target: Target, params: Params) -> Plain:
+    search, key, value = _search(target, params), params.text("key"), params.optional_blob("value")
+    params.done()
+    search.assign(key, value)
+    return None
+
+
+def _search_values(target: Target, params: Params) -> Plain:
+    search, key = _search(target, params), params.text("key")
+    params.done()
+    return list(search.values(key))
+
+
 def _get_batch(target: Target, params: Params) -> Awaitable[Plain]:
     return _reading(
         target, params, lambda graph, commit, plane: commit_to_plain(commit, graph.get(commit, plane=plane))
@@ -180,6 +193,13 @@ def _plane(target: Target, params: Params) -> tuple[Graph, str]:
     return graph, plane
 
 
+def _search(target: Target, params: Params) -> Search:
+    graph, plane = _plane(target, params)
+    if plane == LEDGER:
+        raise LocalError(f"{params.method} is about a search", hint="name its plane; search_open answers with it")
+    return Search(graph, plane.removeprefix(PREFIX))
+
+
 def _ids(params: Params, name: str = "commits", count_max: int = BATCH_ITEMS_MAX) -> list[CommitId]:
     """Ids as one byte string, one after the other."""
     data = params.blob(name)
@@ -227,8 +247,10 @@ TABLE: Mapping[str, Handler] = {
     "get_batch": _get_batch,
     "hello": _hello,
     "live_batch": _live_batch,
+    "search_assign": _search_assign,
     "search_close": _search_close,
     "search_open": _search_open,
     "search_promote": _promote,
+    "search_values": _search_values,
     "state_batch": _state_batch,
 }
