@@ -13,6 +13,7 @@ from cli.context import Invocation, examples, graph_options
         "crdtgraph serve --store search.db --listen 127.0.0.1:7400",
         "crdtgraph serve --store other.db --listen 127.0.0.1:7401 --peer 127.0.0.1:7400",
         "crdtgraph serve --store search.db --metrics-port 9464",
+        "crdtgraph serve --store search.db --control-listen 127.0.0.1:7500",
     ),
 )
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Accept peers here; port 0 takes any.")
