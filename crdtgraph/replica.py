@@ -30,7 +30,7 @@ class RemotePlaneError(RemoteError):
 
 
 class Replica(Reader):
-    """A graph as its peers see it. Nothing that is not durable here is ever shown to them."""
+    """A graph as its peers see it. Nothing of the ledger that is not durable here is ever shown to them."""
 
     replica_id: ReplicaId
     cluster: str
@@ -48,7 +48,11 @@ class Replica(Reader):
         self._buffer_listeners: list[Callable[[], object]] = []
 
     def planes(self) -> list[str]:
-        """The names of the planes, sorted."""
+        """The names of the planes that peers may have: the ledger and the open searches, sorted."""
+        return sorted([*self._planes, *self._searches])
+
+    def stored_planes(self) -> list[str]:
+        """The names of the planes that the store keeps, sorted."""
         return sorted(self._planes)
 
     def status(self) -> Status:
@@ -178,6 +182,7 @@ class Replica(Reader):
             listener()
 
     def _shared(self, name: str) -> Plane:
-        if name not in self._planes and self._planes:
+        home = self._open_plane(name)
+        if home is None and self._planes:
             raise RemotePlaneError(f"there is no plane {name[:80]!r} here")
-        return self._plane(name)
+        return self._plane(name) if home is None else home
