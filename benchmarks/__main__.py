@@ -28,6 +28,7 @@ NAMES = {
     "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
+    "workers": "four processes without a replica write batches through one node",
     "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
     "branches": "50 writers on branches of their own, merged to main, against git worktrees with a lock",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",

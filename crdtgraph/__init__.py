@@ -8,6 +8,7 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from crdtgraph.batches import Draft
     from crdtgraph.branch import Branch, BranchInfo, MergeConflictError, OnConflict
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
@@ -60,6 +61,7 @@ __all__ = [
     "Dag",
     "Delta",
     "Divergence",
+    "Draft",
     "Durability",
     "Finding",
     "Graph",
@@ -120,6 +122,7 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
+    "Draft": "batches",
     "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",

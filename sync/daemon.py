@@ -22,7 +22,7 @@ import trio
 import crdtgraph
 from crdtgraph import CrdtGraphError
 from crdtgraph.metering import Meter
-from sync.control import open_control
+from sync.control import open_control, open_workers_port
 from sync.limits import DEFAULTS, Settings
 from sync.log import Log
 from sync.methods import Target
@@ -46,6 +46,7 @@ async def serve(
     listen: Sequence[AddressLike] = (),
     peers: Sequence[AddressLike] = (),
     control: str | None = None,
+    control_listen: AddressLike | None = None,
     cluster: str | None = None,
     name: str = "",
     metrics_port: int | None = None,
@@ -59,6 +60,7 @@ async def serve(
         listen: addresses to listen on.
         peers: addresses to keep connections to.
         control: path of the control socket; None for none.
+        control_listen: where workers can connect over TCP, on loopback; None for nowhere.
         cluster: the name of a new store's cluster; for an existing one it must be the same.
         name: for people.
         metrics_port: where Prometheus can ask over HTTP, on loopback; 0 for any port, None for none.
@@ -68,7 +70,8 @@ async def serve(
     Raises:
         StoreError, LocalError: the store cannot be opened, an address, a port or the control socket cannot be used.
     """
-    for addresses, what in ((listen, "listen on"), (peers, "dial")):
+    workers = [] if control_listen is None else [control_listen]
+    for addresses, what in ((listen, "listen on"), (workers, "listen on"), (peers, "dial")):
         for address in addresses:
             # Before the store is created or opened: a typing mistake leaves nothing behind.
             check_loopback(Address.of(address), what)
@@ -88,6 +91,9 @@ async def serve(
             )
             if control is not None:
                 await stack.enter_async_context(open_control(control, Target(graph, node, stopping.set), log))
+            reached = ""
+            if control_listen is not None:
+                reached = await stack.enter_async_context(open_workers_port(control_listen, Target(graph, node), log))
             if port is not None:
                 nursery.start_soon(scraping.serve, port, _exposition_of(node), log)
             log.info(
@@ -96,6 +102,7 @@ async def serve(
                 cluster=graph.cluster,
                 addresses=list(node.addresses),
                 control=control or "",
+                workers=reached,
                 metrics=scraping.address(port) if port is not None else "",
                 store=graph.url,
                 commits=len(graph),

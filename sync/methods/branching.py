@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping
 from crdtgraph import CommitId, Durability, OnConflict, WriteKind
 from sync.calls import Plain
 from sync.methods.target import REVS_MAX, Handler, Target
-from sync.methods.writing import chosen_durability, grouped, once_durable
+from sync.methods.writing import durability_of, grouped, once_durable
 from sync.params import Params
 from sync.plain import merge_to_plain, value_from_plain
 
@@ -42,7 +42,7 @@ def _branch_commit(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     name, head, message = params.text("name"), _head(params), params.text("message", "")
     changes = {path: value_from_plain(value) for path, value in params.table("changes").items()}
     author, time = params.optional_text("author"), params.optional_integer("time")
-    durability, node = grouped(target, WriteKind.COMMIT, chosen_durability(params) or Durability.NORMAL)
+    durability, node = grouped(target, WriteKind.COMMIT, durability_of(params) or Durability.NORMAL)
     params.done()
     made = target.graph.extend_branch(
         name, head, message=message, changes=changes, author=author, time=time, durability=durability
@@ -54,7 +54,7 @@ def _branch_merge(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     name, into, head = params.text("branch"), params.text("into"), _head(params)
     policies = params.text_table("policies", REVS_MAX) if params.has("policies") else None
     on_conflict, remove = params.text("on_conflict", OnConflict.RAISE.value), params.flag("remove")
-    durability, node = grouped(target, WriteKind.REF, chosen_durability(params), into)
+    durability, node = grouped(target, WriteKind.REF, durability_of(params), into)
     params.done()
     graph = target.graph
     commits = (*graph.refs.targets(name), *([] if head is None else [head]))

@@ -45,8 +45,8 @@ def _delete_ref(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     return None if node is None else once_durable(node, None)
 
 
-def chosen_durability(params: Params) -> Durability | None:
-    """The parameter `durability`."""
+def durability_of(params: Params) -> Durability | None:
+    """The class that a request asks for, or None."""
     given = params.optional_text("durability")
     if given is not None and given not in {each.value for each in Durability}:
         raise LocalError(f"{given!r} is no durability", hint=" or ".join(each.value for each in Durability))
@@ -59,7 +59,7 @@ def _commit(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     changes = {path: value_from_plain(value) for path, value in params.table("changes").items()}
     author, time = params.optional_text("author"), params.optional_integer("time")
     origin = params.text("origin", "")
-    durability, node = grouped(target, WriteKind.COMMIT, chosen_durability(params), *([] if ref is None else [ref]))
+    durability, node = grouped(target, WriteKind.COMMIT, durability_of(params), *([] if ref is None else [ref]))
     params.done()
     meter = target.graph.meter if node is not None else None
     began_ns = 0 if meter is None else meter.now_ns()
@@ -89,7 +89,7 @@ def grouped(target: Target, kind: WriteKind, chosen: Durability | None, *moves: 
 
 
 async def once_durable(node: Node, result: Plain) -> Plain:
-    """A result, when the disk has what was written before."""
+    """The result, once all that was written so far is on disk."""
     await node.flusher.durable()
     return result
 
@@ -115,7 +115,7 @@ def _commit_many(target: Target, params: Params) -> Plain:
 
 
 def _merge(target: Target, params: Params) -> Plain:
-    name, preview, durability = params.text("ref"), params.flag("preview"), chosen_durability(params)
+    name, preview, durability = params.text("ref"), params.flag("preview"), durability_of(params)
     policies = params.text_table("policies", REVS_MAX) if params.has("policies") else None
     params.done()
     graph = target.graph
