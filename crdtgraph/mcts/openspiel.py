@@ -151,5 +151,6 @@ def _check(game: Any, kind: Any) -> None:
         )
     if kind.chance_mode == pyspiel.GameType.ChanceMode.SAMPLED_STOCHASTIC:
         raise ProblemError(
-            f"{game} does not say how probable the outcomes of chance are", hint="games with listed outcomes are searched"
+            f"{game} does not say how probable the outcomes of chance are",
+            hint="games with listed outcomes are searched",
         )
