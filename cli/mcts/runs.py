@@ -8,6 +8,7 @@ if that was asked for, and printed. A second one ends the process.
 from __future__ import annotations
 
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +22,11 @@ from typing import Any
 import trio
 
 import crdtgraph
-from cli.failures import ExitCode
+from cli.failures import ExitCode, innermost
 from cli.mcts.budgets import TypedBudget
 from cli.mcts.problems import load_problem
 from cli.progress import Bar, progress_bar
+from cli.render import printable
 from crdtgraph import CommitId, CrdtGraphError, Graph, LocalError
 from crdtgraph.mcts import Node as TreeNode
 from crdtgraph.mcts import Rule, SearchTree, Spent
@@ -130,17 +132,19 @@ async def _run(order: Order, graph: Graph, folder: str, bar: Bar, stopper: Stopp
         control = control_path(order.url) or str(Path(folder) / "control")
         await stack.enter_async_context(open_control(control, Target(graph, node)))
         tree = stack.enter_context(_tree(order, graph))
+        where = f", listening on {', '.join(node.addresses)}" if node.addresses else ""
+        _say(bar, f"ready: search {order.name!r}, control socket {control}{where}")
         began = time.monotonic()
         spent: Spent | None = None
         failure: CrdtGraphError | None = None
         try:
             spent = await _search(order, tree, node, _shower(order, tree, bar, stopper, began))
-        except _StoppedError:
-            pass
-        except CrdtGraphError as error:
-            if not tree.iterations:
-                raise
-            failure = error
+        except (CrdtGraphError, _StoppedError, ExceptionGroup) as error:
+            ended = innermost(error)
+            if isinstance(ended, CrdtGraphError) and tree.iterations:
+                failure = ended
+            elif not isinstance(ended, _StoppedError):
+                raise ended from None
         found = _found(order, graph, tree, spent, time.monotonic() - began, stopper, failure)
         tree.close()
         if order.close:
@@ -237,6 +241,13 @@ def _found(
         stopper.code if spent is None and failure is None else ExitCode.FINE,
         failure,
     )
+
+
+def _say(bar: Bar, line: str) -> None:
+    if sys.stderr.isatty():
+        bar.say(line)
+    else:
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 async def _hand_over(node: Node) -> None:
