@@ -8,6 +8,7 @@ from crdtgraph import CommitId, Graph, LocalError, NotFoundError, ReplicaId
 from crdtgraph.mcts import SearchTree
 from crdtgraph.mcts.inspecting import Inspection
 from tests.crdtgraph.mcts.problems import Line, Nim, open_graph, send
+from tests.crdtgraph.searches.exchanging import plane_of
 
 NAME = "s"
 
@@ -45,7 +46,10 @@ def test_every_visit_has_a_writer_also_after_compactions() -> None:
             send(trees[0].search, trees[1].search)
             send(trees[1].search, trees[0].search)
         trees[0].run(5)
-        one.compact()
+        segments = one.search_status(NAME).segments
+        for _ in plane_of(trees[0].search).compact_steps():
+            pass
+        assert one.search_status(NAME).segments < segments
         seen = Inspection(one, NAME)
         nodes = list(seen.top(seen.root(), 3, 5))
         found = by_writer(seen, {node.commit for node in nodes})
