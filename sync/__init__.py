@@ -8,6 +8,7 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from sync.asyncbranches import AsyncRemoteBranch
     from sync.asyncclient import ControlClient
     from sync.asyncremote import AsyncRemotePlane, AsyncRemoteSearch, async_remote_ledger, async_remote_search
     from sync.branches import RemoteBranch
@@ -24,6 +25,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "Address",
     "AlarmStatus",
+    "AsyncRemoteBranch",
     "AsyncRemotePlane",
     "AsyncRemoteSearch",
     "BlockingControlClient",
@@ -50,6 +52,7 @@ __all__ = [
 _HOMES = {
     "Address": "transport",
     "AlarmStatus": "status",
+    "AsyncRemoteBranch": "asyncbranches",
     "AsyncRemotePlane": "asyncremote",
     "AsyncRemoteSearch": "asyncremote",
     "BlockingControlClient": "client",
