@@ -184,25 +184,26 @@ async def async_search_with_workers(
     desks, graph = Desks(), cast("Graph", tree._graph)
     with tempfile.TemporaryDirectory(prefix="crdtgraph-") as folder:
         path = str(Path(folder) / "control")
-        async with open_control(path, Target(graph, node, desks=desks)):
-            hosted = desks.open(tree, budget)
-            pool = Workers(problem, workers, path, search=tree.search.name, seed=seed, batch=batch)
-            try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_watch, pool, tree, on_progress)
-                    spent = await hosted.result()
-                    nursery.cancel_scope.cancel()
-                if on_progress is not None:
-                    on_progress(tree)
-                # They hear that it is over with their next question, which is answered here meanwhile.
-                await trio.to_thread.run_sync(pool.close, abandon_on_cancel=True)
-                return spent
-            except BaseExceptionGroup as group:
-                raise _only(group) from None
-            finally:
-                if not hosted.desk.is_over:
-                    hosted.stop()
-                pool.close(patience_s=0)
+        try:
+            async with open_control(path, Target(graph, node, desks=desks)):
+                hosted = desks.open(tree, budget)
+                pool = Workers(problem, workers, path, search=tree.search.name, seed=seed, batch=batch)
+                try:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(_watch, pool, tree, on_progress)
+                        spent = await hosted.result()
+                        nursery.cancel_scope.cancel()
+                    # They hear that it is over with their next question, which is answered here meanwhile.
+                    await trio.to_thread.run_sync(pool.close, abandon_on_cancel=True)
+                finally:
+                    if not hosted.desk.is_over:
+                        hosted.stop()
+                    pool.close(patience_s=0)
+        except BaseExceptionGroup as group:
+            raise _only(group) from None
+    if on_progress is not None:
+        on_progress(tree)
+    return spent
 
 
 async def _watch(pool: Workers, tree: SearchTree, on_progress: Callable[[SearchTree], object] | None) -> None:

@@ -221,9 +221,9 @@ class Desk:
     # Inside
 
     def _retries(self, worker: str, count: int, now: float) -> list[Order]:
-        """What failed with others, or with this one if there is no other."""
-        alone = len(self.workers) == 1
-        found = [lease for lease in self._again if alone or worker not in lease.failed_with][:count]
+        """What failed with others, or with everybody who is here."""
+        here = self.workers.keys()
+        found = [lease for lease in self._again if worker not in lease.failed_with or here <= lease.failed_with][:count]
         for lease in found:
             self._again.remove(lease)
             lease.worker, lease.until = worker, now + self._lease_s
