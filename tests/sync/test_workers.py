@@ -30,6 +30,7 @@ from sync.control import open_control, open_workers_port
 from sync.desks import Desks
 from sync.methods import Target
 from sync.remote import remote_ledger, remote_search
+from sync.threads import search_with_threads
 from sync.worker import Worker
 from sync.workers import Workers, search_with_workers
 from tests.sync.problems import Moody, Nim, Unpicklable, make_nim
@@ -406,3 +407,59 @@ def test_a_worker_that_is_killed_while_a_node_serves_it(daemon: Daemon) -> None:
             assert pool.processes[1].exitcode == 0
         finally:
             pool.close(patience_s=0)
+
+
+# --- threads of the tree's own process
+
+
+async def test_threads_search_a_tree(graph: Graph) -> None:
+    tree = tree_of(graph)
+    spent = await search_with_threads(tree, Nim(), 300, threads=3, batch=2)
+    assert spent.iterations == settled(tree) == 300
+
+
+async def test_an_error_in_a_thread_ends_the_search(graph: Graph, tmp_path: Path) -> None:
+    tree = tree_of(graph, Moody())
+    with pytest.raises(WorkersFailedError, match=r"^worker 'thread \d': .*no such luck"):
+        await search_with_threads(tree, Moody(folder=str(tmp_path), mood="fail"), 300, threads=2)
+    assert tree.inflight() == {}
+    with pytest.raises(LocalError, match="0 threads"):
+        await search_with_threads(tree, Nim(), 300, threads=0)
+
+
+async def test_a_search_that_somebody_closes_ends(graph: Graph, tmp_path: Path) -> None:
+    desks = Desks()
+    async with hosting(graph, tmp_path, desks) as (path, _):
+        hosted = desks.open(tree_of(graph), Budget(seconds=600))
+        ended: list[str] = []
+
+        async def work() -> None:
+            with pytest.raises(LocalError) as caught:
+                await run_worker(Nim(), path, search="s")
+            ended.append(str(caught.value))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work)
+            while hosted.desk.iterations < 20:
+                await trio.lowlevel.checkpoint()
+            graph.close_search("s")
+            with pytest.raises(LocalError, match="was closed while workers worked for it"):
+                await hosted.result()
+        assert "was closed" in ended[0]
+        assert hosted.desk.in_flight == 0
+
+
+async def test_trees_that_are_over_make_room(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.desks.HOSTED_MAX", 2)
+    desks = Desks([Nim()])
+    fingerprint = next(iter(desks._problems))
+    first, second = (desks.open_known(graph, name, fingerprint, Budget(5), 0) for name in "ab")
+    assert desks.open_known(graph, "a", fingerprint, Budget(5), 0) is first
+    with pytest.raises(LocalError, match="2 trees, as many as can be"):
+        desks.open_known(graph, "c", fingerprint, Budget(5), 0)
+    second.stop()
+    desks.open_known(graph, "c", fingerprint, Budget(5), 0)
+    with pytest.raises(NotFoundError):
+        desks.of("b")
+    desks.close()
+    assert first.desk.is_over
