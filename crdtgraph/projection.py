@@ -288,8 +288,9 @@ class Projection:
         """Take what was discarded out of the sums. About 0.3 us a commit, 2 us more for one with counters."""
         if self._leaving:
             leaving, self._leaving = self._leaving, []
-            ids = self.ids
-            self._commit_sum -= sum([int.from_bytes(ids[node], "big") for node in leaving])
+            ids, bases = self.ids, self.bases
+            # A base was in no sum of commits; what is counted for it is.
+            self._commit_sum -= sum([int.from_bytes(ids[node], "big") for node in leaving if node not in bases])
             for node in leaving:
                 self.counters.leave(ids[node])
 

@@ -75,6 +75,11 @@ class Replica(Reader):
         """32 bytes over the set of segments held; equal ones mean that there is nothing to exchange."""
         return self._shared(plane).set_digest()
 
+    def is_flushed(self, plane: str) -> bool:
+        """Whether its segments hold all that its digest covers, and peers may have them."""
+        home = self._shared(plane)
+        return not len(home.buffer) and not home.unsettled()
+
     def deltas(self, plane: str, state_vector: Mapping[int, int], bytes_max: int = DELTA_BYTES_MAX) -> Iterator[Delta]:
         """What a replica with that state vector lacks, in deltas without gaps; the last has `last` set.
 

@@ -155,12 +155,12 @@ class SearchPlane(Plane):
         if self.grounded.settle():
             self.on_renumbered()
 
-    def _note_numbering(self, done: bool) -> None:
+    def _note_numbering(self, claimed: list[CommitId] | None) -> None:
         for watch in self.watches:
-            if done:
-                watch.enter()
-            else:
+            if claimed is None:
                 watch.leave()
+            else:
+                watch.enter(claimed)
 
     def _locate_in_ledger(self, commit: CommitId) -> int:
         return self.contents.start(_Base(self.ledger, commit))

@@ -52,11 +52,13 @@ from sync.metrics import Metrics, Timed
 from sync.objectfetch import TOPIC
 from sync.objects import Objects
 from sync.replica import LocalReplica
+from sync.searchkeeping import SearchKeeping
 from sync.session import RemoteProtocolError
 from sync.splits import Splits
 from sync.status import NodeStatus, node_status
 from sync.timekeeping import Timekeeper
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
+from sync.unwinding import unwind
 from sync.upkeep import look_after
 
 
@@ -116,6 +118,7 @@ class Node:
         self.gossip: Gossip
         self.members: Members
         self.objects: Objects
+        self.searches: SearchKeeping
 
     @property
     def replica_id(self) -> ReplicaId:
@@ -154,7 +157,9 @@ class Node:
             self.members = Members(self, self._nonce, self._rng, lambda: self._time.look())
             self.splits = Splits(self, lambda: self._time.look())
             self.objects = Objects(self, lambda: self._time.look())
-            self._time = Timekeeper([self.gossip, self.members.table, self.splits, self.objects.exchange])
+            self.searches = SearchKeeping(self)
+            machines = self.gossip, self.members.table, self.splits, self.objects.exchange, self.searches.janitor
+            self._time = Timekeeper(machines)
             self.dialers = [self._dialer(address) for address in self._peers]
             stack.callback(self.graph.on_durable(self._receive_durable))
             nursery = await stack.enter_async_context(trio.open_nursery())
@@ -165,6 +170,7 @@ class Node:
             nursery.start_soon(self._time.run)
             nursery.start_soon(self.objects.run)
             nursery.start_soon(self.flusher.run)
+            nursery.start_soon(self.searches.run)
             disk = self.graph, self.settings, self.flusher.run_sync, self.note_store_failure
             nursery.start_soon(look_after, *disk, self.wait_changed, self._log)
             self._nursery, self._stack = nursery, stack.pop_all()
@@ -179,17 +185,7 @@ class Node:
                 await self._say_goodbye()
         finally:
             self._nursery.cancel_scope.cancel()
-            await self._close(kind, error, trace)
-
-    async def _close(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._stack.__aexit__(kind, error, trace)
-        except BaseExceptionGroup as group:
-            # What the body raised comes out as it was raised, unless something of ours came on top.
-            if error is None or group.split(lambda each: each is error)[1] is not None:
-                raise
+            await unwind(self._stack, kind, error, trace)
 
     async def _say_goodbye(self) -> None:
         self.splits.stop()
@@ -389,6 +385,11 @@ class Node:
         """Wake whoever waits in `wait_changed`."""
         self._changed.set()
         self._changed = trio.Event()
+
+    def note_expired(self, searches: list[str]) -> None:
+        """The janitor has closed these."""
+        self._log.info("searches expired", names=searches)
+        self.announce_change()
 
     def _note_durable(self, seconds: float) -> None:
         self.metrics.record(Timed.DURABLE, seconds, trio.current_time())

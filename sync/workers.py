@@ -33,6 +33,7 @@ from sync.worker import Worker
 if TYPE_CHECKING:
     from crdtgraph.graph import Graph
     from crdtgraph.mcts import Budget, SearchTree, Spent
+    from sync.desks import Desks
     from sync.node import Node
 
 WORKERS_MAX = 64
@@ -174,14 +175,18 @@ async def async_search_with_workers(
     batch: int | None = None,
     on_progress: Callable[[SearchTree], object] | None = None,
     node: Node | None = None,
+    desks: Desks | None = None,
 ) -> Spent:
-    """The same under trio, for a program whose graph is a node's, perhaps: other tasks go on meanwhile."""
+    """The same under trio, for a program whose graph is a node's, perhaps: other tasks go on meanwhile.
+
+    With `desks`, those that the program's own control socket has, workers of other machines may come as well.
+    """
     # Whoever only starts a worker needs none of these.
     from sync.control import open_control
-    from sync.desks import Desks
+    from sync.desks import Desks as OwnDesks
     from sync.methods import Target
 
-    desks, graph = Desks(), cast("Graph", tree._graph)
+    desks, graph = desks if desks is not None else OwnDesks(), cast("Graph", tree._graph)
     with tempfile.TemporaryDirectory(prefix="crdtgraph-") as folder:
         path = str(Path(folder) / "control")
         try:

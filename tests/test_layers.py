@@ -38,6 +38,8 @@ ONLY_IMPORTED_BY = {
     "hdrh": ("crdtgraph/metering/series.py",),
     "prometheus_client": ("sync/prometheus/exposition.py",),
     "h11": ("sync/prometheus/scraping.py",),
+    "pyspiel": ("crdtgraph/mcts/openspiel.py",),
+    "numpy": (),
     "pygit2": ("crdtgraph/gitbridge/*.py", "crdtgraph/state/texts.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),
@@ -50,9 +52,9 @@ ONLY_IMPORTED_BY = {
 }
 
 SANS_IO = (
-    "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "episodes", "estimate", "fetching",
-    "fields", "framing", "gossip", "lag", "limits", "membership", "messages", "metrics", "objectfetch", "outbox",
-    "packing", "peerstate", "replica", "session", "sides", "state", "wants",
+    "agreement", "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "episodes", "estimate",
+    "fetching", "fields", "framing", "gossip", "lag", "limits", "membership", "messages", "metrics", "objectfetch",
+    "outbox", "packing", "peerstate", "replica", "searches", "session", "sides", "state", "wants",
 )  # fmt: skip
 NETWORK = {"trio", "socket", "ssl", "asyncio", "select", "selectors", "threading", "subprocess", "signal"}
 
