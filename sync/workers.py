@@ -23,7 +23,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -31,7 +31,6 @@ from crdtgraph.errors import CrdtGraphError, LocalError
 from sync.worker import Worker
 
 if TYPE_CHECKING:
-    from crdtgraph.graph import Graph
     from crdtgraph.mcts import Budget, SearchTree, Spent
     from sync.desks import Desks
     from sync.node import Node
@@ -186,7 +185,7 @@ async def async_search_with_workers(
     from sync.desks import Desks as OwnDesks
     from sync.methods import Target
 
-    desks, graph = desks if desks is not None else OwnDesks(), cast("Graph", tree._graph)
+    desks, graph = desks if desks is not None else OwnDesks(), tree._graph
     with tempfile.TemporaryDirectory(prefix="crdtgraph-") as folder:
         path = str(Path(folder) / "control")
         try:

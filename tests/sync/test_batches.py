@@ -185,7 +185,11 @@ async def test_large_batches_of_many_workers_do_not_stop_gossip(graph: Graph, ro
                     assert await peer.wait_for_digest(graph.digest(), 30), "gossip stands still"
                     assert tip in other
                     reached.append(sum(map(len, together)))
-            assert len(graph.search("s")) == len(set().union(*together)) == 4 * batches * size
+            made = set().union(*together)
+            assert len(graph.search("s")) == len(made) == 4 * batches * size
+            with trio.fail_after(60):
+                while len(other.search("s")) < len(made):
+                    await peer.wait_changed()
             assert reached[0] == 0, "the first commit was with the peer before the batches were over"
 
 

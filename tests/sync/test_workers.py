@@ -32,7 +32,7 @@ from sync.methods import Target
 from sync.remote import remote_ledger, remote_search
 from sync.threads import search_with_threads
 from sync.worker import Worker
-from sync.workers import Workers, search_with_workers
+from sync.workers import Workers, async_search_with_workers, search_with_workers
 from tests.sync.problems import Moody, Nim, Unpicklable, make_nim
 from tests.sync.replicas import replica
 
@@ -179,6 +179,23 @@ async def test_blocking_and_trio_workers_work_for_one_tree(graph: Graph, tmp_pat
         assert 0 < sum(told) <= 600, "a game that is over needs nobody to say so"
         assert await hosted.result() == spent
         assert await run_worker(Nim(), path, search="s") == 0, "who comes late has nothing to do"
+
+
+async def test_a_pool_and_workers_from_elsewhere_work_for_one_tree(graph: Graph, tmp_path: Path) -> None:
+    desks = Desks()
+    async with hosting(graph, tmp_path, desks) as (_, port):
+        tree, told = tree_of(graph), []
+
+        async def elsewhere() -> None:
+            while tree.iterations < 10:
+                await trio.lowlevel.checkpoint()
+            told.append(await run_worker(Nim(), port, search="s"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(elsewhere)
+            spent = await async_search_with_workers(tree, Nim(), 4_000, workers=1, desks=desks)
+        assert spent.iterations == settled(tree) == 4_000
+        assert 0 < told[0] < 4_000
 
 
 async def test_a_worker_that_vanishes_in_the_middle_gives_its_tasks_back(graph: Graph, tmp_path: Path) -> None:
