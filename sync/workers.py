@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from crdtgraph.errors import CrdtGraphError, LocalError
+from crdtgraph.mcts.desk import LEASE_S
 from sync.worker import Worker
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def search_with_workers(
     workers: int,
     seed: int = 0,
     batch: int | None = None,
+    lease_s: float = LEASE_S,
     on_progress: Callable[[SearchTree], object] | None = None,
 ) -> Spent:
     """Search a tree with so many processes beside this one, until the budget is spent. Blocks; `async_` for trio.
@@ -146,6 +148,7 @@ def search_with_workers(
         workers: how many processes.
         seed: of their randomness. With several workers the order of answers differs from run to run all the same.
         batch: leaves that a worker asks for at a time; by default as many as take about 5 ms.
+        lease_s: how long a worker may keep a leaf before it is taken back; longer than an evaluation takes.
         on_progress: called ten times a second with the tree.
 
     Raises:
@@ -158,7 +161,7 @@ def search_with_workers(
 
     async def run() -> Spent:
         return await async_search_with_workers(
-            tree, problem, budget, workers=workers, seed=seed, batch=batch, on_progress=on_progress
+            tree, problem, budget, workers=workers, seed=seed, batch=batch, lease_s=lease_s, on_progress=on_progress
         )
 
     return trio.run(run)
@@ -172,6 +175,7 @@ async def async_search_with_workers(
     workers: int,
     seed: int = 0,
     batch: int | None = None,
+    lease_s: float = LEASE_S,
     on_progress: Callable[[SearchTree], object] | None = None,
     node: Node | None = None,
     desks: Desks | None = None,
@@ -190,7 +194,7 @@ async def async_search_with_workers(
         path = str(Path(folder) / "control")
         try:
             async with open_control(path, Target(graph, node, desks=desks)):
-                hosted = desks.open(tree, budget)
+                hosted = desks.open(tree, budget, lease_s=lease_s)
                 pool = Workers(problem, workers, path, search=tree.search.name, seed=seed, batch=batch)
                 try:
                     async with trio.open_nursery() as nursery:

@@ -330,6 +330,16 @@ def test_ids_are_checked_before_they_travel() -> None:
         asks.get_many("ledger", [CommitId(b"x" * 32), CommitId(b"x" * 31)])
 
 
+async def test_a_batch_that_fits_into_no_frame_is_an_error_here(graph: Graph, root: CommitId, tmp_path: Path) -> None:
+    async with served(graph, tmp_path) as (path, _), await ControlClient.connect(path) as client:
+        search = await async_remote_search(client, "s")
+        with pytest.raises(LocalError, match=r"commit_batch: the request has \d+ bytes; 16777216 fit"):
+            await search.commit_many([Draft([root], "m" * 4_000_000)] * 5)
+        with pytest.raises(LocalError, match=r"^item 1: .*4194304 bytes"):
+            await search.commit_many([Draft([root], "m" * 4_000_000)] * 2)
+        assert len(await search.commit_many([Draft([root], "m" * 4_000_000)])) == 1
+
+
 # --- the port
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -331,6 +332,7 @@ class Daemon:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             if '"ready"' in line:
+                self.workers: str = json.loads(line)["workers"]
                 break
 
     def end(self) -> None:
@@ -346,6 +348,24 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
         yield started
     finally:
         started.end()
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "10.0.0.1:7500", "nonsense"])
+def test_a_port_that_others_could_reach_is_refused_before_there_is_a_store(tmp_path: Path, address: str) -> None:
+    store = tmp_path / "store"
+    command = [sys.executable, "-m", "cli", "serve", "--store", str(store), "--control-listen", address]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert ("outside loopback" in ended.stderr) or ("is not an address" in ended.stderr)
+    assert "Traceback" not in ended.stderr
+    assert not store.exists()
+
+
+def test_a_node_says_where_workers_can_connect(daemon: Daemon) -> None:
+    assert daemon.workers.startswith("tcp:127.0.0.1:")
+    with BlockingControlClient(daemon.workers) as client:
+        made = remote_ledger(client).commit(parents=[], message="over tcp", durability=Durability.CRITICAL)
+        assert client.call("resolve", revs=[made.hex()]) == [made]
 
 
 def in_background(work: Callable[[], object]) -> tuple[threading.Thread, list[BaseException]]:
