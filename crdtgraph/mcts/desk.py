@@ -28,7 +28,7 @@ from crdtgraph.mcts.tree import SearchTree
 FAILURES_MAX = 3
 """The first try and two more."""
 LEASE_S = 600.0
-"""How long a worker may keep a task: longer than an evaluation takes. One that died is noticed by its connection, so this
+"""How long a worker may keep a task: longer than an evaluation takes. One that died is noticed by its connection; this
 is for those that hang."""
 TASKS_MAX = 1_024
 """That one worker may have at a time."""
