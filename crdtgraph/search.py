@@ -39,7 +39,7 @@ from crdtgraph.steps import run
 from crdtgraph.watching import Watch
 
 if TYPE_CHECKING:
-    from crdtgraph.searching import Searching
+    from crdtgraph.graph import Graph
     from crdtgraph.state import State
 
 
@@ -50,7 +50,7 @@ class Search:
     search is closed.
     """
 
-    def __init__(self, graph: Searching, name: str) -> None:
+    def __init__(self, graph: Graph, name: str) -> None:
         self._graph = graph
         self.name = name
 

@@ -25,6 +25,7 @@ MODULES = (
     "objects",
     "batches",
     "desks",
+    "searching",
 )
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
 
