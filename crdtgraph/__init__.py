@@ -8,10 +8,10 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from crdtgraph.batches import Draft
     from crdtgraph.branch import Branch, BranchInfo, MergeConflictError, OnConflict
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
+    from crdtgraph.drafts import Draft
     from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
     from crdtgraph.errors import (
         AmbiguousError,
@@ -122,7 +122,7 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
-    "Draft": "batches",
+    "Draft": "drafts",
     "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from crdtgraph.batches import Draft, commit_batch
+from crdtgraph.drafts import Draft, commit_batch
 from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
@@ -39,7 +39,7 @@ from crdtgraph.steps import run
 from crdtgraph.watching import Watch
 
 if TYPE_CHECKING:
-    from crdtgraph.searching import Searching
+    from crdtgraph.graph import Graph
     from crdtgraph.state import State
 
 
@@ -50,7 +50,7 @@ class Search:
     search is closed.
     """
 
-    def __init__(self, graph: Searching, name: str) -> None:
+    def __init__(self, graph: Graph, name: str) -> None:
         self._graph = graph
         self.name = name
 

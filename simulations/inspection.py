@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from crdtgraph import LEDGER, Commit, CommitId
-from simulations import checkers
+from simulations import checkers, searchchecks
 from simulations.checkers import Shown
 from simulations.journal import Journal
 from simulations.process import Process
 from simulations.reading import Order, Reading
+from simulations.tallies import Tallies
 
 
 class Depth(Enum):
@@ -36,9 +37,10 @@ ORDERS = {Depth.DEEP: (Order.MIXED,), Depth.WHOLE: (Order.ASCENDING, Order.DESCE
 class Inspection:
     """Looks at the machines of one world; raises ViolationError."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, tallies: Tallies) -> None:
         self.reading = Reading()
         self._journal = journal
+        self._tallies = tallies
         self._hashed: dict[CommitId, Commit] = {}
 
     def look(self, processes: Iterable[Process], depth: Depth) -> None:
@@ -49,7 +51,11 @@ class Inspection:
                 process.workload.acknowledge()
             if process.node is not None:
                 checkers.check_bounds(process.name, process.node)
-        checkers.check_equal_sets({process.name: process.graph for process in running if process.graph is not None})
+            if process.graph is not None:
+                searchchecks.check_closed_stay_closed(process.name, process.graph, process.seen)
+        graphs = {process.name: process.graph for process in running if process.graph is not None}
+        checkers.check_equal_sets(graphs)
+        searchchecks.check_equal_searches(graphs)
         if depth is not Depth.LIGHT:
             self.reading.forget_sets()
             for process in running:
@@ -68,6 +74,7 @@ class Inspection:
         shown = Shown(name, graph)
         checkers.check_never_unsees(shown, seen)
         checkers.check_own_durable(name, graph, self._journal)
+        self._tallies.check(name, graph)
         held = self.reading.held(graph)
         if depth is Depth.WHOLE:
             found = self.reading.held_in_truth(graph)
@@ -79,6 +86,9 @@ class Inspection:
         contents = checkers.check_contents(shown, unread, self._journal.written, self._hashed)
         checkers.check_parents_visible(shown, contents)
         seen.read, seen.superseded = len(shown.commits), held.superseded
+        for plane in searchchecks.search_planes(graph):
+            if graph.is_flushed(plane):
+                searchchecks.check_search_model(name, graph, plane, self.reading.of_search(graph, plane))
         state = graph.set_digest(LEDGER), graph.digest()
         if graph.flush_due() is None and (depth is Depth.WHOLE or seen.folded != state):
             checkers.check_from_scratch(name, graph, held, ORDERS[depth])

@@ -24,6 +24,8 @@ from crdtgraph.mcts.referee import Referee
 
 WAIT_S = 1.0
 """How long a worker waits at the desk for others to answer first, before it is told that there is nothing yet."""
+HOSTED_MAX = 64
+"""Trees at once; those that are over are remembered until others need their place."""
 STEP_ITEMS = 32
 """Answers that are taken, and tasks that are made, before others are served: a millisecond or two."""
 
@@ -123,6 +125,16 @@ class Desks:
     def __init__(self, problems: Iterable[object] = ()) -> None:
         self._problems = {Referee(problem).fingerprint: problem for problem in problems}
         self._hosted: dict[str, HostedTree] = {}
+        self._own: dict[str, SearchTree] = {}
+
+    def close(self) -> None:
+        """End all searches that are not over, and let go of the trees that were opened for clients."""
+        for hosted in self._hosted.values():
+            if not hosted.desk.is_over:
+                hosted.stop()
+        self._hosted.clear()
+        for name in list(self._own):
+            self._own.pop(name).close()
 
     def open(self, tree: SearchTree, budget: Budget | int, *, lease_s: float = LEASE_S) -> HostedTree:
         """Let workers work for a tree until a budget is spent; nobody else may run it meanwhile.
@@ -136,6 +148,11 @@ class Desks:
                 f"workers are working for a tree on search {name!r} already", hint="stop that, or use another name"
             )
         hosted = HostedTree(Desk(tree, budget, now=trio.current_time(), lease_s=lease_s))
+        over = [key for key, each in self._hosted.items() if each.desk.is_over]
+        for key in over if len(self._hosted) >= HOSTED_MAX else {name}.intersection(over):
+            self._forget(key)
+        if len(self._hosted) >= HOSTED_MAX:
+            raise LocalError(f"workers are working for {HOSTED_MAX} trees, as many as can be", hint="stop one of them")
         self._hosted[name] = hosted
         return hosted
 
@@ -154,7 +171,20 @@ class Desks:
                 f"this node was given no problem {fingerprint.decode(errors='replace')!r:.200}",
                 hint=f"it has: {known}; a node is given problems by serve(problems=[...])",
             )
-        return self.open(SearchTree(graph, problem, name=name, seed=seed), budget)
+        tree = SearchTree(graph, problem, name=name, seed=seed)
+        try:
+            hosted = self.open(tree, budget)
+        except BaseException:
+            tree.close()
+            raise
+        self._own[name] = tree
+        return hosted
+
+    def _forget(self, name: str) -> None:
+        del self._hosted[name]
+        tree = self._own.pop(name, None)
+        if tree is not None:
+            tree.close()
 
     def of(self, name: str, fingerprint: bytes | None = None) -> HostedTree:
         """The tree of a search; NotFoundError if there is none, LocalError if it is about another problem."""

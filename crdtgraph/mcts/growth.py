@@ -11,12 +11,13 @@ author and time are the root's, the message is the action's text. So what two wr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from random import Random
 from typing import Any
 
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.nodes import Edge, Key, Position
 from crdtgraph.mcts.referee import CHANCE, Fixed, Referee
@@ -166,7 +167,9 @@ class Growth:
             # One without a commit lost it to a discard further up while it was in flight; it has another when it is
             # followed again, and is counted then.
             if new != counted and edge.commit is not None:
-                count(edge.commit, new.minus(counted))
+                # A discarded commit may have been let go of, and what is counted of it is of no interest.
+                with suppress(NotFoundError):
+                    count(edge.commit, new.minus(counted))
                 edge.counted = new
             edge.is_dirty = False
             dirty.pop()
@@ -301,9 +304,10 @@ class Growth:
         if position.chances is not None:
             return self._draw(position, path)
         edges = position.edges
-        if not edges and not position.untried:
-            # All were thrown away, by several writers who each kept another one.
-            edges = position.pruned
+        if not edges and not position.untried and position.pruned:
+            # All were thrown away, by several writers who each kept another one. They are compared further, and
+            # nothing grows below them.
+            return self.chooser.choose(position, position.pruned, may_expand=False)
         mark = position.mark
         while True:
             expands = bool(position.untried) and len(self.by_commit) < self.nodes_max
@@ -327,6 +331,8 @@ class Growth:
         text = position.text(number)
         for edge in (*position.edges, *position.pruned):
             if edge.text == text:
+                if edge in position.pruned:
+                    return edge
                 if not edge.child.is_known:
                     self.enter(path, edge)
                 break

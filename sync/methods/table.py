@@ -27,6 +27,7 @@ MODULES = (
     "treesearch",
     "batches",
     "desks",
+    "searching",
 )
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
 

@@ -1,40 +1,48 @@
-"""A search that runs while other commands look at it."""
+"""A process of its own that searches: a node, its control socket, and searches with something in them."""
 
 from __future__ import annotations
 
-import time
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from crdtgraph import CrdtGraphError
-from sync.client import BlockingControlClient
+from .conftest import ROOT
 
-from .conftest import PATIENCE_S
+PROGRAM = """
+import sys, trio, crdtgraph, sync
+from sync.control import open_control
+from sync.methods import Target
 
-NIM = '''
-from crdtgraph.mcts import RandomRollouts
+async def main(store, *names):
+    with crdtgraph.open(store) as graph:
+        root = graph.commit(message="root", ref="main")
+        for name in names:
+            search = graph.search(name)
+            child = search.commit(parents=[root], message="child")
+            search.discard(search.commit(parents=[child], message="loser"))
+            search.count(child, [1, 2])
+        async with sync.Node(graph, name="searcher") as node, open_control(store + "/control", Target(graph, node)):
+            graph.flush()
+            print("ready", flush=True)
+            await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
+        print(*graph.searches(), flush=True)
 
-class Nim(RandomRollouts):
-    """Sixty are there, one to five are taken at a time, whoever takes the last one wins: too much to prove."""
-    players = 2
-    identity = "nim of 60"
-    def initial(self): return (60, 0)
-    def actions(self, state): return range(1, 1 + min(5, state[0]))
-    def apply(self, state, action): return (state[0] - action, 1 - state[1])
-    def player(self, state): return state[1]
-    def reward(self, state): return 1.0 if state[1] == 1 else -1.0
-'''
+trio.run(main, *sys.argv[1:])
+"""
 
 
-def until_it_grows(control: Path, search: str = "nim.py:Nim") -> None:
-    """Return when a search that is asked at this socket has a best line."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
+@contextmanager
+def searching(store: Path, *names: str) -> Iterator[str]:
+    """The control socket of a node whose program has these searches open."""
+    command = [sys.executable, "-c", PROGRAM, str(store), *names]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            with BlockingControlClient(control) as client:
-                found = client.call("mcts_tree", search=search, depth=1)
-        except CrdtGraphError:
-            found = None
-        if isinstance(found, dict) and isinstance(found["nodes"], list) and len(found["nodes"]) > 2:
-            return
-        assert time.monotonic() < deadline, "no search came up"
-        time.sleep(0.05)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield f"{store}/control"
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(30)

@@ -230,6 +230,31 @@ def test_pruning_on_several_replicas_agrees() -> None:
     assert positions(trees[0]) == positions(trees[1])
 
 
+def test_a_root_that_was_thrown_away_is_told(graph: Graph) -> None:
+    first, second = (SearchTree(graph, Line(8), seed=seed, solve=False) for seed in (1, 2))
+    first.run(100)
+    second.run(100)
+    second.advance("zero")
+    first.advance("one", discard=True)
+    with pytest.raises(LocalError, match="was thrown away") as caught:
+        second.run(100)
+    assert caught.value.hint
+
+
+def test_what_a_compaction_let_go_of_is_not_missed(graph: Graph) -> None:
+    trees = [SearchTree(graph, Nim(40), seed=seed, solve=False) for seed in (1, 2)]
+    for _ in range(4):
+        for tree in trees:
+            tree.run(2_000)
+        trees[0].prune(fraction=0.6)
+        for _ in graph._searches[trees[0].search.plane].compact_steps():
+            pass
+    for tree in trees:
+        tree.take_over()
+    assert positions(trees[0]) == positions(trees[1])
+    assert trees[0].search.counters(trees[0].root)[0] == 16_000
+
+
 def test_rules_of_keeping() -> None:
     children = Children([1000, 400, 4], [0.5, -0.5, 0.0], [0.8, 0.8, 0.0], 2.0)
     assert Hopeful(3).keeps(children) == [True, False, True]
