@@ -1,6 +1,7 @@
 """Monte Carlo tree search by any number of writers on one tree; see `SearchTree` and docs/mcts.md."""
 
 from crdtgraph.mcts.budget import Budget, Spent, Stop
+from crdtgraph.mcts.desk import WorkersFailedError
 from crdtgraph.mcts.errors import ProblemError, ProblemMismatchError
 from crdtgraph.mcts.lines import Best, Node
 from crdtgraph.mcts.problem import Evaluation, Problem, RandomRollouts, Rewards
@@ -36,5 +37,6 @@ __all__ = [
     "Stop",
     "Task",
     "Widening",
+    "WorkersFailedError",
     "evaluate_tasks",
 ]
