@@ -48,7 +48,7 @@ def every_total(tree: SearchTree) -> dict[tuple[int, bytes], tuple[int, int]]:
     return {key: (found[key], values[key]) for key in found}
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(steps, st.booleans())
 def test_totals_agree_in_any_order(script: list[tuple[str, int, int]], cyclic: bool) -> None:
     problem = Ring(5) if cyclic else Nim(9)
