@@ -173,8 +173,12 @@ class Asker:
 
     def flush(self) -> None:
         """Count in the search what was not counted yet, and take over what others did."""
-        self._since_flush = 0
         self._growth.flush()
+        self.look()
+
+    def look(self) -> None:
+        """Take over what others did. O(news)."""
+        self._since_flush = 0
         self._growth.hear()
         if len(self._growth.by_commit) >= self._growth.nodes_max:
             self._make_room()

@@ -13,6 +13,11 @@ from crdtgraph.mcts.nodes import Edge
 
 FLUSH_AFTER_S = 0.05
 """As `FLUSH_EVERY`, for problems that take long."""
+ALONE_EVERY = 8_192
+"""Iterations between two counts while nobody else was heard of on the search: a node that is counted often is counted
+once then, and whoever comes learns of it within a second."""
+ALONE_AFTER_S = 1.0
+"""The same as a time."""
 BATCH = 16
 """States in one call of a problem that evaluates many."""
 LOOK_EVERY = 8
@@ -85,9 +90,10 @@ class Runner(Asker):
                 "there is nothing to search: the state at the root has no actions",
                 hint="begin at a state that is not over; actions(state) must not be empty there",
             )
-        start = shown = clock()
+        start = shown = counted = clock()
         meter = Meter(budget, start)
         stop: Stop | None = None
+        uncounted = 0
         try:
             while stop is None:
                 left = meter.left()
@@ -101,7 +107,12 @@ class Runner(Asker):
                 self._since_flush += done
                 time = clock()
                 if self._since_flush >= FLUSH_EVERY or time - shown >= FLUSH_AFTER_S:
-                    self.flush()
+                    uncounted += self._since_flush
+                    if self._growth.has_company or uncounted >= ALONE_EVERY or time - counted >= ALONE_AFTER_S:
+                        self.flush()
+                        counted, uncounted = time, 0
+                    else:
+                        self.look()
                     shown = time
                     yield
                 if meter.watches_leader() and meter.iterations % LOOK_EVERY < done:

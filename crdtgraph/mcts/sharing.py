@@ -33,6 +33,8 @@ class SharedGrowth(Growth):
     """A tree that takes part in its search."""
 
     graph: Graph
+    has_company = False
+    """Whether anybody else was heard of."""
     _watch = None
 
     def join(self, graph: Graph) -> None:
@@ -72,8 +74,11 @@ class SharedGrowth(Growth):
         by_commit = self.by_commit
         if PROBLEM_KEY in news.assigned:
             self.check_problem()
+        if news.counted or news.discarded:
+            self.has_company = True
         for commit in news.commits:
             if commit not in by_commit:
+                self.has_company = True
                 parents = self._parents(commit)
                 edge = by_commit.get(parents[0]) if parents else None
                 found = None if edge is None else self._adopt(edge, commit)

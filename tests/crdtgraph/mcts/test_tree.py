@@ -410,3 +410,19 @@ def test_states_are_made_again_when_they_are_not_kept(graph: Graph, monkeypatch:
     every.run(300)
     assert few.digest(plane=tree.search.plane) == graph.digest(plane=every.search.plane)
     assert problem.calls["apply"] > 600
+
+
+def test_a_lone_tree_counts_now_and_then_and_one_with_company_at_every_look(graph: Graph) -> None:
+    def behind(tree: SearchTree) -> None:
+        seen.append(tree.iterations - Statistics.of(tree.search.counters(tree.root)).visits)
+
+    seen: list[int] = []
+    tree = SearchTree(graph, Line(20), seed=1, solve=False)
+    tree.run(3_000, now=lambda: 0.0, on_progress=behind)
+    assert max(seen) > 2_000
+    assert tree.search.counters(tree.root)[0] == 3_000
+    other = SearchTree(graph, Line(20), seed=2, solve=False)
+    other.run(10)
+    seen.clear()
+    tree.run(3_000, now=lambda: 0.0, on_progress=behind)
+    assert set(seen[1:]) <= {-10, 0}
