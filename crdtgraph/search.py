@@ -122,7 +122,7 @@ class SearchPlane(Plane):
             self.projection,
             self.beside,
             self.contents,
-            self.document,
+            self.outgoing,
             self.buffer,
             self.on_buffered,
         )

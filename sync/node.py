@@ -156,7 +156,7 @@ class Node:
             self.objects = Objects(self, lambda: self._time.look())
             self._time = Timekeeper([self.gossip, self.members.table, self.splits, self.objects.exchange])
             self.dialers = [self._dialer(address) for address in self._peers]
-            stack.callback(self.graph.on_durable(self._receive_durable))
+            stack.callback(self.graph.on_durable(self._receive_durable, later=self.flusher.announce_soon))
             nursery = await stack.enter_async_context(trio.open_nursery())
             for each in listening:
                 nursery.start_soon(accept, each, self.connections.values, settings, self._log, self._take_in)
