@@ -30,6 +30,7 @@ NAMES = {
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
     "mcts-overhead": "iterations a second of a search tree with node and peer, against MCTSBot of OpenSpiel",
     "mcts-strength": "games against MCTSBot at equal simulations: Connect Four and Hex",
+    "workers": "four processes without a replica write batches through one node",
     "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }

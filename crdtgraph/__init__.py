@@ -8,6 +8,7 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from crdtgraph.bulk import Draft
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
     from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
@@ -57,6 +58,7 @@ __all__ = [
     "Dag",
     "Delta",
     "Divergence",
+    "Draft",
     "Durability",
     "Finding",
     "Graph",
@@ -113,6 +115,7 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
+    "Draft": "batches",
     "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
