@@ -24,6 +24,7 @@ MODULES = (
     "measuring",
     "objects",
     "branching",
+    "treesearch",
     "batches",
 )
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
