@@ -29,7 +29,7 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_
 from crdtgraph.steps import Stepwise
 
 if TYPE_CHECKING:
-    from crdtgraph.graph import Graph
+    from crdtgraph.searching import Searching
 
 BATCH_ITEMS_MAX = 1_000
 """What a segment holds. A worker waits for one answer a batch; more items would only make it wait longer."""
@@ -63,7 +63,7 @@ class _Made(NamedTuple):
 
 
 def commit_batch(
-    graph: Graph, drafts: Iterable[Draft], *, plane: str = LEDGER, durability: Durability | None = None
+    graph: Searching, drafts: Iterable[Draft], *, plane: str = LEDGER, durability: Durability | None = None
 ) -> Stepwise[list[CommitId]]:
     """Add a batch of commits to the ledger or an open search, in steps; the generator returns their ids in order.
 
@@ -102,7 +102,7 @@ def commit_batch(
 
 
 def count_batch(
-    graph: Graph, counts: Iterable[tuple[CommitId, Sequence[int]]], *, plane: str = LEDGER
+    graph: Searching, counts: Iterable[tuple[CommitId, Sequence[int]]], *, plane: str = LEDGER
 ) -> Stepwise[None]:
     """Add vectors to the counters of commits, in steps; a commit may stand several times. All or nothing.
 
@@ -130,7 +130,7 @@ def count_batch(
         yield from _each_in_steps(graph, home, plane, checked, lambda pair: search.count(*pair), "counted")
 
 
-def discard_batch(graph: Graph, commits: Iterable[CommitId], *, plane: str = LEDGER) -> Stepwise[None]:
+def discard_batch(graph: Searching, commits: Iterable[CommitId], *, plane: str = LEDGER) -> Stepwise[None]:
     """Throw commits and what follows from them away, in steps. All or nothing; errors as for `count_batch`."""
     home = graph._writable(plane)
     given = list(commits)
@@ -153,7 +153,7 @@ class _Batch:
 
     __slots__ = ("_bytes", "_graph", "_ids", "_knows", "_ledger", "made")
 
-    def __init__(self, graph: Graph, plane: str) -> None:
+    def __init__(self, graph: Searching, plane: str) -> None:
         self._graph = graph
         self._knows = _knows(graph, plane)
         self._ledger = plane == LEDGER
@@ -239,7 +239,7 @@ def _write(home: Plane, made: Sequence[_Made]) -> None:
 
 
 def _each_in_steps(
-    graph: Graph, home: Plane, plane: str, items: Sequence[object], write: Callable[..., None], done: str
+    graph: Searching, home: Plane, plane: str, items: Sequence[object], write: Callable[..., None], done: str
 ) -> Stepwise[None]:
     """Write items that were checked, some at a time."""
     if plane == LEDGER:
@@ -254,12 +254,12 @@ def _each_in_steps(
             raise StoreError(f"{place} of {len(items)} items were {done}: {error.message}", error.hint) from error
 
 
-def _knows(graph: Graph, plane: str) -> Callable[[CommitId], bool]:
+def _knows(graph: Searching, plane: str) -> Callable[[CommitId], bool]:
     """What tells whether something can build on a commit; writes nothing, unlike `Plane.has_parent` of a search."""
     return graph._planes[LEDGER].has_parent if plane == LEDGER else graph._searches[plane].knows_parent
 
 
-def _check_open(graph: Graph, home: Plane, plane: str) -> None:
+def _check_open(graph: Searching, home: Plane, plane: str) -> None:
     if graph._open_plane(plane) is not home:
         raise LocalError(
             f"plane {plane!r} was closed while a batch was being written to it",

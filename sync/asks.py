@@ -51,6 +51,16 @@ def not_greeted(error: NotFoundError, name: str) -> LocalError:
     )
 
 
+def not_hosted(error: NotFoundError) -> LocalError:
+    """What a worker says whose tree is not there, or whose node cannot hold one yet."""
+    if "no method" in error.message:
+        return LocalError(
+            "the node is older than this worker, and holds no trees",
+            hint="upgrade the node: pip install --upgrade crdtgraph",
+        )
+    return error
+
+
 def open_search(name: str) -> Ask[str]:
     """Open or join a search; its plane."""
     return Ask("search_open", {"name": name}, _text)

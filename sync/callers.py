@@ -7,8 +7,12 @@ killed says nothing, but its connection ends; whatever was lent to it is noted h
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from crdtgraph.errors import LocalError
+
+if TYPE_CHECKING:
+    from sync.desks import HostedTree
 
 WORKERS_VERSION = 1
 """Of the methods for workers. A node and a worker that speak different ones could take each other's batches wrong, so
@@ -24,6 +28,8 @@ class Caller:
     def __init__(self) -> None:
         self.name = ""
         self.version: int | None = None
+        self.desks: dict[str, tuple[str, HostedTree]] = {}
+        """By search: the name that it works under, and where."""
         self._lent: dict[object, Callable[[], None]] = {}
 
     def greet(self, name: str, version: int) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -29,6 +30,9 @@ from sync.methods import Target
 from sync.node import Node
 from sync.prometheus import scraping
 from sync.transport import Address, AddressLike, check_loopback
+
+if TYPE_CHECKING:
+    from sync.desks import Desks
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -50,6 +54,7 @@ async def serve(
     cluster: str | None = None,
     name: str = "",
     metrics_port: int | None = None,
+    problems: Sequence[object] = (),
     settings: Settings = DEFAULTS,
     log: Log | None = None,
 ) -> None:
@@ -64,6 +69,7 @@ async def serve(
         cluster: the name of a new store's cluster; for an existing one it must be the same.
         name: for people.
         metrics_port: where Prometheus can ask over HTTP, on loopback; 0 for any port, None for none.
+        problems: those that a client may open a search tree of (`mcts_open`); the node runs their code.
         settings: the times that the node works by.
         log: a structlog logger; by default lines for people on standard error.
 
@@ -89,11 +95,15 @@ async def serve(
             node = await stack.enter_async_context(
                 Node(graph, listen=listen, peers=peers, settings=settings, name=name, log=log)
             )
+            desks = _desks(problems)
             if control is not None:
-                await stack.enter_async_context(open_control(control, Target(graph, node, stopping.set), log))
+                target = Target(graph, node, stopping.set, desks=desks)
+                await stack.enter_async_context(open_control(control, target, log))
             reached = ""
             if control_listen is not None:
-                reached = await stack.enter_async_context(open_workers_port(control_listen, Target(graph, node), log))
+                reached = await stack.enter_async_context(
+                    open_workers_port(control_listen, Target(graph, node, desks=desks), log)
+                )
             if port is not None:
                 nursery.start_soon(scraping.serve, port, _exposition_of(node), log)
             log.info(
@@ -129,6 +139,15 @@ def process_log(log_format: LogFormat, *, verbose: bool = False) -> Log:
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
     )
     return log
+
+
+def _desks(problems: Sequence[object]) -> Desks | None:
+    """Where trees of these problems are worked for; what that needs is not imported without any."""
+    if not problems:
+        return None
+    from sync.desks import Desks
+
+    return Desks(problems)
 
 
 def _exposition_of(node: Node) -> scraping.Exposition:

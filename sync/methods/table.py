@@ -26,11 +26,12 @@ MODULES = (
     "branching",
     "treesearch",
     "batches",
+    "desks",
 )
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
 
 
-FOR_WORKERS = ("batches",)
+FOR_WORKERS = ("batches", "desks")
 ALSO_FOR_WORKERS = frozenset({"digest", "refs", "resolve", "set_ref", "status"})
 """Beside what is in the modules for workers: enough to know where to begin and to say where it ended."""
 

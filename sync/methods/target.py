@@ -19,6 +19,7 @@ from sync.params import Params, Rev
 if TYPE_CHECKING:
     from crdtgraph.asof import AsOf
     from sync.callers import Caller
+    from sync.desks import Desks
     from sync.node import Node
 
 REVS_MAX = 1_000
@@ -29,7 +30,7 @@ REVS_MAX = 1_000
 class Target:
     """A graph, the node that runs it (or None), how to stop that process, and the graph as of then to read instead.
 
-    `caller` is who asks; None within this process.
+    `caller` is who asks, None within this process; `desks` are the trees that workers may work for.
     """
 
     graph: Graph
@@ -37,6 +38,7 @@ class Target:
     stop: Callable[[], None] | None = None
     view: AsOf | None = None
     caller: Caller | None = None
+    desks: Desks | None = None
 
     @property
     def reader(self) -> Reader:
