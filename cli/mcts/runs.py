@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +23,7 @@ import trio
 import crdtgraph
 from cli.failures import ExitCode
 from cli.mcts.budgets import TypedBudget
+from cli.mcts.problems import load_problem
 from cli.progress import Bar, progress_bar
 from crdtgraph import CommitId, CrdtGraphError, Graph, LocalError
 from crdtgraph.mcts import Node as TreeNode
@@ -30,6 +32,7 @@ from crdtgraph.mcts.referee import Referee
 from crdtgraph.store.naming import control_path
 from sync import Node, open_control
 from sync.methods import Target
+from sync.workers import async_search_with_workers
 
 SHOW_EVERY_S = 0.1
 LINE_SHOWN = 8
@@ -131,9 +134,7 @@ async def _run(order: Order, graph: Graph, folder: str, bar: Bar, stopper: Stopp
         spent: Spent | None = None
         failure: CrdtGraphError | None = None
         try:
-            spent = await tree.run_async(
-                order.budget.budget(), _checkpoint(order, tree, bar, stopper, began), now=time.monotonic
-            )
+            spent = await _search(order, tree, node, _shower(order, tree, bar, stopper, began))
         except _StoppedError:
             pass
         except CrdtGraphError as error:
@@ -156,10 +157,27 @@ def _tree(order: Order, graph: Graph) -> SearchTree:
     return SearchTree(graph, order.problem, name=order.name, seed=order.seed, rule=order.rule)
 
 
-def _checkpoint(order: Order, tree: SearchTree, bar: Bar, stopper: Stopper, began: float) -> Callable[[], Any]:
-    shown = began
+async def _search(order: Order, tree: SearchTree, node: Node, show: Callable[[], object]) -> Spent:
+    budget = order.budget.budget()
+    if order.workers:
+        # Each process loads the problem itself: what a file defines cannot be sent.
+        maker = partial(load_problem, order.spec)
+        return await async_search_with_workers(
+            tree, maker, budget, workers=order.workers, seed=order.seed, on_progress=lambda _: show(), node=node
+        )
 
     async def checkpoint() -> None:
+        show()
+        await trio.lowlevel.checkpoint()
+
+    return await tree.run_async(budget, checkpoint, now=time.monotonic)
+
+
+def _shower(order: Order, tree: SearchTree, bar: Bar, stopper: Stopper, began: float) -> Callable[[], object]:
+    """What is called now and then: it shows how far the search is, and ends it when a signal has come."""
+    shown = began
+
+    def show() -> None:
         nonlocal shown
         if stopper.signal is not None:
             raise _StoppedError
@@ -167,9 +185,8 @@ def _checkpoint(order: Order, tree: SearchTree, bar: Bar, stopper: Stopper, bega
         if now - shown >= SHOW_EVERY_S:
             shown = now
             show_progress(bar, order.budget, tree, now - began)
-        await trio.lowlevel.checkpoint()
 
-    return checkpoint
+    return show
 
 
 def show_progress(bar: Bar, budget: TypedBudget, tree: SearchTree, passed_s: float) -> None:

@@ -65,12 +65,12 @@ def command(
 ) -> None:
     """Search for the best line of PROBLEM until the budget is spent: the first limit that is met ends it.
 
-    PROBLEM is MODULE:OBJECT, PATH/FILE.py:OBJECT, or openspiel:GAME. It is code, and it is run. The object is a problem, or
-    its class, or a function that makes one: see crdtgraph.mcts.Problem. Values are those of who chose the action.
+    PROBLEM is MODULE:OBJECT, PATH/FILE.py:OBJECT, or openspiel:GAME. It is code, and it is run. The object is a
+    problem, or its class, or a function that makes one: see crdtgraph.mcts.Problem. Values are those of who chose.
 
-    The search runs as a node on the store (--store memory: for none): processes that are its peers and search under the
-    same name grow the same tree, and crdtgraph mcts tree looks in. Ctrl-C ends the search well: what was found until then
-    is printed, and kept if --promote-to says so.
+    The search runs as a node on the store (--store memory: for none): processes that are its peers and search under
+    the same name grow the same tree, and crdtgraph mcts tree looks in. With --node it is a peer of that node. Ctrl-C
+    ends the search well: what was found until then is printed, and kept if --promote-to says so.
     """
     from cli.failures import StoppedError
     from cli.mcts.places import place_of
