@@ -32,6 +32,7 @@ NAMES = {
     "mcts-strength": "games against MCTSBot at equal simulations: Connect Four and Hex",
     "workers": "four processes without a replica write batches through one node",
     "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
+    "branches": "50 writers on branches of their own, merged to main, against git worktrees with a lock",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
 

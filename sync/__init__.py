@@ -10,6 +10,7 @@ import typing
 if typing.TYPE_CHECKING:
     from sync.asyncclient import ControlClient
     from sync.asyncremote import AsyncRemotePlane, AsyncRemoteSearch, async_remote_ledger, async_remote_search
+    from sync.branches import RemoteBranch
     from sync.client import BlockingControlClient
     from sync.control import open_control, open_workers_port
     from sync.daemon import serve
@@ -31,6 +32,7 @@ __all__ = [
     "Node",
     "NodeStatus",
     "PeerStatus",
+    "RemoteBranch",
     "RemotePlane",
     "RemoteSearch",
     "Settings",
@@ -56,6 +58,7 @@ _HOMES = {
     "Node": "node",
     "NodeStatus": "status",
     "PeerStatus": "status",
+    "RemoteBranch": "branches",
     "RemotePlane": "remote",
     "RemoteSearch": "remote",
     "Settings": "limits",

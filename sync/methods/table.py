@@ -24,6 +24,8 @@ MODULES = (
     "measuring",
     "objects",
     "searches",
+    "branching",
+    "treesearch",
     "batches",
     "desks",
 )
