@@ -17,6 +17,7 @@ from simulations import timeline
 from simulations.scenario import (
     LEDGER_OPERATIONS,
     OBJECT_OPERATIONS,
+    TREE_OPERATIONS,
     Clock,
     Expectation,
     Link,
@@ -46,6 +47,7 @@ IMPORT_SHARE = 0.05
 QUIET_SHARE = 0.05
 QUIET_S = 60.0
 OBJECTS_SHARE = 0.3
+TREES_SHARE = 0.3
 SYNC_S = (0.02, 0.02, 0.02, 1.0)
 """How long disks take to sync at most: flash mostly, and one that is shared with others who write much."""
 
@@ -65,7 +67,12 @@ def draw(seed: int) -> Scenario:
         wire=_draw_wire(rng),
         links=_draw_links(rng, names),
         clocks=_draw_clocks(rng, names),
-        workload=_with_objects(_draw_workload(rng, nodes, duration_s), child(seed, "objects")),
+        workload=_with(
+            TREE_OPERATIONS,
+            TREES_SHARE,
+            _with(OBJECT_OPERATIONS, OBJECTS_SHARE, _draw_workload(rng, nodes, duration_s), child(seed, "objects")),
+            child(seed, "trees"),
+        ),
         settings={**_draw_settings(rng), **_draw_checkpoints(child(seed, "checkpoints"))},
         sync_s=rng.choice(SYNC_S),
         timeline=_draw_timeline(rng, names, duration_s),
@@ -126,11 +133,11 @@ def _draw_workload(rng: random.Random, nodes: int, duration_s: float) -> Workloa
     )
 
 
-def _with_objects(workload: Workload, rng: random.Random) -> Workload:
-    """In some worlds values are large. Drawn apart, so that all else about a seed is as it was without."""
-    if rng.random() >= OBJECTS_SHARE:
+def _with(operations: dict[str, float], share: float, workload: Workload, rng: random.Random) -> Workload:
+    """In some worlds more is done. Drawn apart, so that all else about a seed is as it was without."""
+    if rng.random() >= share:
         return workload
-    more = {kind: weight * rng.choice((0.5, 1.0, 4.0)) for kind, weight in OBJECT_OPERATIONS.items()}
+    more = {kind: weight * rng.choice((0.5, 1.0, 4.0)) for kind, weight in operations.items()}
     changed: Workload = msgspec.structs.replace(workload, mix={**workload.mix, **more})
     return changed
 
