@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from crdtgraph.errors import CrdtGraphError
+from sync.fleet.errors import FleetLostError, WorkerLostError
 
 AHEAD = 2
 """Batches that a worker has at once."""
@@ -30,28 +30,6 @@ TicketIn = TypeVar("TicketIn")
 TaskIn = TypeVar("TaskIn", contravariant=True)
 ResultIn = TypeVar("ResultIn", contravariant=True)
 ResultOut = TypeVar("ResultOut", covariant=True)
-
-
-class WorkerLostError(CrdtGraphError):
-    """A worker ended before it answered: its process died, or it took too long."""
-
-
-class WorkersLostError(CrdtGraphError):
-    """Workers are lost one after the other, or none can be started."""
-
-
-class ProblemFailedError(CrdtGraphError):
-    """The problem raised in a worker.
-
-    `report` is the worker's traceback, as text.
-    """
-
-    def __init__(self, message: str, hint: str = "", report: str = "") -> None:
-        super().__init__(message, hint)
-        self.args = (message, hint, report)
-        self.report = report
-        if report:
-            self.add_note(f"In the worker:\n{report.rstrip()}")
 
 
 class Pool(Protocol[TaskIn, ResultOut, TicketIn]):
@@ -161,7 +139,7 @@ class Crew(Generic[Task, Result, Ticket]):
     def lease(self, iterations: int, seconds: float) -> Work:
         """Work until so many more iterations are done, or for so long.
 
-        Raises ProblemFailedError when the problem raised, WorkersLostError when workers do not stay.
+        Raises ProblemFailedError when the problem raised, FleetLostError when workers do not stay.
         """
         end = self._now() + seconds
         granted, done, self._lost = iterations, 0, 0
@@ -228,7 +206,7 @@ class Crew(Generic[Task, Result, Ticket]):
         self._lost += 1
         self._losses_in_a_row += 1
         if self._losses_in_a_row > LOSSES_MAX:
-            raise WorkersLostError(
+            raise FleetLostError(
                 f"{self._losses_in_a_row} workers were lost one after the other: {error}",
                 hint="does evaluating the problem end the process, or take up all memory?",
             ) from error

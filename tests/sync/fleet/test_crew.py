@@ -7,14 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from sync.fleet.crew import (
-    AHEAD,
-    LOSSES_MAX,
-    Crew,
-    ProblemFailedError,
-    WorkerLostError,
-    WorkersLostError,
-)
+from sync.fleet.crew import AHEAD, LOSSES_MAX, Crew
+from sync.fleet.errors import FleetLostError, ProblemFailedError, WorkerLostError
 
 
 class Counter:
@@ -140,7 +134,7 @@ def test_a_worker_that_does_not_answer_is_replaced() -> None:
 def test_workers_that_are_lost_one_after_the_other_end_the_search() -> None:
     scene = Scene(workers=1)
     scene.hands.fails = {ticket: WorkerLostError("killed by signal 11") for ticket in range(1000)}
-    with pytest.raises(WorkersLostError, match="killed by signal 11"):
+    with pytest.raises(FleetLostError, match="killed by signal 11"):
         scene.crew.lease(100, seconds=1000)
     assert len(scene.hands.hired) == 1 + LOSSES_MAX
     assert not scene.tree.in_flight
@@ -176,4 +170,4 @@ def test_workers_come_and_go() -> None:
 def test_a_failure_survives_pickling_with_the_worker_s_traceback() -> None:
     error = pickle.loads(pickle.dumps(ProblemFailedError("it raised", "mend it", "Traceback\nValueError: x")))
     assert (error.message, error.hint, error.report) == ("it raised", "mend it", "Traceback\nValueError: x")
-    assert error.__notes__ == ["In the worker:\nTraceback\nValueError: x"]
+    assert error.__notes__ == ["On the node:\nTraceback\nValueError: x"]
