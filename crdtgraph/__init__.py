@@ -38,8 +38,10 @@ if typing.TYPE_CHECKING:
     from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
     from crdtgraph.search import Search
+    from crdtgraph.searchregisters import Greatest
     from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict, SettledPath
     from crdtgraph.status import Status
+    from crdtgraph.watching import News, Watch
 
 __all__ = [
     "LEDGER",
@@ -58,12 +60,14 @@ __all__ = [
     "Durability",
     "Finding",
     "Graph",
+    "Greatest",
     "Host",
     "LastStop",
     "LocalError",
     "MergeFunction",
     "MergePolicy",
     "MergeResult",
+    "News",
     "NotAStoreError",
     "NotFoundError",
     "ObjectCorruptError",
@@ -91,6 +95,7 @@ __all__ = [
     "UnreachableError",
     "Value",
     "Waiting",
+    "Watch",
     "Write",
     "WriteKind",
     "compare",
@@ -111,6 +116,7 @@ _HOMES = {
     "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
+    "Greatest": "searchregisters",
     "Host": "host",
     "LEDGER": "planes",
     "LastStop": "recovery",
@@ -118,6 +124,7 @@ _HOMES = {
     "MergeFunction": "state",
     "MergePolicy": "state",
     "MergeResult": "state",
+    "News": "watching",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
     "ObjectCorruptError": "objects",
@@ -147,6 +154,7 @@ _HOMES = {
     "UnreachableError": "errors",
     "Value": "records",
     "Waiting": "reader",
+    "Watch": "watching",
     "Write": "durability",
     "WriteKind": "durability",
     "compare": "divergence",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from crdtgraph.canonical import INT64_MAX, INT64_MIN
+from crdtgraph.ids import CommitId
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_MAX, Records
 
@@ -30,12 +32,13 @@ class Buffer:
     `first_stamp`.
     """
 
-    __slots__ = ("_on_first", "bytes", "first_stamp", "records", "since_us", "start")
+    __slots__ = ("_on_first", "_places", "bytes", "first_stamp", "records", "since_us", "start")
 
     def __init__(self, records: Records, start: int, on_first: Callable[[], object]) -> None:
         self.records = records
         self.start = start
         self._on_first = on_first
+        self._places: dict[CommitId, int] = {}
         self.bytes = 0
         self.since_us = self.first_stamp = 0
 
@@ -56,6 +59,30 @@ class Buffer:
             self.since_us = self.first_stamp = now_us
             self._on_first()
         self.bytes += canonical_bytes + records * RECORD_OVERHEAD_BYTES
+
+    def append_count(self, count: Count) -> None:
+        """Add a count that later ones of the same commit may be added up with; `grow` is to be called as well."""
+        self._places[count.commit] = len(self.records.counts)
+        self.records.counts.append(count)
+
+    def add_up(self, count: Count) -> bool:
+        """Add a count to the record that the buffer has of its commit; False if it needs a record of its own.
+
+        It does when there is none yet, when its vector is longer, and when a sum would not fit into 64 bits.
+        """
+        place = self._places.get(count.commit, -1)
+        counts = self.records.counts
+        # What an undo has cut off again is not there any more.
+        if not 0 <= place < len(counts) or counts[place].commit != count.commit:
+            return False
+        before, more = counts[place].vector, count.vector
+        if len(more) > len(before):
+            return False
+        total = tuple([a + b for a, b in zip(before, more + (0,) * (len(before) - len(more)), strict=True)])
+        if min(total) < INT64_MIN or max(total) > INT64_MAX:
+            return False
+        counts[place] = Count(count.commit, total, count.stamp)
+        return True
 
     def is_due(self, now_us: int) -> bool:
         """Whether what it holds has waited long enough."""

@@ -27,12 +27,11 @@ from crdtgraph.search import (
     CLOSED,
     LARGE_SEARCH,
     NAMESPACE,
-    PREFIX,
     SEARCHES_MAX,
     Search,
-    SearchPlane,
     check_search_name,
 )
+from crdtgraph.searchplane import PREFIX, SearchPlane
 from crdtgraph.signing import Identity
 from crdtgraph.steps import Stepwise, run
 from crdtgraph.store import Store

@@ -306,7 +306,7 @@ class Plane(HeldSegments):
         if isinstance(record, Assign):
             records.assigns.append(record)
         elif isinstance(record, Count):
-            records.counts.append(record)
+            self.buffer.append_count(record)
         else:
             records.discards.append(record)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
     from crdtgraph.metering import Meter
     from crdtgraph.recovery import Recovery
-    from crdtgraph.search import SearchPlane
+    from crdtgraph.searchplane import SearchPlane
     from crdtgraph.status import PlaneStatus, Status
 
 

@@ -16,18 +16,25 @@ twice and whoever comes late with such a search knows that it is over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
-from crdtgraph.planes import Plane
-from crdtgraph.records import NAME_BYTES_MAX, Commit, Value, check_name
-from crdtgraph.segment import Records
-from crdtgraph.signing import Identity
-from crdtgraph.store import Batch, Keyspace
+from crdtgraph.records import NAME_BYTES_MAX, Commit, Count, Value, check_name, check_vector
+from crdtgraph.searchplane import PREFIX, SearchPlane
+from crdtgraph.searchregisters import (
+    GREATEST_NAMESPACE,
+    VALUE_NAMESPACE,
+    Greatest,
+    check_value,
+    greatest,
+    offer,
+    values,
+)
+from crdtgraph.watching import Watch
 
 if TYPE_CHECKING:
     from crdtgraph.graph import Graph
@@ -36,96 +43,10 @@ if TYPE_CHECKING:
 NAMESPACE = "search"
 """Of the assignments that remember closed searches; the key is the name."""
 CLOSED = b"closed"
-PREFIX = "search/"
-"""How the names of search planes begin."""
 SEARCHES_MAX = 256
 """Open at once in one graph; each has buffers and caches of its own."""
 LARGE_SEARCH = 10_000
 """Commits beyond which the end of a search is worth the milliseconds that giving memory back to the system takes."""
-
-
-class _Nowhere:
-    """The store of a search: it takes everything and keeps nothing. What is read comes from the document in memory."""
-
-    url = "search:"
-    read_only = False
-
-    def write(self, batch: Batch, *, sync: bool) -> None:
-        pass
-
-    def sync(self) -> None:
-        pass
-
-    def get(self, keyspace: Keyspace, key: bytes) -> bytes | None:
-        return None
-
-    def scan(self, keyspace: Keyspace, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return iter(())
-
-    def close(self) -> None:
-        pass
-
-
-class SearchPlane(Plane):
-    """The plane of one search, above a ledger."""
-
-    def __init__(self, name: str, identity: Identity, ledger: Plane) -> None:
-        super().__init__(PREFIX + name, _Nowhere(), identity)
-        self.ledger = ledger
-
-    def knows_parent(self, parent: CommitId) -> bool:
-        """Whether a commit can build on this one: it is here or in the ledger. O(1)."""
-        return parent in self.projection.nodes or parent in self.ledger.projection.nodes
-
-    def below(self, commits: Iterable[CommitId]) -> tuple[CommitId, ...]:
-        """The commits of the ledger nearest to these, which are of the ledger or of the search. O(commits between)."""
-        ledger = self.ledger.projection.nodes
-        found: dict[CommitId, None] = {}
-        for commit in commits:
-            found.update(dict.fromkeys((commit,) if commit in ledger else self.missing(commit)[1]))
-        return tuple(found)
-
-    def has_parent(self, parent: CommitId) -> bool:
-        """Whether a commit can build on this one; a commit of the ledger becomes a base. O(1)."""
-        if parent in self.projection.nodes:
-            return True
-        node = self.ledger.projection.nodes.get(parent)
-        if node is None:
-            return False
-        base = Records([parent], [self.ledger.commit(parent)], [0])
-        self.projection.add_base(parent, self.ledger.projection.times[node], self.contents.start(base))
-        return True
-
-    def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
-        """Pack what is buffered into a segment of the document; there is no disk to wait for."""
-        super().flush(sync=True, ahead=ahead)
-
-    def missing(self, commit: CommitId) -> tuple[list[Commit], tuple[CommitId, ...]]:
-        """The commit and its ancestors that the ledger lacks, parents first, and the ledger's commits below them."""
-        ledger, projection = self.ledger.projection.nodes, self.projection
-        found: set[int] = set()
-        below: dict[CommitId, None] = {}
-        stack = [projection.nodes[commit]]
-        while stack:
-            node = stack.pop()
-            if projection.ids[node] in ledger:
-                below[projection.ids[node]] = None
-            elif node not in found:
-                found.add(node)
-                stack += projection.dag.parents(node)
-        return [self.contents.get(projection.locations[node]) for node in sorted(found)], tuple(below)
-
-    def drop(self) -> None:
-        """Let go of everything now; references in circles would keep it until the garbage collector comes."""
-        del (
-            self.projection.refs,
-            self.projection,
-            self.beside,
-            self.contents,
-            self.document,
-            self.buffer,
-            self.on_buffered,
-        )
 
 
 class Search:
@@ -199,8 +120,19 @@ class Search:
         )
 
     def count(self, commit: CommitId, vector: Iterable[int]) -> None:
-        """Add a vector of signed 64-bit integers to the counters that a commit has in this search."""
-        self._graph.count(commit, vector, plane=self._with(commit))
+        """Add a vector of signed 64-bit integers to the counters that a commit has in this search; about 2 us.
+
+        Counts of one commit between two flushes are added up in one record, so a commit that is counted a thousand
+        times a second costs what ten of them cost.
+        """
+        home = self._home()
+        if commit not in home.projection.nodes:
+            home.has_parent(commit)
+            self._graph._node(home, commit)
+        stamp = self._graph._clock.tick()
+        home.add(Count(commit, check_vector(vector), stamp), stamp)
+        if home.watches:
+            home.note_counted(commit, self)
 
     def counters(self, commit: CommitId) -> tuple[int, ...]:
         """The totals counted for a commit in this search; empty when nothing was."""
@@ -237,6 +169,50 @@ class Search:
         """Commits without children in the search, ordered by id."""
         return self._graph.heads(plane=self._home().name)
 
+    def assign(self, key: str, value: bytes | None) -> None:
+        """Set a register of the search to a value, None to remove it; replaces the values that are known here.
+
+        Values that were assigned at the same time elsewhere stay beside it. Raises LocalError for a name or a value
+        that is wrong; a value has at most 64 KiB.
+        """
+        home = self._home()
+        check_name(key, "register")
+        self._assign(home, VALUE_NAMESPACE, key, None if value is None else check_value(value, "value"))
+
+    def values(self, key: str) -> tuple[bytes, ...]:
+        """All concurrent values of a register, the latest first; empty when there is none. Equal on all replicas."""
+        return values(self._home().projection.registers, key)
+
+    def raise_to(self, key: str, number: int, payload: bytes = b"") -> Greatest:
+        """Offer a number, and what belongs to it, to a register that keeps the greatest; returns what it holds then.
+
+        Of equal numbers the greater payload stays, so all replicas read the same. Something like the best value so far
+        with the line that led to it. `number` is a signed 64-bit integer; an offer that is not greater writes nothing.
+        """
+        home = self._home()
+        check_name(key, "register")
+        offered = offer(number, payload)
+        found = greatest(home.projection.registers, key)
+        if found is not None and found >= (number, payload):
+            return found
+        self._assign(home, GREATEST_NAMESPACE, key, offered)
+        return Greatest(number, payload)
+
+    def greatest(self, key: str) -> Greatest | None:
+        """The greatest number that anybody offered with `raise_to`, and its payload; None when nobody did."""
+        return greatest(self._home().projection.registers, key)
+
+    def watch(self) -> Watch:
+        """Look at what comes in from others from now on; see `crdtgraph.watching`."""
+        home = self._home()
+        watch = Watch(home, self)
+        home.watches.append(watch)
+        return watch
+
+    def flush(self) -> None:
+        """Pack what is buffered and give it to peers now; they need not wait for the next time that it is done."""
+        self._home().flush(sync=True)
+
     def promote(
         self, commit: CommitId, *, ref: str | None = None, durability: Durability | None = None
     ) -> list[CommitId]:
@@ -250,6 +226,12 @@ class Search:
         """
         if self.is_open:
             self._graph.close_search(self.name)
+
+    def _assign(self, home: SearchPlane, namespace: str, key: str, value: bytes | None) -> None:
+        dots = {assign.dot for assign in home.projection.registers.live(namespace, key)}
+        assign = self._graph._assign(namespace, key, value, tuple(sorted(dots)))
+        home.add(assign, assign.stamp)
+        home.note_assigned(key, self)
 
     def _with(self, commit: CommitId) -> str:
         """The plane, with a commit of the ledger among its bases."""

@@ -35,7 +35,7 @@ from crdtgraph.segment import RECORDS_MAX
 from crdtgraph.store import Store
 
 if TYPE_CHECKING:
-    from crdtgraph.search import SearchPlane
+    from crdtgraph.searchplane import SearchPlane
 
 
 class MadeCommit(NamedTuple):
