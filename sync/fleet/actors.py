@@ -17,20 +17,18 @@ import traceback
 from collections.abc import Sequence
 from functools import cache
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crdtgraph.errors import CrdtGraphError, LocalError
-from crdtgraph.mcts.errors import ProblemError
 from sync.fleet.crew import Crew
-from sync.fleet.errors import FleetLostError, HeadLostError, ProblemFailedError, SiteLostError, WorkerLostError
+from sync.fleet.errors import HeadLostError, ProblemFailedError, SiteLostError, WorkerLostError
 from sync.fleet.plan import Arrived, Found, Place, Plan, Report
 from sync.version import software_version
 
-if TYPE_CHECKING:
-    import ray
-
 HEAD_TIMEOUT_S = 2.0
 """For the head to take a connection."""
+TEXT_MAX = 400
+"""Of what Ray says of a failure; the rest of it are addresses of processes."""
 LOOPBACK = "127.0.0.1"
 REQUIREMENT = "pip install 'crdtgraph[ray]'"
 
@@ -154,12 +152,22 @@ class Cluster:
         _ray().kill(site)
 
 
+def unpickled(problem: bytes) -> Any:
+    """The problem, on a node; ProblemFailedError when something that it is made of is not there."""
+    try:
+        return pickle.loads(problem)
+    except Exception as error:
+        raise ProblemFailedError(
+            f"the problem cannot be unpickled on a node: {type(error).__name__}: {error}",
+            hint="what it is made of has to be installed on all nodes, or sent along by Ray's runtime_env",
+            report=traceback.format_exc(),
+        ) from None
+
+
 class _Site:
     """The actor of one node."""
 
     def __init__(self, name: str, plan: Plan) -> None:
-        from sync.fleet.searching import Searching
-
         self._name = name
         self._plan = plan
         self._searching: Searching
@@ -245,7 +253,7 @@ class _RayPool:
     def dismiss(self, number: int) -> None:
         _ray().kill(self._workers.pop(number))
 
-    def submit(self, number: int, tasks: Sequence[Any]) -> ray.ObjectRef[Any]:
+    def submit(self, number: int, tasks: Sequence[Any]) -> Any:
         return self._workers[number].evaluate.remote(tasks)
 
     def wait(self, tickets: Sequence[Any], timeout_s: float) -> list[Any]:
@@ -262,3 +270,20 @@ class _RayPool:
             raise
         except exceptions.RayError as error:
             raise WorkerLostError(_first_lines(error)) from error
+
+
+def _on(node: str, kind: type, *, cpus: float) -> Any:
+    """What makes an actor on a node, and there only."""
+    affinity = _ray().util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+    return _remote(kind).options(num_cpus=cpus, max_restarts=0, max_task_retries=0, scheduling_strategy=affinity)
+
+
+@cache
+def _remote(kind: type) -> Any:
+    # Ray takes a class to the head the first time only.
+    return _ray().remote(kind)
+
+
+def _first_lines(error: BaseException) -> str:
+    """The beginning of one of Ray's messages, in one line."""
+    return " ".join(str(error).split())[:TEXT_MAX]

@@ -25,6 +25,7 @@ class Plan:
         patience_s: how long it may take over them.
         stores: a directory, in which each node has a store of its own, or `memory:`.
         beyond_loopback: whether nodes talk over the network.
+        cpus_per_worker: what Ray is told that one takes.
     """
 
     cluster: str
@@ -36,6 +37,28 @@ class Plan:
     patience_s: float
     stores: str
     beyond_loopback: bool
+    cpus_per_worker: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Times of a fleet, in seconds.
+
+    Attributes:
+        lease_s: a lease at most; then the budget is looked at, and who is there.
+        look_s: between two looks at the list of nodes.
+        head_s: the head may be silent for so long. One that is restarted with its state kept is back within it.
+        start_s: for the first result to come, with the start of all processes.
+        answer_s: beyond what was asked for; a site that takes longer is lost.
+        agree_s: for the nodes to hear all of each other's work at the end.
+    """
+
+    lease_s: float = 0.5
+    look_s: float = 1.0
+    head_s: float = 15.0
+    start_s: float = 120.0
+    answer_s: float = 30.0
+    agree_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
