@@ -15,6 +15,8 @@ class Stop(Enum):
     ITERATIONS = "iterations"
     TIME = "time"
     CONVERGED = "converged"
+    PROVEN = "proven"
+    """Nothing more can be learnt: what the root is worth is certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Budget:
         for name in ("iterations", "stable"):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
-                raise LocalError(f"a budget of {value!r:.80} {name}", hint="a number of iterations is an integer, at least 1")
+                raise LocalError(f"a budget of {value!r:.80} {name}", hint="an integer, at least 1: so many iterations")
         seconds = self.seconds
         if seconds is not None and (type(seconds) not in (int, float) or not isfinite(seconds) or seconds <= 0):
             raise LocalError(f"a budget of {seconds!r:.80} seconds", hint="a time is a finite number above 0")
@@ -45,7 +47,8 @@ class Budget:
             raise LocalError(f"a margin of {self.margin!r:.80}", hint="it is a share of the root's visits, 0 to 1")
         if self.iterations is None and seconds is None and self.stable is None:
             raise LocalError(
-                "a budget without any limit would never end", hint="give iterations, seconds, stable, or several of them"
+                "a budget without any limit would never end",
+                hint="give iterations, seconds, stable, or several of them",
             )
 
     @classmethod

@@ -11,41 +11,56 @@ is what it will count itself. All sums are integers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.statistics import Statistics
 
+Key = tuple[int, bytes]
+"""Of a position: who moved into it, and the problem's key. Values of the same state seen by another are others."""
+
 
 class Position:
     """A state of the problem that the search has reached.
 
-    `player` moves here, `mover` moved into it (whose view values have). `untried` are actions that nobody tried.
-    `end` has the rewards where it is over. `mark` is the number of the last descent that came through.
+    `player` moves here, `mover` moved into it (whose view values have). `untried` are the numbers of the actions that
+    nobody tried, `priors` and `texts` those of all actions where the problem gives any. `proven` are the rewards where
+    they are certain: because it is over, or because best play leads there. `mark` is the number of the last descent
+    that came through.
     """
 
     __slots__ = (
-        "actions", "chances", "edges", "end", "flying", "is_known", "key", "mark", "mover", "player", "priors",
-        "pruned", "state", "untried", "value", "visits",
+        "actions", "chances", "edges", "flying", "is_known", "key", "mark", "mover", "player", "priors", "proven",
+        "pruned", "state", "texts", "untried", "value", "visits",
     )  # fmt: skip
 
     def __init__(self, mover: int) -> None:
         self.mover = mover
-        self.player = 0
-        self.key: tuple[int, bytes] | None = None
+        self.player = mover
+        self.key: Key | None = None
         self.state: Any = None
         self.is_known = False
-        self.actions: tuple[Any, ...] = ()
+        self.actions: Sequence[Any] = ()
         self.edges: list[Edge] = []
         self.pruned: list[Edge] = []
-        self.untried: list[Any] = []
-        self.priors: dict[Any, float] | None = None
+        self.untried: list[int] = []
+        self.priors: list[float] | None = None
+        self.texts: list[str] | None = None
         self.chances: list[float] | None = None
-        self.end: tuple[int, ...] | None = None
+        self.proven: tuple[int, ...] | None = None
         self.visits = 0
         self.value = 0
         self.flying = 0
         self.mark = 0
+
+    def text(self, number: int) -> str:
+        """The text of its action of that number."""
+        return str(self.actions[number]) if self.texts is None else self.texts[number]
+
+    def prior(self, number: int) -> float:
+        """The prior of its action of that number; all have the same unless the problem or an evaluation says more."""
+        return 1 / len(self.actions) if self.priors is None else self.priors[number]
 
 
 class Edge:
@@ -104,6 +119,18 @@ class Edge:
             position.value += self.value
             position.flying += self.flying
             self.child = position
+
+    def cut(self) -> None:
+        """Lead nowhere: the position it led to no longer holds what was counted on this way."""
+        before, stump = self.child, Position(self.child.mover)
+        self.child = stump
+        for visits, value, flying, position in (
+            (self.visits, self.value, self.flying, stump),
+            (-self.visits, -self.value, -self.flying, before),
+        ):
+            position.visits += visits
+            position.value += value
+            position.flying += flying
 
 
 _NOTHING = Statistics()

@@ -68,6 +68,11 @@ class Referee:
         return self._low6
 
     @property
+    def gain(self) -> int:
+        """The greatest reward in fixed point."""
+        return self._high6
+
+    @property
     def takes_batches(self) -> bool:
         """Whether the problem evaluates many states in one call."""
         return self._many is not None
@@ -80,7 +85,7 @@ class Referee:
 
     def actions(self, state: Any) -> Sequence[Any]:
         """What can be done in a state; each action and its text once."""
-        found = self._ask("actions", self.problem.actions, state)
+        found: Sequence[Any] = self._ask("actions", self.problem.actions, state)
         if type(found) is not list and type(found) is not tuple:
             if not isinstance(found, Sequence) or isinstance(found, str | bytes):
                 raise ProblemError(
@@ -99,34 +104,31 @@ class Referee:
         except Exception as error:
             raise _raised("apply", error, state, action) from error
 
-    def text(self, state: Any, action: Any) -> str:
-        """The text of an action, which names it among those of its state."""
-        if self._text is not None:
-            found = self._ask("action_text", self._text, state, action)
-            if type(found) is not str:
-                raise ProblemError(
-                    f"action_text gave {found!r:.80} for {action!r:.80}", hint="the text of an action is a string"
-                )
-        else:
-            found = str(action)
-            if found.startswith("<") and " at 0x" in found:
-                raise ProblemError(
-                    f"the action {found:.80} has no text that is the same in every process",
-                    hint="use strings or integers as actions, or give the problem action_text(state, action)",
-                )
-        if len(found) > TEXT_MAX:
-            raise ProblemError(
-                f"the text of an action has {len(found):,} characters: {found:.40}...",
-                hint=f"at most {TEXT_MAX:,} go; put what is long into changes(state)",
-            )
-        return str(found)
-
-    def texts(self, state: Any, actions: Sequence[Any]) -> list[str]:
-        """The texts of all actions of a state; ProblemError if one stands twice."""
-        found = [self.text(state, action) for action in actions]
+    def texts(self, state: Any, actions: Sequence[Any]) -> list[str] | None:
+        """The texts of all actions of a state, each of which must be unique; None where `str` gives them."""
+        if self._text is None:
+            first = actions[0]
+            if type(first) is not int and type(first) is not str:
+                self._check_text(str(first), first)
+            return None
+        found = [self._ask("action_text", self._text, state, action) for action in actions]
+        for text, action in zip(found, actions, strict=True):
+            self._check_text(text, action)
         if len(set(found)) != len(found):
             raise _ambiguous(state, found)
         return found
+
+    def _check_text(self, text: object, action: object) -> None:
+        if type(text) is not str or len(text) > TEXT_MAX:
+            raise ProblemError(
+                f"the text of the action {action!r:.80} is {text!r:.80}",
+                hint=f"it is a string of at most {TEXT_MAX:,} characters; put what is long into changes(state)",
+            )
+        if text.startswith("<") and " at 0x" in text:
+            raise ProblemError(
+                f"the action {text:.80} has no text that is the same in every process",
+                hint="use strings or integers as actions, or give the problem action_text(state, action)",
+            )
 
     def position(self, state: Any) -> bytes:
         """The key of a state, for a problem that has keys."""
@@ -138,10 +140,8 @@ class Referee:
             )
         return found
 
-    def mover(self, state: Any) -> int:
-        """Whose turn it is in a state with actions, `CHANCE` where chance moves."""
-        if self._chance is not None and self.chances(state) is not None:
-            return CHANCE
+    def player(self, state: Any) -> int:
+        """Whose turn it is in a state with actions where chance does not move."""
         if self._player is None:
             return 0
         found = self._ask("player", self._player, state)
@@ -151,19 +151,33 @@ class Referee:
             )
         return found
 
-    def chances(self, state: Any) -> list[float] | None:
+    def chances(self, state: Any, actions: Sequence[Any]) -> list[float] | None:
         """The probabilities of the actions where chance moves, None elsewhere."""
         if self._chance is None:
             return None
         found = self._ask("chance", self._chance, state)
-        return None if found is None else _weights("chance", found, state)
+        return None if found is None else self.weights("chance", found, actions)
 
-    def priors(self, state: Any) -> list[float] | None:
-        """How good each action looks, None if the problem does not say."""
+    def priors(self, state: Any, actions: Sequence[Any]) -> list[float] | None:
+        """How good each action looks, all together 1; None if the problem does not say."""
         if self._priors is None:
             return None
         found = self._ask("priors", self._priors, state)
-        return None if found is None else _weights("priors", found, state)
+        return None if found is None else self.weights("priors", found, actions)
+
+    def weights(self, method: str, found: Any, actions: Sequence[Any]) -> list[float]:
+        """Weights that the problem gave actions, made to sum up to 1."""
+        try:
+            weights = [float(each) for each in found]
+        except (TypeError, ValueError):
+            weights = []
+        total = sum(weights)
+        if len(weights) != len(actions) or not isfinite(total) or total <= 0 or min(weights) < 0:
+            raise ProblemError(
+                f"{method} gave the weights {found!r:.80} for {len(actions)} actions",
+                hint="return one finite number that is not negative for each action, and not zeros alone",
+            )
+        return [weight / total for weight in weights]
 
     def changes(self, state: Any) -> Mapping[str, Value] | None:
         """What a state's commit holds."""
@@ -199,11 +213,12 @@ class Referee:
             )
         return answers
 
-    def read(self, answer: object) -> tuple[Fixed, list[float] | None]:
-        """Rewards by player in fixed point, and priors, of an evaluation; ProblemError for what is none."""
+    def read(self, answer: object, actions: Sequence[Any]) -> tuple[Fixed, list[float] | None]:
+        """The rewards of an evaluation by player in fixed point, and its priors; ProblemError for what is none."""
         if type(answer) is Evaluation:
-            priors = None if answer.priors is None else _weights("evaluate", answer.priors, answer)
-            return self.fixed(answer.rewards), priors
+            priors = answer.priors if actions else None
+            weights = None if priors is None else self.weights("evaluate", priors, actions)
+            return self.fixed(answer.rewards), weights
         return self.fixed(answer), None
 
     def fixed(self, rewards: object) -> Fixed:
@@ -229,7 +244,8 @@ class Referee:
         for number in numbers:
             if not isfinite(number):
                 raise ProblemError(
-                    f"an evaluation is {rewards!r:.80}", hint="a reward is a finite number: one such would spoil all means"
+                    f"an evaluation is {rewards!r:.80}",
+                    hint="a reward is a finite number: one that is not would spoil all means",
                 )
             if not self.low - TOLERANCE <= number <= self.high + TOLERANCE:
                 raise ProblemError(
@@ -248,14 +264,18 @@ class Referee:
 def _optional(problem: Any, name: str) -> Any:
     found = getattr(problem, name, None)
     if found is not None and not callable(found):
-        raise ProblemError(f"{name} of {problem!r:.80} is {found!r:.80}, not a method", hint="see crdtgraph.mcts.Problem")
+        raise ProblemError(
+            f"{name} of {problem!r:.80} is {found!r:.80}, not a method", hint="see crdtgraph.mcts.Problem"
+        )
     return found
 
 
 def _players(problem: Any) -> int:
     found = getattr(problem, "players", 1)
     if type(found) is not int or not 1 <= found <= PLAYERS_MAX:
-        raise ProblemError(f"players of {problem!r:.80} is {found!r:.80}", hint=f"it is a number from 1 to {PLAYERS_MAX}")
+        raise ProblemError(
+            f"players of {problem!r:.80} is {found!r:.80}", hint=f"it is a number from 1 to {PLAYERS_MAX}"
+        )
     return found
 
 
@@ -280,19 +300,6 @@ def _identity(problem: Any) -> str:
     if type(found) is not str or not found:
         raise ProblemError(f"identity of {problem!r:.80} is {found!r:.80}", hint="it is a text that is not empty")
     return found
-
-
-def _weights(method: str, found: Any, about: object) -> list[float]:
-    try:
-        weights = [float(each) for each in found]
-    except (TypeError, ValueError):
-        weights = [-1.0]
-    if not all(isfinite(weight) and weight >= 0 for weight in weights) or sum(weights) <= 0:
-        raise ProblemError(
-            f"{method}({about!r:.80}) gave the weights {found!r:.80}",
-            hint="return one finite number that is not negative for each action, and not zeros alone",
-        )
-    return weights
 
 
 def _numbers(rewards: object) -> list[float]:

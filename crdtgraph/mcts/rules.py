@@ -84,12 +84,16 @@ class UCT:
         scale = self.c * UNIT * sqrt(log(position.visits or 1))
         best = edges[0]
         greatest = -INFINITE
+        player = position.player
         for edge in edges:
             visits = edge.visits
-            if not visits:
-                return edge
             child = edge.child
-            score = child.value / child.visits + scale / sqrt(visits)
+            if child.proven is not None:
+                score: float = child.proven[player]
+            elif visits:
+                score = child.value / child.visits + scale / sqrt(visits)
+            else:
+                return edge
             if score > greatest:
                 greatest = score
                 best = edge
@@ -144,11 +148,18 @@ class Chooser:
         """The edge to follow among those given, or None to try an action that nobody tried."""
         expands = may_expand and bool(position.untried)
         if self._fast is not None:
-            if expands and all([edge.visits or edge.flying for edge in edges]):
+            if expands:
                 return None
-            if not position.flying and not expands:
+            if not position.flying:
                 return self._fast.pick(position, edges)
         scores = self.rule.scores(self.numbers(position, edges, expands=expands))
+        if any(edge.child.proven is not None for edge in edges):
+            # What is certain needs no exploration.
+            certain = [None if edge.child.proven is None else edge.child.proven[position.player] for edge in edges]
+            scores = [
+                score if proven is None else proven / UNIT
+                for score, proven in zip(scores, [*certain, None][: len(scores)], strict=True)
+            ]
         try:
             greatest = max(scores)
             best = list(scores).index(greatest)
@@ -180,15 +191,8 @@ class Chooser:
         if expands:
             visits.append(0)
             means.append(unseen)
-            priors.append(prior_of(position, position.untried[-1]))
+            priors.append(position.prior(position.untried[-1]))
         return Numbers(position.visits + position.flying, visits, means, priors)
-
-
-def prior_of(position: Position, action: object) -> float:
-    """The prior of an action of a position; all have the same unless the problem or an evaluation says more."""
-    if position.priors is None:
-        return 1 / len(position.actions)
-    return position.priors[action]
 
 
 def _check_constant(name: str, constant: object) -> None:
