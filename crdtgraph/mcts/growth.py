@@ -222,7 +222,7 @@ class Growth:
         """A commit is of this edge."""
         self.by_commit[commit] = edge
 
-    def prior_edge(self, position: Position, number: int) -> Edge:
+    def open_edge(self, position: Position, number: int) -> Edge:
         """Take an action of a position from those that nobody tried: an edge whose other end is not known yet."""
         mover = position.player if position.player != CHANCE else position.mover
         edge = Edge(position.actions[number], position.text(number), Position(mover), position.prior(number))
@@ -314,7 +314,7 @@ class Growth:
         mover = position.player if position.player != CHANCE else position.mover
         state = self.referee.apply(self.state(path), position.actions[number])
         child = self.reach(state, Position(mover))
-        edge = self.prior_edge(position, number)
+        edge = self.open_edge(position, number)
         edge.child = child
         return edge
 

@@ -85,17 +85,13 @@ class Referee:
 
     def actions(self, state: Any) -> Sequence[Any]:
         """What can be done in a state; each action and its text once."""
-        found: Sequence[Any] = self._ask("actions", self.problem.actions, state)
+        found = self._ask("actions", self.problem.actions, state)
         if type(found) is not list and type(found) is not tuple:
-            if not isinstance(found, Sequence) or isinstance(found, str | bytes):
-                raise ProblemError(
-                    f"actions({state!r:.80}) is {found!r:.80}, which has no order of its own",
-                    hint="return a list or a tuple, in an order that is always the same",
-                )
-            found = tuple(found)
+            found = _sequence(found, state)
         if self._text is None and len(set(map(str, found))) != len(found):
             raise _ambiguous(state, found)
-        return found
+        checked: Sequence[Any] = found
+        return checked
 
     def apply(self, state: Any, action: Any) -> Any:
         """The state that an action leads to."""
@@ -300,6 +296,15 @@ def _identity(problem: Any) -> str:
     if type(found) is not str or not found:
         raise ProblemError(f"identity of {problem!r:.80} is {found!r:.80}", hint="it is a text that is not empty")
     return found
+
+
+def _sequence(found: object, state: object) -> tuple[Any, ...]:
+    if not isinstance(found, Sequence) or isinstance(found, str | bytes):
+        raise ProblemError(
+            f"actions({state!r:.80}) is {found!r:.80}, which has no order of its own",
+            hint="return a list or a tuple, in an order that is always the same",
+        )
+    return tuple(found)
 
 
 def _numbers(rewards: object) -> list[float]:

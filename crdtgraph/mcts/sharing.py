@@ -123,7 +123,7 @@ class SharedGrowth(Growth):
             number = next((number for number in position.untried if position.text(number) == text), None)
             if number is None:
                 return
-            edge = self.prior_edge(position, number)
+            edge = self.open_edge(position, number)
         if edge.commit is None:
             edge.commit = commit
         else:
