@@ -10,19 +10,18 @@ that Ray ends the process. So it is only asked after it took a connection; calls
 
 from __future__ import annotations
 
-import pickle
 import socket
 import time
-import traceback
 from collections.abc import Sequence
 from functools import cache
-from random import Random
 from typing import Any
 
 from crdtgraph.errors import CrdtGraphError, LocalError
+from crdtgraph.mcts import Task
 from sync.fleet.crew import Crew
-from sync.fleet.errors import HeadLostError, ProblemFailedError, SiteLostError, WorkerLostError
-from sync.fleet.plan import Arrived, Found, Place, Plan, Report
+from sync.fleet.errors import HeadLostError, SiteLostError, WorkerLostError
+from sync.fleet.plan import Arrived, Feed, Found, Place, Plan, Report
+from sync.fleet.searching import Evaluator, Searching
 from sync.version import software_version
 
 HEAD_TIMEOUT_S = 2.0
@@ -51,15 +50,9 @@ def _ray() -> Any:
     return ray
 
 
-def pickled(problem: object) -> bytes:
-    """A problem as bytes; LocalError says what in it cannot be pickled. Classes of a script go along by value."""
-    try:
-        data: bytes = _ray().cloudpickle.dumps(problem)
-    except Exception as error:
-        raise LocalError(
-            f"the problem cannot be sent to other processes: {type(error).__name__}: {error}",
-            hint="make it of values that can be pickled; open files, locks and connections where they are used",
-        ) from error
+def pickled(value: object) -> bytes:
+    """A value as bytes that other processes can read; classes of a script go along by value. Raises what it raises."""
+    data: bytes = _ray().cloudpickle.dumps(value)
     return data
 
 
@@ -152,18 +145,6 @@ class Cluster:
         _ray().kill(site)
 
 
-def unpickled(problem: bytes) -> Any:
-    """The problem, on a node; ProblemFailedError when something that it is made of is not there."""
-    try:
-        return pickle.loads(problem)
-    except Exception as error:
-        raise ProblemFailedError(
-            f"the problem cannot be unpickled on a node: {type(error).__name__}: {error}",
-            hint="what it is made of has to be installed on all nodes, or sent along by Ray's runtime_env",
-            report=traceback.format_exc(),
-        ) from None
-
-
 class _Site:
     """The actor of one node."""
 
@@ -171,22 +152,20 @@ class _Site:
         self._name = name
         self._plan = plan
         self._searching: Searching
-        self._crew: Crew[Any, Any, Any]
+        self._crew: Crew[Task, tuple[int, object], Any]
 
     def hello(self) -> str:
         """That the process is there, and the version of the software in it."""
         return software_version()
 
-    def start(self, peers: Sequence[str], feed: Sequence[tuple[str, bytes]]) -> Arrived:
+    def start(self, peers: Sequence[str], feed: Feed) -> Arrived:
         """Open the replica and talk to these peers."""
-        from sync.fleet.searching import Searching
-
         plan = self._plan
         host = _ray().util.get_node_ip_address() if plan.beyond_loopback else LOOPBACK
-        problem = unpickled(plan.problem)
-        self._searching = Searching(plan, problem, name=self._name, host=host, peers=peers, feed=feed)
-        pool = _RayPool(plan)
-        self._crew = Crew(pool, self._searching, batch=plan.batch, now=time.monotonic, patience_s=plan.patience_s)
+        self._searching = Searching(plan, name=self._name, host=host, peers=peers, feed=feed)
+        self._crew = Crew(
+            _RayPool(plan), self._searching, batch=plan.batch, now=time.monotonic, patience_s=plan.patience_s
+        )
         return self._searching.arrived()
 
     def lease(self, iterations: int, seconds: float, workers: int) -> Report:
@@ -203,34 +182,21 @@ class _Site:
         """Of the search here."""
         return self._searching.digest()
 
-    def promote(self, ref: str) -> Found:
-        """Promote the best line to the ledger, durably, and point a ref at it."""
-        return self._searching.promote(ref)
+    def promote(self) -> Found:
+        """Promote the best line to the ledger, durably, and end the search."""
+        return self._searching.promote()
 
-    def ledger(self, state_vector: dict[int, int]) -> list[tuple[str, bytes]]:
+    def ledger(self, state_vector: dict[int, int]) -> Feed:
         """What a replica with that state vector lacks of the ledger."""
         return self._searching.ledger(state_vector)
 
     def close(self) -> None:
-        """End the search here, and close the replica."""
+        """Close the replica."""
         self._searching.close()
 
 
-class _Worker:
-    """The actor that evaluates: it knows the problem and nothing else."""
-
-    def __init__(self, problem: bytes, seed: str) -> None:
-        self._problem = problem
-        self._rng = Random(seed)
-        self._evaluator: Any = None
-
-    def evaluate(self, tasks: Sequence[Any]) -> Any:
-        """The results of tasks."""
-        from sync.fleet.searching import Evaluator
-
-        if self._evaluator is None:
-            self._evaluator = Evaluator(unpickled(self._problem), self._rng)
-        return self._evaluator.evaluate(tasks)
+class _Worker(Evaluator):
+    """The actor that evaluates."""
 
 
 class _RayPool:
@@ -240,7 +206,7 @@ class _RayPool:
         ray = _ray()
         self._plan = plan
         self._node = ray.get_runtime_context().get_node_id()
-        self._problem = ray.put(plan.problem)
+        self._matter = ray.put(plan.matter)
         self._workers: dict[int, Actor] = {}
         self._hired = 0
 
@@ -248,7 +214,7 @@ class _RayPool:
         self._hired += 1
         seed = f"{self._plan.seed} {self._node} {self._hired}"
         maker = _on(self._node, _Worker, cpus=self._plan.cpus_per_worker)
-        self._workers[number] = maker.remote(self._problem, seed)
+        self._workers[number] = maker.remote(self._matter, seed)
 
     def dismiss(self, number: int) -> None:
         _ray().kill(self._workers.pop(number))

@@ -54,11 +54,19 @@ class Pool(Protocol[TaskIn, ResultOut, TicketIn]):
 class Desk(Protocol[Task, ResultIn]):
     """The tree, as far as workers are concerned."""
 
-    def ask(self, count: int) -> Sequence[Task]:
-        """Up to so many leaves to evaluate, which are in flight from now on; none when there is nothing to do now."""
+    @property
+    def iterations(self) -> int:
+        """How many iterations have ended."""
 
-    def tell(self, results: Sequence[ResultIn]) -> int:
-        """Enter results; how many iterations that was."""
+    @property
+    def is_over(self) -> bool:
+        """Whether more iterations would change nothing."""
+
+    def ask(self, count: int) -> Sequence[Task]:
+        """Begin so many iterations; those that need a worker are tasks, the others end at once."""
+
+    def tell(self, results: Sequence[ResultIn]) -> None:
+        """End iterations."""
 
     def forget(self, tasks: Sequence[Task]) -> None:
         """These will not be answered."""
@@ -69,11 +77,11 @@ class Work:
     """What came of one lease.
 
     Attributes:
-        done: iterations that were told to the tree.
+        done: iterations that have ended.
         unused: iterations that were granted and not even asked for, or went back to the tree with a lost worker.
         under_way: iterations that are with workers now, and count in a later lease.
         lost: workers that were lost meanwhile.
-        exhausted: whether the tree has nothing more to ask.
+        exhausted: whether there is nothing more to find.
     """
 
     done: int
@@ -142,56 +150,57 @@ class Crew(Generic[Task, Result, Ticket]):
         Raises ProblemFailedError when the problem raised, FleetLostError when workers do not stay.
         """
         end = self._now() + seconds
-        granted, done, self._lost = iterations, 0, 0
+        before, granted, self._lost = self._desk.iterations, iterations, 0
         while True:
             granted, self._returned = granted + self._returned, 0
-            granted, exhausted = self._hand_out(granted)
-            if not self._batches or not self._load:
-                break
+            if not self._desk.is_over:
+                granted = self._hand_out(granted)
             left = end - self._now()
-            if left <= 0:
+            if left <= 0 or not self._load or (not self._batches and (granted <= 0 or self._desk.is_over)):
                 break
-            for ticket in self._pool.wait([*self._batches], min(left, WAIT_S)):
-                done += self._take(ticket)
-            self._replace_the_stuck()
-        return Work(done, granted, self.under_way, self._lost, exhausted and not self._batches)
+            if self._batches:
+                for ticket in self._pool.wait([*self._batches], min(left, WAIT_S)):
+                    self._take(ticket)
+                self._replace_the_stuck()
+        done = self._desk.iterations - before
+        return Work(done, granted + self._returned, self.under_way, self._lost, self._desk.is_over)
 
     def stop(self) -> None:
         """End all workers."""
         self.employ(0)
 
-    def _hand_out(self, granted: int) -> tuple[int, bool]:
-        """Give every worker something to do; what is left of the grant, and whether the tree had nothing to ask."""
+    def _hand_out(self, granted: int) -> int:
+        """Give every worker something to do; what is left of the grant."""
         for round_ in range(AHEAD):
             for number in self._load:
                 if granted <= 0:
-                    return granted, False
+                    return 0
                 if self._load[number] > round_:
                     continue
                 # At the end of a grant all workers get a part of it, rather than one all of it.
                 fair = -(-granted // (len(self._load) * AHEAD))
-                tasks = self._desk.ask(min(self._batch, granted, max(fair, 1)))
-                if not tasks:
-                    return granted, True
-                granted -= len(tasks)
-                ticket = self._pool.submit(number, tasks)
-                self._batches[ticket] = _Batch(number, tasks, self._now())
-                self._load[number] += 1
-        return granted, False
+                count = min(self._batch, fair)
+                tasks = self._desk.ask(count)
+                granted -= count
+                if tasks:
+                    ticket = self._pool.submit(number, tasks)
+                    self._batches[ticket] = _Batch(number, tasks, self._now())
+                    self._load[number] += 1
+        return granted
 
-    def _take(self, ticket: Ticket) -> int:
+    def _take(self, ticket: Ticket) -> None:
         batch = self._batches.get(ticket)
         if batch is None:
-            return 0  # It went back to the tree a moment ago, with others of its worker.
+            return  # It went back to the tree a moment ago, with others of its worker.
         try:
             results = self._pool.results(ticket)
         except WorkerLostError as error:
             self._replace(batch.worker, error)
-            return 0
+            return
         del self._batches[ticket]
         self._load[batch.worker] -= 1
         self._losses_in_a_row = 0
-        return self._desk.tell(results)
+        self._desk.tell(results)
 
     def _replace_the_stuck(self) -> None:
         # The second batch of a worker waits for the first.

@@ -26,12 +26,23 @@ STARTS_MAX = 3
 class Cluster(Protocol):
     """What a driver needs of Ray; see `actors.Cluster`."""
 
-    def places(self) -> Mapping[str, Place]: ...
-    def start_site(self, node: str, plan: object) -> Any: ...
-    def call(self, site: Any, method: str, *arguments: object) -> Any: ...
-    def wait(self, calls: Sequence[Any], timeout_s: float) -> Sequence[Any]: ...
-    def result(self, call: Any) -> Any: ...
-    def kill(self, site: Any) -> None: ...
+    def places(self) -> Mapping[str, Place]:
+        """The nodes that are alive, by id. Raises HeadLostError."""
+
+    def start_site(self, node: str, plan: object) -> Any:
+        """Begin to start a process on a node."""
+
+    def call(self, site: Any, method: str, *arguments: object) -> Any:
+        """Begin a call."""
+
+    def wait(self, calls: Sequence[Any], timeout_s: float) -> Sequence[Any]:
+        """Those of the calls that are done, as soon as there is one or the time is over."""
+
+    def result(self, call: Any) -> Any:
+        """What a call returned or raised; SiteLostError when nobody is left to answer it."""
+
+    def kill(self, site: Any) -> None:
+        """End the process of a site."""
 
 
 class Stage(Enum):
@@ -58,6 +69,7 @@ class Site:
     arrived: Arrived | None = None
     granted: int = 0
     under_way: int = 0
+    workers: int = 0
     since: float = 0.0
     report: Report | None = None
 
@@ -135,7 +147,7 @@ class Drive:
             if stop is not None:
                 return stop
             if self._is_exhausted():
-                return Stop.CONVERGED
+                return Stop.PROVEN
             self._give_leases()
             for call in self._cluster.wait([*self._calls], self._pace.lease_s):
                 self._take(call)
@@ -244,11 +256,12 @@ class Drive:
         for site in self.ready():
             left = self._left()
             granted = (1 << 30) if left is None else lease(left, len(self.sites))
-            if granted <= 0 and not site.under_way:
+            share = shares.get(site.node, 0)
+            if (granted <= 0 and not site.under_way) or (share == 0 and site.workers == 0):
                 continue
+            site.workers = share
             site.granted = granted
             site.stage = Stage.WORKING
-            share = shares.get(site.node, 0)
             self._begin(site, "lease", granted, self._lease_s(), share)
 
     def _begin(self, site: Site, method: str, *arguments: object) -> None:
@@ -271,8 +284,7 @@ class Drive:
         return max(0.0, min(self._pace.lease_s, left))
 
     def _is_exhausted(self) -> bool:
-        reports = [site.report for site in self.sites.values()]
-        return bool(reports) and all(report is not None and report.work.exhausted for report in reports)
+        return any(site.report is not None and site.report.work.exhausted for site in self.sites.values())
 
     def _take(self, call: Any, *, replace: bool = True) -> None:
         site = self._calls.pop(call, None)

@@ -26,17 +26,21 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import crdtgraph
 from crdtgraph import CommitId, Graph, LocalError
 from crdtgraph.errors import CrdtGraphError
-from crdtgraph.mcts.budget import Budget, Stop
+from crdtgraph.mcts import Budget, SearchTree, Stop
+from crdtgraph.records import check_name
+from crdtgraph.search import check_search_name
 from sync.fleet.actors import Cluster, pickled
 from sync.fleet.allotment import places
 from sync.fleet.driving import Drive
 from sync.fleet.errors import HeadLostError
 from sync.fleet.homecoming import bring_home, feed_of, part
 from sync.fleet.plan import IN_MEMORY, Found, Pace, Plan
+from sync.fleet.searching import Matter, reported
 from sync.version import software_version
 
 BATCH = 32
@@ -100,8 +104,10 @@ class Fleet:
         workers: how many processes evaluate, on all nodes together.
         graph: the ledger that the search begins at and the answer comes to: an open graph, which no other thread may
             use meanwhile, or what opens one. By default a new store in a temporary directory, which stays.
-        root: the commit of the ledger to begin at; by default a new one without parents.
-        ref: is pointed at the answer.
+        root: the commit of the ledger to begin at, which a tree of this problem promoted; by default the problem's
+            initial state.
+        ref: is pointed at the answer; by default `mcts/` and the name of the search. One that exists has to be at or
+            above `root`.
         search: the name of the search; by default one that nobody has had.
         address: of the Ray cluster, as for `ray.init`; by default a local one is started, for this run alone. Without
             any meaning if Ray is initialised already.
@@ -113,6 +119,7 @@ class Fleet:
         batch: leaves that a worker is given at once, at most.
         seed: of the generators of the workers. A run is not repeatable for it: who is faster decides what is tried.
         pace: times, see `Pace`.
+        options: how to search: `rule`, `in_flight`, `widening`, `solve`, `nodes_max` of `crdtgraph.mcts.SearchTree`.
 
     Raises:
         LocalError: Ray is missing, the problem cannot be pickled, or an argument is wrong.
@@ -125,7 +132,7 @@ class Fleet:
         workers: int,
         graph: Graph | str | None = None,
         root: CommitId | None = None,
-        ref: str = "best",
+        ref: str | None = None,
         search: str | None = None,
         address: str | None = None,
         directory: str | os.PathLike[str] | None = None,
@@ -134,21 +141,23 @@ class Fleet:
         batch: int = BATCH,
         seed: int | None = None,
         pace: Pace = Pace(),  # noqa: B008 (it is frozen)
+        **options: Any,
     ) -> None:
         if type(workers) is not int or workers < 1:
             raise LocalError(f"a fleet of {workers!r} workers", hint="it is a number from 1 on")
         if type(batch) is not int or batch < 1:
             raise LocalError(f"batches of {batch!r} leaves", hint="it is a number from 1 on")
-        if not isinstance(cpus_per_worker, int | float) or not 0 <= cpus_per_worker < float("inf"):
+        if type(cpus_per_worker) not in (int, float) or not 0 <= cpus_per_worker < float("inf"):
             raise LocalError(
                 f"{cpus_per_worker!r} CPUs a worker", hint="1, or a fraction if they wait a lot; 0 for none"
             )
-        self._problem = pickled(problem)
+        self._matter = _packed(Matter(problem, options))
+        self._check_problem()
         self._workers = workers
         self._graph = graph
         self._root = root
-        self._ref = ref
-        self._search = search if search is not None else f"fleet-{os.urandom(6).hex()}"
+        self._search = check_search_name(search) if search is not None else f"fleet-{os.urandom(6).hex()}"
+        self._ref = check_name(ref, "ref") if ref is not None else f"mcts/{self._search}"
         self._address = address
         self._stores = IN_MEMORY if directory is None else os.path.abspath(directory)
         self._beyond_loopback = beyond_loopback
@@ -183,7 +192,7 @@ class Fleet:
             stack.callback(cluster.close)
             self._check_places(cluster)
             graph = stack.enter_context(self._opened())
-            root = self._root if self._root is not None else self._new_root(graph)
+            self._check_ledger(graph)
 
             def looked(drive: Drive) -> None:
                 if on_progress is not None:
@@ -191,7 +200,7 @@ class Fleet:
 
             drive = Drive(
                 cluster,
-                plan=cluster.share(self._plan(graph, root)),
+                plan=cluster.share(self._plan(graph.cluster)),
                 feed=cluster.share(feed_of(graph)),
                 workers=self._workers,
                 cpus_per_worker=self._cpus_per_worker,
@@ -240,13 +249,41 @@ class Fleet:
             f"{error.message}; the search ended after {drive.meter.iterations:,} iterations", hint=hint
         )
 
+    def _check_problem(self) -> None:
+        """Raise what is wrong with the problem before anything is started: of a copy that went through pickling."""
+        matter = Matter.unpickled(self._matter)
+        with reported(), crdtgraph.open("memory:") as graph:
+            SearchTree(graph, matter.problem, name="check", **matter.options)
+            if not matter.problem.actions(matter.problem.initial()):
+                raise LocalError(
+                    "there is nothing to search: the initial state has no actions",
+                    hint="begin at a state that is not over; actions(state) must not be empty there",
+                )
+
+    def _check_ledger(self, graph: Graph) -> None:
+        if graph.read_only:
+            raise LocalError(f"{graph.url} is open for reading only", hint="the answer is to be written there")
+        if self._search in graph.closed_searches():
+            raise LocalError(
+                f"a search {self._search!r} was closed before, and a name is good for one search",
+                hint="take another name, or none",
+            )
+        if self._root is not None and self._root not in graph:
+            raise LocalError(f"the root {self._root.hex()[:12]} is not in {graph.url}", hint="promote it first")
+        for target in graph.refs.targets(self._ref):
+            if self._root is None or not graph.is_ancestor(target, self._root):
+                raise LocalError(
+                    f"ref {self._ref!r} is at {target.hex()[:12]}, and the answer would not descend from it",
+                    hint="take another ref, or none; or search on from there, with root=...",
+                )
+
     def _check_places(self, cluster: Cluster) -> None:
         found = cluster.places()
         hosts = sorted({place.host for place in found.values()})
         if len(hosts) > 1 and not self._beyond_loopback:
             raise LocalError(
-                f"the Ray nodes are on {len(hosts)} machines ({', '.join(hosts[:3])}), and the nodes of a fleet talk on "
-                "loopback only, because peers are not authenticated yet",
+                f"the Ray nodes are on {len(hosts)} machines ({', '.join(hosts[:3])}), and the nodes of a fleet talk "
+                "on loopback only, because peers are not authenticated yet",
                 hint="where all who can reach these machines are trusted, give beyond_loopback=True",
             )
         room = places({node: place.cpus for node, place in found.items()}, self._cpus_per_worker)
@@ -264,12 +301,12 @@ class Fleet:
         url = self._graph if self._graph is not None else tempfile.mkdtemp(prefix="crdtgraph-fleet-")
         return crdtgraph.open(url)
 
-    def _plan(self, graph: Graph, root: CommitId) -> Plan:
+    def _plan(self, cluster: str) -> Plan:
         return Plan(
-            cluster=graph.cluster,
+            cluster=cluster,
             search=self._search,
-            root=root,
-            problem=self._problem,
+            root=self._root,
+            matter=self._matter,
             seed=self._seed,
             batch=self._batch,
             patience_s=PATIENCE_S,
@@ -277,6 +314,18 @@ class Fleet:
             beyond_loopback=self._beyond_loopback,
             cpus_per_worker=self._cpus_per_worker,
         )
+
+
+def _packed(matter: Matter) -> bytes:
+    try:
+        return pickled(matter)
+    except LocalError:
+        raise
+    except Exception as error:
+        raise LocalError(
+            f"the problem cannot be sent to other processes: {type(error).__name__}: {error}",
+            hint="make it of values that can be pickled; open files, locks and connections where they are used",
+        ) from error
 
 
 def _progress(drive: Drive, seconds: float) -> Progress:

@@ -10,14 +10,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from crdtgraph import LEDGER, Graph
+from crdtgraph import LEDGER, Durability, Graph
 from crdtgraph.errors import CrdtGraphError
 from sync.fleet.driving import Drive, Site
 from sync.fleet.errors import FleetLostError
-from sync.fleet.plan import Found, Pace
-
-Feed = list[tuple[str, bytes]]
-"""Updates, each with the plane that it belongs to."""
+from sync.fleet.plan import Feed, Found, Pace
 
 AGREE_SPACING_S = 0.02
 """Between two looks whether the nodes agree."""
@@ -32,6 +29,8 @@ def feed_of(graph: Graph) -> Feed:
 def bring_home(drive: Drive, graph: Graph, ref: str, pace: Pace) -> Found:
     """Have the best line promoted, and take it into this ledger, durably.
 
+    The ref moves to it; should somebody have moved it elsewhere meanwhile, it is in conflict, and nothing is lost.
+
     Raises FleetLostError when no node answers any more.
     """
     drive.settle()
@@ -40,8 +39,9 @@ def bring_home(drive: Drive, graph: Graph, ref: str, pace: Pace) -> Found:
     _agree(drive, sites, pace)
     # Whoever knows most; if they all agree, that is any of them.
     for site in sorted(sites, key=lambda site: -site.visits):
-        found = _promoted(drive, site, graph, ref, pace)
+        found = _promoted(drive, site, graph, pace)
         if found is not None:
+            graph.set_ref(ref, found.commit, keep_others=True, durability=Durability.CRITICAL)
             return found
     raise FleetLostError(
         f"no node of the fleet is left that could say what was found; the last was lost so: {drive.tally.last_loss}",
@@ -59,7 +59,7 @@ def part(drive: Drive, pace: Pace) -> None:
 
 
 def _agree(drive: Drive, sites: Sequence[Site], pace: Pace) -> None:
-    """Wait until all have the same search, as gossip makes them; not for ever, as one that cannot be reached may stay."""
+    """Wait until all have the same search, but not for ever: one may not be reached by the others."""
     end = time.monotonic() + pace.agree_s
     while time.monotonic() < end:
         digests = {digest for _, digest in drive.ask(sites, "digest", timeout_s=pace.answer_s)}
@@ -68,9 +68,9 @@ def _agree(drive: Drive, sites: Sequence[Site], pace: Pace) -> None:
         time.sleep(AGREE_SPACING_S)
 
 
-def _promoted(drive: Drive, site: Site, graph: Graph, ref: str, pace: Pace) -> Found | None:
+def _promoted(drive: Drive, site: Site, graph: Graph, pace: Pace) -> Found | None:
     vector = dict(graph.state_vector(LEDGER))
-    for _, found in drive.ask([site], "promote", ref, timeout_s=pace.answer_s):
+    for _, found in drive.ask([site], "promote", timeout_s=pace.answer_s):
         assert isinstance(found, Found)
         for _, feed in drive.ask([site], "ledger", vector, timeout_s=pace.answer_s):
             for plane, update in feed:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from crdtgraph.ids import CommitId
 from sync.fleet.crew import Work
 
+Feed = list[tuple[str, bytes]]
+"""Updates, each with the plane that it belongs to."""
 IN_MEMORY = "memory:"
 """Where replicas are kept unless a directory is given."""
 
@@ -18,8 +20,8 @@ class Plan:
     Attributes:
         cluster: the name of the graph's cluster.
         search: the name of the search.
-        root: the commit of the ledger that it begins at.
-        problem: pickled.
+        root: the commit of the ledger that it begins at, None for the problem's initial state.
+        matter: the problem and how to search it, pickled.
         seed: of the generators of all workers, each of which has one of its own.
         batch: leaves that a worker is given at once.
         patience_s: how long it may take over them.
@@ -30,8 +32,8 @@ class Plan:
 
     cluster: str
     search: str
-    root: CommitId
-    problem: bytes
+    root: CommitId | None
+    matter: bytes
     seed: int
     batch: int
     patience_s: float
@@ -104,10 +106,8 @@ class Found:
         commit: the last of the best line.
         line: the texts of the actions that lead there from the root.
         visits: iterations that the tree holds.
-        digest: of the ledger.
     """
 
     commit: CommitId
     line: tuple[str, ...]
     visits: int
-    digest: bytes

@@ -12,16 +12,16 @@ Nothing here knows Ray, so a test can run several sites in one process.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import trio
 
 import crdtgraph
-from crdtgraph import CrdtGraphError, Graph, LocalError
-from sync.fleet.plan import IN_MEMORY, Plan
+from crdtgraph import Graph, LocalError
+from sync.fleet.plan import IN_MEMORY, Feed, Plan
 from sync.node import Node
 from sync.transport import Address, TcpTransport
 
@@ -45,9 +45,7 @@ class Site:
     graph: Graph
     node: Node
 
-    def __init__(
-        self, plan: Plan, *, name: str, host: str, peers: Sequence[str], feed: Sequence[tuple[str, bytes]] = ()
-    ) -> None:
+    def __init__(self, plan: Plan, *, name: str, host: str, peers: Sequence[str], feed: Feed) -> None:
         self._plan = plan
         self._name = name
         self._listen = Address(host, 0)
@@ -68,16 +66,6 @@ class Site:
         self._check()
         try:
             return trio.from_thread.run_sync(work, trio_token=self._token)
-        except trio.RunFinishedError:
-            self._thread.join()
-            self._check()
-            raise LocalError("the site is closed", hint="start another one") from None
-
-    def do_async(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The same for a coroutine function."""
-        self._check()
-        try:
-            return trio.from_thread.run(work, trio_token=self._token)
         except trio.RunFinishedError:
             self._thread.join()
             self._check()
@@ -108,7 +96,7 @@ class Site:
         with crdtgraph.open(store_url(plan.stores, self._name), cluster=plan.cluster) as self.graph:
             for plane, update in self._feed:
                 self.graph.receive(plane, update)
-            self._feed = ()
+            self._feed = []
             node = Node(
                 self.graph,
                 listen=[self._listen],
@@ -131,7 +119,7 @@ def store_url(stores: str, name: str) -> str:
 
 
 def _single(error: BaseException) -> BaseException:
-    """One error of ours out of the groups that nurseries put around it."""
+    """A single error out of the groups that nurseries put around it."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    return error if isinstance(error, CrdtGraphError) else error
+    return error

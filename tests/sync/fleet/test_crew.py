@@ -17,21 +17,33 @@ class Counter:
     def __init__(self, size: int = 10**9) -> None:
         self.left = size
         self.asked = 0
+        self.at_once = 0
+        self.answers_itself = False
         self.in_flight: set[int] = set()
         self.told: list[int] = []
+
+    @property
+    def iterations(self) -> int:
+        return len(self.told) + self.at_once
+
+    @property
+    def is_over(self) -> bool:
+        return self.left <= 0 and not self.in_flight
 
     def ask(self, count: int) -> list[int]:
         count = min(count, self.left)
         self.left -= count
+        if self.answers_itself:
+            self.at_once += count
+            return []
         tasks = [*range(self.asked, self.asked + count)]
         self.asked += count
         self.in_flight |= {*tasks}
         return tasks
 
-    def tell(self, results: Sequence[int]) -> int:
+    def tell(self, results: Sequence[int]) -> None:
         self.in_flight -= {*results}
         self.told += results
-        return len(results)
 
     def forget(self, tasks: Sequence[int]) -> None:
         assert {*tasks} <= self.in_flight
@@ -147,10 +159,17 @@ def test_what_a_problem_raises_is_raised() -> None:
         scene.crew.lease(100, seconds=1000)
 
 
-def test_a_tree_with_nothing_more_to_ask_ends_a_lease() -> None:
+def test_a_tree_in_which_nothing_is_left_to_find_ends_a_lease() -> None:
     scene = Scene(workers=2, size=25)
     work = scene.crew.lease(100, seconds=1000)
-    assert (work.done, work.unused, work.exhausted) == (25, 75, True)
+    assert (work.done, work.under_way, work.exhausted) == (25, 0, True)
+
+
+def test_iterations_that_need_no_worker_count() -> None:
+    scene = Scene(workers=2)
+    scene.tree.answers_itself = True
+    work = scene.crew.lease(100, seconds=1000)
+    assert (work.done, work.unused, work.exhausted) == (100, 0, False)
 
 
 def test_workers_come_and_go() -> None:
@@ -164,7 +183,7 @@ def test_workers_come_and_go() -> None:
     scene.crew.employ(2)
     assert scene.hands.hired == [0, 1, 2, 1]
     scene.crew.stop()
-    assert scene.crew.lease(10, seconds=1).unused == 10
+    assert scene.crew.lease(10, seconds=1).done == 0
 
 
 def test_a_failure_survives_pickling_with_the_worker_s_traceback() -> None:
