@@ -8,6 +8,7 @@ second. The buffer is bounded by a segment's limits; when it is full, it is writ
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import add
 
 from crdtgraph.canonical import INT64_MAX, INT64_MIN
 from crdtgraph.ids import CommitId
@@ -76,9 +77,11 @@ class Buffer:
         if not 0 <= place < len(counts) or counts[place].commit != count.commit:
             return False
         before, more = counts[place].vector, count.vector
-        if len(more) > len(before):
-            return False
-        total = tuple([a + b for a, b in zip(before, more + (0,) * (len(before) - len(more)), strict=True)])
+        if len(more) != len(before):
+            if len(more) > len(before):
+                return False
+            more += (0,) * (len(before) - len(more))
+        total = tuple(map(add, before, more))
         if min(total) < INT64_MIN or max(total) > INT64_MAX:
             return False
         counts[place] = Count(count.commit, total, count.stamp)

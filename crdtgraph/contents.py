@@ -8,11 +8,12 @@ Reading unpacks a segment (about 0.3 ms for 256 commits) and keeps the latest fe
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 from crdtgraph.ids import SegmentKey
 from crdtgraph.records import Commit, Value
-from crdtgraph.segment import RECORDS_MAX, Records, Segment, unpack
+from crdtgraph.segment import RECORDS_MAX, Segment, unpack
 
 CACHED_SEGMENTS_MAX = 32
 """About 15 MB of full segments; small ones take less."""
@@ -24,6 +25,15 @@ _SHIFT = RECORDS_MAX.bit_length()
 _MASK = (1 << _SHIFT) - 1
 
 
+class Readable(Protocol):
+    """A batch whose commits can be read as they are."""
+
+    @property
+    def commits(self) -> Sequence[Commit]:
+        """The commits, in order."""
+        ...
+
+
 class Contents:
     """Commits by location. `load` gives the unpacked segment of a key."""
 
@@ -32,7 +42,7 @@ class Contents:
     def __init__(self, load: Callable[[SegmentKey], Segment]) -> None:
         self._load = load
         self._keys: list[SegmentKey | bytes | None] = []
-        self._open: dict[int, Records] = {}
+        self._open: dict[int, Readable] = {}
         self._cache: OrderedDict[int, Segment] = OrderedDict()
         self._texts: dict[int, tuple[list[str], list[str]]] = {}
 
@@ -46,7 +56,7 @@ class Contents:
         self._keys = [*keys]
         self._open.clear()
 
-    def start(self, records: Records) -> int:
+    def start(self, records: Readable) -> int:
         """The location of the first commit of a batch that has no segment yet; the next ones count up from it."""
         self._keys.append(None)
         self._open[len(self._keys) - 1] = records

@@ -102,6 +102,8 @@ def receive_steps(plane: Plane, data: bytes) -> Generator[None, None, Received]:
             plane.receive(segment, item.value)
         news.append(item)
         yield
+        if plane.is_dropped:
+            return Received((), None)
     deletes = _receive_deletes(plane, update)
     if not news and not deletes:
         return Received((), None)

@@ -5,33 +5,24 @@ Reading is in `reader.py`, what peers ask for in `replica.py`, what is written i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from crdtgraph.assigning import Assigner
 from crdtgraph.cache import LearnedPolicy
 from crdtgraph.cache import Policy as CachePolicy
 from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
 from crdtgraph.clock import HybridClock
 from crdtgraph.durability import STANDARD_POLICY, Policy
-from crdtgraph.errors import LocalError, StoreError
+from crdtgraph.errors import StoreError
 from crdtgraph.host import Host
 from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
 from crdtgraph.limits import CACHE_BYTES_MAX, CHECKPOINT_WEIGHT_MIN
 from crdtgraph.objects.store import ObjectStore
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
-from crdtgraph.search import (
-    CLOSED,
-    LARGE_SEARCH,
-    NAMESPACE,
-    SEARCHES_MAX,
-    Search,
-    check_search_name,
-)
-from crdtgraph.searchplane import PREFIX, SearchPlane
+from crdtgraph.searching import Searching
 from crdtgraph.signing import Identity
 from crdtgraph.steps import Stepwise, run
 from crdtgraph.store import Store
@@ -46,7 +37,7 @@ Written = Mapping[str, list[SegmentKey]]
 """Segments by plane that were written and may not be on disk yet."""
 
 
-class Graph(Assigner):
+class Graph(Searching):
     """One open replica. Made by `crdtgraph.open`; a context manager that flushes and closes at the end.
 
     One thread at a time uses a graph; `store.sync` alone may run beside.
@@ -80,7 +71,7 @@ class Graph(Assigner):
         self._clock.witness(ledger.stamp_max)
         ledger.on_durable = lambda durable: self._announce(ledger, durable)
         ledger.on_buffered = self._note_buffered
-        ledger.on_foreign = self._watch()
+        ledger.on_foreign = self._watch_ledger()
         self.objects = ObjectStore(store)
         self._planes[LEDGER] = ledger
         ledger.on_pause = self._advance_checkpoint_quietly
@@ -114,9 +105,7 @@ class Graph(Assigner):
                         self.checkpoint()
                     mark_clean(self.store)
         finally:
-            for search in self._searches.values():
-                search.drop()
-            self._searches.clear()
+            self._drop_searches()
             self._planes.clear()
             self.store.close()
 
@@ -135,7 +124,12 @@ class Graph(Assigner):
         return self.host.now_us()
 
     def flush(self) -> None:
-        """Return when everything written so far is on disk. Raises StoreError when the disk refuses."""
+        """Return when everything written so far is on disk, and what searches say is ready for peers.
+
+        Raises StoreError when the disk refuses.
+        """
+        # Peers then hear of a search before they hear of what was promoted from it.
+        self.flush_searches()
         for plane in self._planes.values():
             plane.flush(sync=True)
         self.objects.sync()
@@ -271,54 +265,6 @@ class Graph(Assigner):
     def needs_state_checkpoints(self) -> bool:
         """Whether enough commits have come whose states are not stored."""
         return self._states().needs_rows() >= STATES_AT_ONCE
-
-    # Searches
-
-    def search(self, name: str) -> Search:
-        """Open a search, or come back to an open one of that name; see `crdtgraph.search`.
-
-        Raises LocalError when a search of that name is over, here or on a replica that we have heard of, or when too
-        many are open.
-        """
-        check_search_name(name)
-        ledger = self._writable(LEDGER)
-        search = Search(self, name)
-        if not search.is_open:
-            if name in self.closed_searches():
-                raise LocalError(
-                    f"a search {name!r} was closed before, and a name is good for one search",
-                    hint="take another name, such as one with the time or a number in it",
-                )
-            if len(self._searches) >= SEARCHES_MAX:
-                raise LocalError(
-                    f"{len(self._searches)} searches are open, as many as can be", hint="close those that are over"
-                )
-            self._searches[search.plane] = SearchPlane(name, self._identity, ledger)
-        return search
-
-    def searches(self) -> list[str]:
-        """The names of the searches that are open in this process, sorted."""
-        return sorted(plane.removeprefix(PREFIX) for plane in self._searches)
-
-    def closed_searches(self) -> Collection[str]:
-        """The names of the searches that the ledger remembers as closed, sorted."""
-        return self._plane(LEDGER).projection.registers.keys(NAMESPACE)
-
-    def close_search(self, name: str) -> None:
-        """End an open search: its plane is dropped whole, and the ledger remembers the name, with NORMAL durability."""
-        plane = self._search(PREFIX + check_search_name(name))
-        if plane.segment_count() or len(plane.buffer):
-            ledger = self._writable(LEDGER)
-            assign = self._assign(NAMESPACE, name, CLOSED, ())
-            ledger.add(assign, assign.stamp)
-        size = len(plane.projection)
-        if self._states_found is not None:
-            self._states_found.forget(plane.projection.ids)
-        del self._searches[plane.name]
-        self._forget_plane(plane.name)
-        plane.drop()
-        if size >= LARGE_SEARCH:
-            self.host.release_memory()
 
     # Looking after it
 

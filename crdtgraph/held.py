@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crdtgraph.beside import Beside
 from crdtgraph.document import Document
 from crdtgraph.errors import CorruptError
 from crdtgraph.ids import SegmentKey
 from crdtgraph.segment import Segment, unpack
 
+Loader = Callable[[SegmentKey], list[Segment]]
+"""Gives the segments of a key."""
 _MASK = (1 << 256) - 1
 
 
@@ -48,3 +52,8 @@ class HeldSegments:
             before = found.get(key.text, bytes(8))
             found[key.text] = bytes(a ^ b for a, b in zip(before, digest, strict=False))
         return dict(sorted(found.items()))
+
+
+def nothing(_key: SegmentKey) -> list[Segment]:
+    """The loader that has none."""
+    return []

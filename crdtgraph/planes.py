@@ -1,6 +1,6 @@
 """A plane: one shared document, the fold over it, and this replica's own log into it.
 
-There is one so far, the ledger: permanent history that every replica of the cluster holds.
+There is the ledger, which is permanent history, and one for each search that is open (searchplane.py).
 
 The path of a record of our own: it is folded into the projection at once (a writer sees its own writes), waits in the
 buffer, is packed into a signed segment, written to the store's log, and enters the document only once the disk has it.
@@ -20,7 +20,7 @@ from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update
 from crdtgraph.errors import CorruptError, LocalError
-from crdtgraph.held import HeldSegments
+from crdtgraph.held import HeldSegments, Loader, nothing
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.projection import Projection
@@ -47,29 +47,24 @@ LARGE_COMMIT_BYTES = PAYLOAD_BYTES_MAX // 2
 """A commit beyond this has a segment of its own when a ref moves to it."""
 
 
-Loader = Callable[[SegmentKey], list[Segment]]
-"""Gives the segments of a key."""
-
-
 def _ignore(_segment: Segment) -> None:
     pass
-
-
-def _nothing(_key: SegmentKey) -> list[Segment]:
-    return []
 
 
 class Plane(HeldSegments):
     """One plane of one open replica. `recovery.load` must be called once before anything else."""
 
-    def __init__(self, name: str, store: Store, identity: Identity) -> None:
+    is_dropped = False
+    """Whether it is gone, as only a search ever is."""
+
+    def __init__(self, name: str, store: Store, identity: Identity, projection: Projection | None = None) -> None:
         self.name = name
         self.store = store
         self.log = PlaneLog(store, name)
         self.checkpoints = Checkpoints(store, name)
         self.identity = identity
         self.document = Document(identity.writer)
-        self.projection = Projection()
+        self.projection = Projection() if projection is None else projection
         self.beside = Beside(self.document, self.projection.superseded)
         self.contents = Contents(self._load_segment)
         self.on_durable: Callable[[Durable], object] = list
@@ -350,7 +345,7 @@ class Plane(HeldSegments):
         self.log.append(update, sync=sync)
         self._written = not sync
 
-    def integrate(self, update: Update, segments: list[Segment], earlier: Loader = _nothing) -> None:
+    def integrate(self, update: Update, segments: list[Segment], earlier: Loader = nothing) -> None:
         """Fold new segments, and apply the update that brought them, which is written already.
 
         `earlier` gives segments that were folded and are no longer, or not yet, in the document.
@@ -367,7 +362,7 @@ class Plane(HeldSegments):
         self.document.apply(update)
         self.beside.note_integrated(update.items, segments)
 
-    def add_stray(self, segment: Segment, data: bytes, earlier: Loader = _nothing) -> None:
+    def add_stray(self, segment: Segment, data: bytes, earlier: Loader = nothing) -> None:
         """Fold a segment that is wanted beside the document, and is written already; `earlier` as for `integrate`."""
         # A clock that was used twice keeps its two segments: the clone's is in no compaction of ours.
         self._small.pop(segment.key, None)

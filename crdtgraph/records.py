@@ -313,12 +313,12 @@ def check_vector(vector: Iterable[int]) -> tuple[int, ...]:
     """A caller's counter vector, checked: 1 to 64 signed 64-bit integers; raises LocalError."""
     given: object = vector
     numbers = tuple(vector) if isinstance(given, Iterable) else ()
-    if not 1 <= len(numbers) <= VECTOR_LENGTH_MAX or not all(type(number) is int for number in numbers):
+    if not 1 <= len(numbers) <= VECTOR_LENGTH_MAX or not set(map(type, numbers)) <= {int}:
         raise LocalError(
             f"{numbers!r} is not a vector of 1 to {VECTOR_LENGTH_MAX} integers",
             hint="counters are integers; keep fractions in fixed point, such as millionths",
         )
-    if not all(INT64_MIN <= number <= INT64_MAX for number in numbers):
+    if not INT64_MIN <= min(numbers) <= max(numbers) <= INT64_MAX:
         raise LocalError(f"{numbers!r} holds a number beyond 64 bits")
     return numbers
 

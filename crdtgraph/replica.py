@@ -30,7 +30,7 @@ class RemotePlaneError(RemoteError):
 
 
 class Replica(Reader):
-    """A graph as its peers see it. Nothing that is not durable here is ever shown to them."""
+    """A graph as its peers see it. Nothing of the ledger that is not durable here is ever shown to them."""
 
     replica_id: ReplicaId
     cluster: str
@@ -48,7 +48,11 @@ class Replica(Reader):
         self._buffer_listeners: list[Callable[[], object]] = []
 
     def planes(self) -> list[str]:
-        """The names of the planes, sorted."""
+        """The names of the planes that peers may have: the ledger and the open searches, sorted."""
+        return sorted([*self._planes, *self._searches])
+
+    def stored_planes(self) -> list[str]:
+        """The names of the planes that the store keeps, sorted."""
         return sorted(self._planes)
 
     def status(self) -> Status:
@@ -70,6 +74,11 @@ class Replica(Reader):
     def set_digest(self, plane: str) -> bytes:
         """32 bytes over the set of segments held; equal ones mean that there is nothing to exchange."""
         return self._shared(plane).set_digest()
+
+    def is_flushed(self, plane: str) -> bool:
+        """Whether its segments hold all that its digest covers, and peers may have them."""
+        home = self._shared(plane)
+        return not len(home.buffer) and not home.unsettled()
 
     def deltas(self, plane: str, state_vector: Mapping[int, int], bytes_max: int = DELTA_BYTES_MAX) -> Iterator[Delta]:
         """What a replica with that state vector lacks, in deltas without gaps; the last has `last` set.
@@ -178,6 +187,7 @@ class Replica(Reader):
             listener()
 
     def _shared(self, name: str) -> Plane:
-        if name not in self._planes and self._planes:
+        home = self._open_plane(name)
+        if home is None and self._planes:
             raise RemotePlaneError(f"there is no plane {name[:80]!r} here")
-        return self._plane(name)
+        return self._plane(name) if home is None else home

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
-from crdtgraph.records import NAME_BYTES_MAX, Commit, Count, Value, check_name, check_vector
+from crdtgraph.records import Commit, Count, Value, check_name, check_vector
 from crdtgraph.searchplane import PREFIX, SearchPlane
 from crdtgraph.searchregisters import (
     GREATEST_NAMESPACE,
@@ -37,16 +37,8 @@ from crdtgraph.searchregisters import (
 from crdtgraph.watching import Watch
 
 if TYPE_CHECKING:
-    from crdtgraph.graph import Graph
+    from crdtgraph.searching import Searching
     from crdtgraph.state import State
-
-NAMESPACE = "search"
-"""Of the assignments that remember closed searches; the key is the name."""
-CLOSED = b"closed"
-SEARCHES_MAX = 256
-"""Open at once in one graph; each has buffers and caches of its own."""
-LARGE_SEARCH = 10_000
-"""Commits beyond which the end of a search is worth the milliseconds that giving memory back to the system takes."""
 
 
 class Search:
@@ -56,7 +48,7 @@ class Search:
     search is closed.
     """
 
-    def __init__(self, graph: Graph, name: str) -> None:
+    def __init__(self, graph: Searching, name: str) -> None:
         self._graph = graph
         self.name = name
 
@@ -247,14 +239,3 @@ class Search:
                 f"search {self.name!r} is closed",
                 hint="what was promoted is in the ledger; open a search of another name",
             ) from None
-
-
-def check_search_name(name: object) -> str:
-    """A caller's name of a search; LocalError says what is wrong with it."""
-    checked = check_name(name, "search")
-    size = len(checked.encode())
-    if size > NAME_BYTES_MAX - len(PREFIX):
-        raise LocalError(
-            f"search name {checked[:40]!r}... has {size} bytes", hint=f"at most {NAME_BYTES_MAX - len(PREFIX)} go"
-        )
-    return checked

@@ -1,15 +1,20 @@
-"""The plane of one search: folded like the ledger and read at once, and it goes to no disk.
+"""The plane of one search: folded like the ledger and read at once, shared with peers, and it goes to no disk.
 
 Its first commits build on commits of the ledger, which are its *bases*: the projection of the search holds them as
-ground to stand on, and they are no part of it.
+ground to stand on, and they are no part of it (grounded.py).
+
+Nothing here waits for a disk, so a segment may be given to peers as soon as it is packed. That is no promise: what only
+a process that dies had seen is gone with it, and it comes back under another writer number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from crdtgraph.grounded import GroundedProjection
+from crdtgraph.held import Loader, nothing
 from crdtgraph.ids import CommitId, SegmentKey
-from crdtgraph.planes import Loader, Plane
+from crdtgraph.planes import Plane
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.searchregisters import GREATEST_NAMESPACE, VALUE_NAMESPACE
 from crdtgraph.segment import Records, Segment
@@ -22,22 +27,36 @@ PREFIX = "search/"
 """How the names of search planes begin."""
 
 
-def _nothing(_key: SegmentKey) -> list[Segment]:
-    return []
+_NOT_PACKED = SegmentKey(0, 0)
+"""Stands for the segment of a count that is in none yet; only counts that wait for a commit are asked for theirs."""
 
 
 class SearchPlane(Plane):
     """The plane of one search, above a ledger."""
 
     def __init__(self, name: str, identity: Identity, ledger: Plane) -> None:
-        super().__init__(PREFIX + name, _Nowhere(), identity)
+        self.grounded = GroundedProjection(ledger.projection, self._locate_in_ledger)
+        super().__init__(PREFIX + name, _Nowhere(), identity, self.grounded)
         self.ledger = ledger
+        self.grounded.on_numbering = self._note_numbering
+        self.is_joined = False
+        """Whether a program in this process has asked for it."""
+        self.is_heard_of = False
+        """Whether a peer has told of it."""
+        self.on_renumbered: Callable[[], object] = list
+        """Called when the nodes of its projection have got other numbers."""
+        self._written_us = 0
         self.watches: list[Watch] = []
+
+    @property
+    def search(self) -> str:
+        """The name of the search."""
+        return self.name.removeprefix(PREFIX)
 
     def add(self, record: Assign | Count | Discard, stamp: int) -> None:
         """As for any plane; counts of one commit between two flushes are added up in one record."""
         if isinstance(record, Count) and self.buffer.add_up(record):
-            self._fold_own(record)
+            self.projection.add_count(record, _NOT_PACKED)
             if self.buffer.is_due(stamp):
                 self.flush(sync=False)
             return
@@ -60,18 +79,6 @@ class SearchPlane(Plane):
         registers = self.projection.registers
         return sorted({*registers.keys(VALUE_NAMESPACE), *registers.keys(GREATEST_NAMESPACE)})
 
-    def integrate(self, update: Update, segments: list[Segment], earlier: Loader = _nothing) -> None:
-        """As for any plane, and watches are told."""
-        super().integrate(update, segments, earlier)
-        if self.watches:
-            note_segments(self.watches, self, segments)
-
-    def add_stray(self, segment: Segment, data: bytes, earlier: Loader = _nothing) -> None:
-        """As for any plane, and watches are told."""
-        super().add_stray(segment, data, earlier)
-        if self.watches:
-            note_segments(self.watches, self, [segment])
-
     def knows_parent(self, parent: CommitId) -> bool:
         """Whether a commit can build on this one: it is here or in the ledger. O(1)."""
         return parent in self.projection.nodes or parent in self.ledger.projection.nodes
@@ -86,18 +93,31 @@ class SearchPlane(Plane):
 
     def has_parent(self, parent: CommitId) -> bool:
         """Whether a commit can build on this one; a commit of the ledger becomes a base. O(1)."""
-        if parent in self.projection.nodes:
-            return True
-        node = self.ledger.projection.nodes.get(parent)
-        if node is None:
-            return False
-        base = Records([parent], [self.ledger.commit(parent)], [0])
-        self.projection.add_base(parent, self.ledger.projection.times[node], self.contents.start(base))
-        return True
+        return self.grounded.stand_on(parent)
 
     def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
         """Pack what is buffered into a segment of the document; there is no disk to wait for."""
+        if len(self.buffer):
+            self._written_us = max(self._written_us, _latest(self.buffer.records))
         super().flush(sync=True, ahead=ahead)
+
+    def integrate(self, update: Update, segments: list[Segment], earlier: Loader = nothing) -> None:
+        """See `Plane.integrate`."""
+        super().integrate(update, segments, earlier)
+        self._settle()
+        if self.watches:
+            note_segments(self.watches, self, segments)
+
+    def add_stray(self, segment: Segment, data: bytes, earlier: Loader = nothing) -> None:
+        """See `Plane.add_stray`."""
+        super().add_stray(segment, data, earlier)
+        self._settle()
+        if self.watches:
+            note_segments(self.watches, self, [segment])
+
+    def written_us(self) -> int:
+        """The stamp of the latest record that is known of; 0 when there is none."""
+        return max(self.stamp_max, self._written_us, _latest(self.buffer.records))
 
     def missing(self, commit: CommitId) -> tuple[list[Commit], tuple[CommitId, ...]]:
         """The commit and its ancestors that the ledger lacks, parents first, and the ledger's commits below them."""
@@ -116,7 +136,10 @@ class SearchPlane(Plane):
 
     def drop(self) -> None:
         """Let go of everything now; references in circles would keep it until the garbage collector comes."""
+        self.is_dropped = True
+        self.grounded.leave()
         del (
+            self.grounded,
             self.projection.refs,
             self.projection,
             self.beside,
@@ -124,7 +147,39 @@ class SearchPlane(Plane):
             self.document,
             self.buffer,
             self.on_buffered,
+            self.on_durable,
+            self.on_renumbered,
         )
+
+    def _settle(self) -> None:
+        if self.grounded.settle():
+            self.on_renumbered()
+
+    def _note_numbering(self, done: bool) -> None:
+        for watch in self.watches:
+            if done:
+                watch.enter()
+            else:
+                watch.leave()
+
+    def _locate_in_ledger(self, commit: CommitId) -> int:
+        return self.contents.start(_Base(self.ledger, commit))
+
+
+class _Base:
+    """A commit of the ledger as a batch of one. It is read when it is asked for: the ledger may be about to fold it."""
+
+    def __init__(self, ledger: Plane, commit: CommitId) -> None:
+        self._ledger = ledger
+        self._commit = commit
+        self._read: tuple[Commit, ...] = ()
+
+    @property
+    def commits(self) -> tuple[Commit, ...]:
+        """The one commit."""
+        if not self._read:
+            self._read = (self._ledger.commit(self._commit),)
+        return self._read
 
 
 class _Nowhere:
@@ -147,3 +202,11 @@ class _Nowhere:
 
     def close(self) -> None:
         pass
+
+
+def _latest(records: Records) -> int:
+    """The latest stamp of a batch whose records were made one after the other."""
+    ends = [*records.stamps[-1:]]
+    for made in (records.assigns, records.counts, records.discards):
+        ends += [record.stamp for record in made[-1:]]
+    return max(ends, default=0)

@@ -30,7 +30,7 @@ def unite(source: Graph, target: Graph, *, progress: Progress | None = None) -> 
             f"{source.cluster!r} is not the cluster of the target, {target.cluster!r}",
             hint="replicas of different clusters never exchange anything",
         )
-    given = sum(_unite_plane(source, target, plane, progress) for plane in source.planes())
+    given = sum(_unite_plane(source, target, plane, progress) for plane in source.stored_planes())
     for object_id, size in [*target.objects.wanted()]:
         if source.objects.is_whole(object_id):
             target.objects.put(source.objects.read(Reference(OBJECT_SCHEME, object_id, size)))

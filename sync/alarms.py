@@ -75,9 +75,16 @@ class Alarms:
         if self._report is not None:
             self._report(alarm, True)
 
+    def drop(self, plane: str) -> None:
+        """There is nothing left to agree on: the plane is gone."""
+        for alarm in [each for each in self._standing if each.plane == plane]:
+            self._clear(alarm)
+
     def clear(self, kind: AlarmKind, plane: str, replica: ReplicaId) -> None:
         """The two agree again."""
-        alarm = Alarm(kind, plane, replica)
+        self._clear(Alarm(kind, plane, replica))
+
+    def _clear(self, alarm: Alarm) -> None:
         if alarm in self._standing:
             del self._standing[alarm]
             if self._report is not None:

@@ -71,6 +71,11 @@ class Comparison:
         """The peer is gone."""
         self._wanted = {name: keys for name, keys in self._wanted.items() if name[0] != number}
 
+    def drop(self, plane: str) -> None:
+        """There is no such plane any more."""
+        self._hashes.pop(plane, None)
+        self._wanted = {name: keys for name, keys in self._wanted.items() if name[1] != plane}
+
     def _own_hashes(self, plane: str) -> dict[str, bytes]:
         digest = self._replica.set_digest(plane)
         cached = self._hashes.get(plane)

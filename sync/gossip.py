@@ -29,8 +29,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from crdtgraph.exchange import RemoteGapError
 from crdtgraph.ids import ReplicaId
+from crdtgraph.planes import LEDGER
 from crdtgraph.update import decode_update
-from sync.alarms import AlarmKind, Alarms
+from sync.agreement import Agreement
+from sync.alarms import Alarms
 from sync.comparison import Comparison
 from sync.limits import JITTER, KEYS_PER_MESSAGE, PEERS_MAX, Settings
 from sync.messages import (
@@ -48,8 +50,9 @@ from sync.messages import (
     WantSegments,
 )
 from sync.outbox import Due
-from sync.peerstate import DigestPair, OpenWant, Peer, PlaneView, covers, raise_to
+from sync.peerstate import OpenWant, Peer, covers, raise_to
 from sync.replica import DeltaLike, Replica
+from sync.searches import Hearsay
 from sync.wants import Wants
 
 RELAY_BYTES_MAX = 64 << 10
@@ -86,14 +89,14 @@ class Gossip:
         self.peers: dict[int, Peer] = {}
         self.wants = Wants(replica, settings, self.peers)
         self.alarms = alarms or Alarms()
-        self.ignored_planes = 0
-        """Messages about planes that are not kept here."""
+        self.hearsay = Hearsay(replica)
         self._replica = replica
         self._settings = settings
         self._rng = rng
         self._on_ephemeral = on_ephemeral
         self._on_summary = on_summary
         self._comparison = Comparison(replica)
+        self._agreement = Agreement(replica, self.wants, self.alarms, self._comparison)
         self._announce_at = now
         self._schedule_announcement(now)
 
@@ -113,6 +116,15 @@ class Gossip:
         peer.outbox.summarize(Due.TELL)
         self._tell_neighbours()
         return peer
+
+    def end_search(self, plane: str) -> None:
+        """The plane of a search was dropped: whatever is under way about it ends here."""
+        self.wants.drop(plane)
+        self._comparison.drop(plane)
+        self.alarms.drop(plane)
+        for peer in self.peers.values():
+            peer.outbox.drop_plane(plane)
+            peer.views.pop(plane, None)
 
     def leave(self, number: int, now: float) -> None:
         """A connection ended; what was asked of it is asked of another. Unknown numbers are ignored."""
@@ -170,7 +182,7 @@ class Gossip:
             case Peers(neighbours):
                 peer.neighbours = neighbours
             case _ if message.plane not in self._replica.planes():
-                self.ignored_planes += 1
+                self.hearsay.ignored += 1
             case Want(plane, vector):
                 peer.view(plane).confirm(vector)
                 peer.outbox.answer(DIFF, plane, self._diff(peer, plane, vector))
@@ -199,6 +211,9 @@ class Gossip:
             if peer.number == source or (ends and covers(view.assumed, ends)):
                 continue
             if view.told is None or peer.outbox.is_answering(DIFF, plane):
+                if view.told is None and plane != LEDGER and not view.withheld:
+                    # A search that the peer has not told of is one that it has to hear of first.
+                    peer.outbox.summarize(Due.TELL)
                 view.withheld = True
             elif covers(view.assumed, needed):
                 if peer.push(message):
@@ -233,32 +248,36 @@ class Gossip:
 
     def _summary(self, number: int, ask: bool) -> Summary:
         peer = self.peers[number]
-        complete = self._replica.flush_due() is None
         planes = []
         for plane in self._replica.planes():
-            ours = self._replica.set_digest(plane)
-            settled = peer.view(plane).settled
+            ours, vector = self._replica.set_digest(plane), self._replica.state_vector(plane)
+            view = peer.view(plane)
+            if plane != LEDGER and view.told is None and not vector:
+                # Of a search in which nothing was said there is nothing to know.
+                continue
+            settled = view.settled
             planes.append(
                 PlaneSummary(
                     plane,
-                    self._replica.digest(plane=plane) if complete else b"",
+                    self._replica.digest(plane=plane) if self._agreement.is_complete(plane) else b"",
                     ours,
-                    dict(self._replica.state_vector(plane)),
+                    dict(vector),
                     settled[1] if settled is not None and settled[0] == ours else b"",
                 )
             )
         return Summary(tuple(planes), ask)
 
     def _receive_summary(self, peer: Peer, summary: Summary, now: float) -> None:
-        known = set(self._replica.planes())
         for told in summary.planes:
-            if told.plane not in known:
-                self.ignored_planes += 1
+            if not self.hearsay.hear_of(told.plane):
                 continue
             view = peer.view(told.plane)
+            if view.told is None and told.plane != LEDGER and not self._replica.state_vector(told.plane):
+                # It gives us news of a search once it knows that we keep it.
+                peer.outbox.summarize(Due.TELL)
             view.told = told
             view.confirm(told.state_vector)
-            self._compare(peer, view, told, now)
+            self._agreement.compare(peer, view, told, now)
             self._on_summary(peer, told)
             if view.withheld and not peer.outbox.is_answering(DIFF, told.plane):
                 view.withheld = False
@@ -266,38 +285,9 @@ class Gossip:
         if summary.ask:
             peer.outbox.summarize(Due.TELL)
 
-    def _compare(self, peer: Peer, view: PlaneView, told: PlaneSummary, now: float) -> None:
-        """A fresh summary of a plane: agreement, a want, or an alarm."""
-        ours = self._replica.set_digest(told.plane)
-        if told.set_digest == ours:
-            peer.exchanged_at = view.agreed_at = now
-            peer.outbox.drop_news(told.plane)
-            self._check_projection(peer, told)
-            return
-        if not view.has_given_all(ours):
-            self.wants.consider(peer, told.plane, now)
-            return
-        pair = (ours, told.set_digest)
-        mine = self._replica.state_vector(told.plane)
-        if not covers(mine, told.state_vector):
-            self._raise_alarm(AlarmKind.INCOMPLETE, peer, told.plane, pair)
-        elif covers(told.state_vector, mine) and told.settled_with == ours:
-            self._raise_alarm(AlarmKind.DIVERGED, peer, told.plane, pair)
-
-    def _check_projection(self, peer: Peer, told: PlaneSummary) -> None:
-        replica = peer.hello.replica
-        self.alarms.clear(AlarmKind.DIVERGED, told.plane, replica)
-        self.alarms.clear(AlarmKind.INCOMPLETE, told.plane, replica)
-        if not told.projection_digest or self._replica.flush_due() is not None:
-            return
-        if self._replica.digest(plane=told.plane) == told.projection_digest:
-            self.alarms.clear(AlarmKind.PROJECTION, told.plane, replica)
-        else:
-            self.alarms.sound(AlarmKind.PROJECTION, told.plane, replica)
-
-    def _raise_alarm(self, kind: AlarmKind, peer: Peer, plane: str, pair: DigestPair) -> None:
-        self.alarms.sound(kind, plane, peer.hello.replica)
-        self._comparison.begin(peer, plane, pair)
+    def _is_open(self, plane: str) -> bool:
+        """Whether a plane is still there; between two steps a search may have ended."""
+        return plane in self._replica.planes()
 
     # --- diffs
 
@@ -328,6 +318,8 @@ class Gossip:
             if self._replica.set_digest(plane) != before:
                 self._tell_others(peer, plane)
             self.wants.consider(peer, plane, now)
+            return
+        if not self._is_open(plane):
             return
         view = peer.view(plane)
         view.confirm(delta.base)
@@ -360,7 +352,7 @@ class Gossip:
             peer.outbox.summarize(Due.ASK)
         else:
             peer.outbox.summarize(Due.TELL)
-            self._compare(peer, view, view.told, now)
+            self._agreement.compare(peer, view, view.told, now)
         if ours != want.before:
             self._tell_others(peer, plane)
         self.wants.seek(plane, now)
@@ -386,6 +378,8 @@ class Gossip:
         for segment in message.segments:
             adopted += self._replica.adopt(message.plane, [segment])
             yield
+            if not self._is_open(message.plane):
+                return
         if adopted:
             self.compare_with_all()
         view.unanswered -= message.last

@@ -199,6 +199,14 @@ class Settings:
     """Between two pieces of a checkpoint, each of which takes some 2 ms to make."""
     checkpoint_weight_min: int = CHECKPOINT_WEIGHT_MIN
     """So many small commits have to be new for one, and a tenth of all."""
+    search_flush_s: float = 0.01
+    """How long what is said in a search may wait for more, before peers are given it."""
+    search_expiry_s: float = 7 * 86_400.0
+    """A search in which nothing was written for so long is closed, everywhere."""
+    search_janitor_s: float = 60.0
+    """Between two looks for searches that have expired."""
+    search_janitor_batch: int = 16
+    """So many are closed at a time at most; the others wait for the next look."""
     goodbye_timeout_s: float = 1.0
     """For the last words to a peer when a connection is closed on purpose."""
     delta_bytes_max: int = DELTA_BYTES_MAX

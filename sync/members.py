@@ -139,7 +139,8 @@ class Members:
         graph = self._node.graph
         room = CARD_WRITERS_MAX
         cards = []
-        for name in sorted(graph.planes(), key=lambda name: (name != LEDGER, name))[:CARD_PLANES_MAX]:
+        # Of the ledger only: searches come and go by the second, and everyone is told of every card.
+        for name in sorted(graph.stored_planes(), key=lambda name: (name != LEDGER, name))[:CARD_PLANES_MAX]:
             plane, vector = graph.plane_status(name), graph.state_vector(name)
             told = dict(vector) if len(vector) <= room else {}
             room -= len(told)

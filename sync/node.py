@@ -53,6 +53,7 @@ from sync.metrics import Metrics, Timed
 from sync.objectfetch import TOPIC
 from sync.objects import Objects
 from sync.replica import LocalReplica
+from sync.searchkeeping import SearchKeeping
 from sync.session import RemoteProtocolError
 from sync.splits import Splits
 from sync.status import NodeStatus, node_status
@@ -126,6 +127,7 @@ class Node:
         self.members: Members
         self.objects: Objects
         self.inflight: InFlight
+        self.searches: SearchKeeping
 
     @property
     def replica_id(self) -> ReplicaId:
@@ -165,8 +167,9 @@ class Node:
             self.splits = Splits(self, lambda: self._time.look())
             self.objects = Objects(self, lambda: self._time.look())
             self.inflight = InFlight(self, lambda: self._time.look())
-            talking = self.gossip, self.members.table, self.splits, self.objects.exchange, self.inflight.exchange
-            self._time = Timekeeper(talking)
+            self.searches = SearchKeeping(self, self._log)
+            machines = self.gossip, self.members.table, self.splits, self.objects.exchange, self.searches.janitor
+            self._time = Timekeeper([*machines, self.inflight.exchange])
             self.dialers = [self._dialer(address) for address in self._peers]
             stack.callback(self.graph.on_durable(self._receive_durable))
             nursery = await stack.enter_async_context(trio.open_nursery())
@@ -174,9 +177,8 @@ class Node:
                 nursery.start_soon(accept, each, self.connections.values, settings, self._log, self._take_in)
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
-            nursery.start_soon(self._time.run)
-            nursery.start_soon(self.objects.run)
-            nursery.start_soon(self.flusher.run)
+            for run in (self._time.run, self.objects.run, self.flusher.run, self.searches.run):
+                nursery.start_soon(run)
             disk = self.graph, self.settings, self.flusher.run_sync, self.note_store_failure
             nursery.start_soon(look_after, *disk, self.wait_changed, self._log)
             self._nursery, self._stack = nursery, stack.pop_all()

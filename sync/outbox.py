@@ -108,6 +108,12 @@ class Outbox:
             self._pushes = deque(kept)
             self.queued_bytes = sum(map(_size, kept))
 
+    def drop_plane(self, plane: str) -> None:
+        """There is no such plane any more: nothing is asked, told or answered about it."""
+        self.drop_news(plane)
+        self._questions = deque(each for each in self._questions if each.plane != plane)
+        self._answers = {name: parts for name, parts in self._answers.items() if name[1] != plane}
+
     def answer(self, kind: str, plane: str, messages: Iterator[GossipMessage]) -> None:
         """Begin an answer; one of the same kind for the same plane is given up for it."""
         self._answers.pop((kind, plane), None)

@@ -14,6 +14,7 @@ from crdtgraph.ids import ReplicaId, SegmentKey
 from crdtgraph.objects import Collected, ObjectStore
 from crdtgraph.recovery import Recovery
 from crdtgraph.refs import Refs
+from crdtgraph.searching import Hearing, SearchStatus
 from crdtgraph.status import PlaneStatus, Status
 from crdtgraph.store import Store
 
@@ -77,8 +78,11 @@ class Replica(Protocol):
     def state_vector(self, plane: str) -> Mapping[int, int]:
         """Writer -> next clock; covers only what a crash here cannot take back."""
 
-    def flush_due(self) -> float | None:
-        """Seconds until buffered records have to be flushed; None when the segments hold all there is."""
+    def is_flushed(self, plane: str) -> bool:
+        """Whether the segments of a plane hold all there is, and may be shown."""
+
+    def hear_of(self, plane: str) -> Hearing:
+        """A peer has a plane of this name: keep it here as well, if it is a search that is not over."""
 
     def deltas(self, plane: str, state_vector: Mapping[int, int], bytes_max: int) -> Iterator[DeltaLike]:
         """What a replica with that state vector lacks, in order and cut to size; the last of them says so."""
@@ -118,6 +122,9 @@ class LocalReplica(Replica, Protocol):
     def store(self) -> Store:
         """The store below."""
 
+    def stored_planes(self) -> Sequence[str]:
+        """The planes that the store keeps."""
+
     @property
     def objects(self) -> ObjectStore:
         """Its large values."""
@@ -143,11 +150,35 @@ class LocalReplica(Replica, Protocol):
     def pending(self) -> Sequence[Waiting]:
         """Records of the ledger that wait for a commit that is not here."""
 
+    def flush_due(self) -> float | None:
+        """Seconds until buffered records have to be flushed; None when the ledger's segments hold all there is."""
+
     def searches(self) -> Sequence[str]:
-        """The searches that are open in this process."""
+        """The searches that are open here."""
 
     def closed_searches(self) -> Collection[str]:
         """The searches that the ledger remembers as closed."""
+
+    def search_status(self, name: str) -> SearchStatus:
+        """How an open search is doing."""
+
+    def search_written_us(self, name: str) -> int | None:
+        """The stamp of the latest record of an open search; None when there is none."""
+
+    def close_search(self, name: str) -> None:
+        """End a search everywhere."""
+
+    def flush_searches(self) -> None:
+        """Pack what is buffered in searches, so that peers may have it."""
+
+    def searches_wait(self) -> bool:
+        """Whether anything is buffered in a search."""
+
+    def on_search_buffered(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call back when a first record is buffered in a search; returns what ends that."""
+
+    def on_search_end(self, callback: Callable[[str], object]) -> Callable[[], None]:
+        """Call back with the name of each search's plane that was dropped; returns what ends that."""
 
     def status(self) -> Status:
         """How it is doing."""

@@ -95,7 +95,7 @@ def node_status(node: Node, now: float) -> NodeStatus:
         alarms=tuple(map(_alarm_status, gossip.alarms.standing)),
         alarms_total=gossip.alarms.total,
         wants=tuple((plane, gossip.peers[want.peer].hello.replica.hex()) for plane, want in gossip.wants.by_plane()),
-        ignored_planes=gossip.ignored_planes,
+        ignored_planes=gossip.hearsay.ignored,
         store_failures=node.store_failures,
         version=software_version(),
         protocol=PROTOCOL_VERSION,

@@ -1,4 +1,4 @@
-"""Leaving what was entered, so that whoever is outside sees the error that was raised inside."""
+"""How the stack of a node's tasks is left, so that whoever used the node sees the error that ended it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from types import TracebackType
 async def unwind(
     stack: AsyncExitStack, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
 ) -> None:
-    """Leave a stack with a nursery in it, because of this error or none.
+    """Leave a stack that has a nursery in it.
 
-    What the body raised comes out as it was raised, and not in a group, unless something of the nursery's own came on
-    top.
+    What the body raised comes out as it was raised, unless something of ours came on top.
     """
     try:
         await stack.__aexit__(kind, error, trace)

@@ -77,6 +77,10 @@ class Wants:
             del self._open[plane]
         peer.view(plane).owed = None
 
+    def drop(self, plane: str) -> None:
+        """There is no such plane any more."""
+        self._open.pop(plane, None)
+
     def leave(self, number: int, now: float) -> None:
         """A peer is gone (and no longer in the table): ask others for what it was asked for."""
         for plane in [plane for plane, want in self._open.items() if want.peer == number]:

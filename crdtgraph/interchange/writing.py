@@ -38,7 +38,7 @@ def export_rows(graph: Graph, *, with_records: bool = True, progress: Progress |
     """What the lines of an export say, see `export_lines`; on request without the records behind each segment."""
     if not graph.read_only:
         graph.flush()
-    planes = [graph._plane(name) for name in graph.planes()]
+    planes = [graph._plane(name) for name in graph.stored_planes()]
     summaries = plane_rows(graph)
     yield {
         "type": "header",
@@ -84,7 +84,7 @@ def plane_rows(graph: Graph) -> list[Row]:
             "digest": plane.projection.digest().hex(),
             "set_digest": plane.set_digest().hex(),
         }
-        for plane in map(graph._plane, graph.planes())
+        for plane in map(graph._plane, graph.stored_planes())
     ]
 
 

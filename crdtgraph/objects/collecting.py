@@ -80,8 +80,10 @@ def collect_steps(
 def mark_steps(plane: Fold, named: dict[bytes, int]) -> Iterator[None]:
     """Add the objects that live and pending commits of a plane name to `named`, with the sizes that they claim."""
     projection, contents, is_eager, is_open = plane
-    node = 0
+    node, renumbered = 0, projection.renumbered
     while is_open() and node < len(projection.ids):
+        if renumbered != projection.renumbered:
+            node, renumbered = 0, projection.renumbered
         end = min(node + STEP_COMMITS, len(projection.ids))
         live = [each for each in range(node, end) if not is_eager or each not in projection.discards]
         for changes in contents.changes(projection.locations[each] for each in live):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from crdtgraph.planes import LEDGER
 from sync.alarms import AlarmKind
 from sync.status import NodeStatus, node_status
 
@@ -59,7 +60,8 @@ def _process(status: NodeStatus) -> Iterator[Measure]:
 
 
 def _planes(status: NodeStatus) -> Iterator[Measure]:
-    for plane in status.planes:
+    # A label for each search would make new series for ever.
+    for plane in (each for each in status.planes if each.name == LEDGER):
         labels = {"plane": plane.name}
         yield Measure("commits", "Commits that are visible.", plane.commits, labels)
         yield Measure("live_commits", "Commits that are visible and not discarded.", plane.live, labels)
@@ -81,7 +83,13 @@ def _ledger(node: Node) -> Iterator[Measure]:
     yield Measure("pending_oldest_seconds", "Age of the oldest record that waits; 0 if none does.", max(0.0, waits_s))
     yield Measure("refs", "Refs.", status.refs)
     yield Measure("conflicted_refs", "Refs with more than one target.", status.conflicted_refs)
-    yield Measure("searches_open", "Searches that are open in this process.", len(graph.searches()))
+    searches = list(map(graph.search_status, graph.searches()))
+    yield Measure("searches_open", "Searches that are open here.", len(searches))
+    yield Measure("search_commits", "Commits of all open searches.", sum(each.commits for each in searches))
+    yield Measure("search_bytes", "Segments of all open searches.", sum(each.bytes for each in searches))
+    refused = node.gossip.hearsay.refused
+    yield Measure("searches_refused", "Searches that peers have and there is no room for.", len(refused))
+    yield Measure("searches_expired_total", "Searches that the janitor closed.", node.searches.janitor.closed)
     yield Measure("searches_closed", "Searches that the ledger remembers as closed.", len(graph.closed_searches()))
     yield Measure("buffered_records", "Records that are not written yet.", status.buffered)
 
@@ -112,7 +120,8 @@ def _agreement(node: Node, now: float) -> Iterator[Measure]:
     unequal, longest_s = 0, 0.0
     for connection in node.connections.values():
         peer = node.gossip.peers.get(connection.number)
-        for plane in node.graph.planes() if peer is not None else ():
+        # Of searches that are written to, peers hold different parts most of the time.
+        for plane in (LEDGER,) if peer is not None else ():
             view = peer.views.get(plane) if peer is not None else None
             if view is None or view.told is None or view.told.set_digest == node.graph.set_digest(plane):
                 continue

@@ -3,6 +3,7 @@
 import hashlib
 
 import cbor2
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,8 +38,8 @@ def totals_of(found):
     return {commit: tuple(total) for commit, total in totals.items()}
 
 
-def sum_of(totals):
-    items = [cbor2.dumps([commit, list(total)]) for commit, total in totals.items() if commit in LIVE]
+def sum_of(totals, live=LIVE):
+    items = [cbor2.dumps([commit, list(total)]) for commit, total in totals.items() if commit in live]
     return sum(int.from_bytes(hashlib.sha256(b"crdtgraph count\0" + i).digest(), "big") for i in items) % (1 << 256)
 
 
@@ -107,3 +108,32 @@ def test_zeros_count_for_nothing():
     counters.add(IDS[1], (-5,), live=True)
     assert dict(counters) == {}
     assert counters.sum == 0
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.sampled_from(IDS), st.lists(numbers, min_size=1, max_size=4).map(tuple)),
+        st.tuples(st.just("discard"), st.sampled_from(IDS), st.just(())),
+        st.tuples(st.just("read"), st.just(IDS[0]), st.just(())),
+    ),
+    max_size=16,
+)
+
+
+@given(steps, st.integers(0, 2))
+def test_the_sum_is_right_whenever_it_is_read_and_however_few_may_wait(found, unsettled_max):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crdtgraph.counters.UNSETTLED_MAX", unsettled_max)
+        counters, live, added = Counters(), set(IDS), []
+        for kind, commit, vector in found:
+            if kind == "add":
+                counters.add(commit, vector, live=commit in live)
+                added.append((commit, vector))
+            elif kind == "discard" and commit in live:
+                counters.leave(commit)
+                live.discard(commit)
+            elif kind == "read":
+                totals = {each: total for each, total in totals_of(added).items() if each in live}
+                assert counters.sum == sum_of(totals, live)
+            assert len(counters._unsettled) <= unsettled_max
+        assert counters.sum == sum_of({each: total for each, total in totals_of(added).items() if each in live}, live)

@@ -365,7 +365,7 @@ def test_a_plane_that_is_not_kept_here_is_ignored_and_counted() -> None:
         Segments("search-7", (b"x",)),
     ):
         node.receive(number, message, 0.0)
-    assert node.ignored_planes == 6
+    assert node.hearsay.ignored == 6
     world.rest()
     world.check_equal()
 

@@ -1,0 +1,283 @@
+"""A search and the ledger that it stands on come by different ways: whatever comes first, all end with the same.
+
+What "the same" is says a model of a dozen lines, from the segments of the search and the commits of the ledger alone.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from crdtgraph import LEDGER, CommitId, Graph
+from crdtgraph.document import item_update
+from crdtgraph.ids import SegmentKey
+from crdtgraph.segment import Segment, unpack
+from tests.sync.replicas import replica
+
+NAME, PLANE = "s", "search/s"
+Stored = dict[tuple[str, SegmentKey], bytes]
+
+
+def stored_in(*graphs: Graph) -> Stored:
+    """Everything that these hold, flushed before."""
+    found: Stored = {}
+    for graph in graphs:
+        graph.flush()
+        for plane in graph.planes():
+            for key in graph.segment_keys(plane):
+                for data in graph.segments_of(plane, key):
+                    found[plane, SegmentKey.parse(key)] = data
+    return found
+
+
+def shuffled(stored: Stored, rng: random.Random) -> Iterator[tuple[str, SegmentKey, bytes]]:
+    """All segments in an order that only keeps each writer's own, plane by plane."""
+    logs = defaultdict(list)
+    for plane, key in sorted(stored):
+        logs[plane, key.writer].append(key)
+    # Now and then one of the logs, or a plane, is far ahead of the others.
+    weights = {name: rng.choice((1, 1, 20)) for name in sorted(logs)}
+    while logs:
+        names = sorted(logs)
+        [name] = rng.choices(names, [weights[each] for each in names])
+        key = logs[name].pop(0)
+        if not logs[name]:
+            del logs[name]
+        yield name[0], key, stored[name[0], key]
+
+
+def give(graph: Graph, plane: str, key: SegmentKey, data: bytes) -> None:
+    """Let a graph receive one segment."""
+    graph.hear_of(plane)
+    graph.receive(plane, item_update(key, data).encode())
+
+
+class Model:
+    """What a search is: a function of its segments and of which commits are in the ledger."""
+
+    def __init__(self, segments: list[Segment], ledger: set[CommitId]) -> None:
+        records = {}
+        for each in segments:
+            records |= dict(zip(each.ids, each.parents, strict=True))
+        self.visible: dict[CommitId, tuple[CommitId, ...]] = {}
+        grows = True
+        while grows:
+            grows = False
+            for commit, parents in records.items():
+                stands = all(each in self.visible or (each in ledger and each not in records) for each in parents)
+                if commit not in self.visible and stands:
+                    self.visible[commit] = parents
+                    grows = True
+        known = {*self.visible, *(ledger - records.keys())}
+        roots = {discard.commit for each in segments for discard in each.discards if discard.commit in known}
+        self.dead: set[CommitId] = set(roots)
+        grows = True
+        while grows:
+            found = {each for each, parents in self.visible.items() if not self.dead.isdisjoint(parents)} - self.dead
+            self.dead |= found
+            grows = bool(found)
+        totals: dict[CommitId, list[int]] = defaultdict(lambda: [0, 0])
+        for each in segments:
+            for count in each.counts:
+                if count.commit in known:
+                    for place, value in enumerate(count.vector):
+                        totals[count.commit][place] += value
+        self.totals = {commit: tuple(total) for commit, total in totals.items() if any(total)}
+
+
+def check(graph: Graph, model: Model) -> None:
+    """A graph shows of the search what the model does."""
+    search = graph.search(NAME)
+    shown = [commit for commit in graph.topological(plane=PLANE) if commit in search]
+    assert set(shown) == model.visible.keys()
+    assert {commit for commit in shown if not search.is_live(commit)} == model.dead & model.visible.keys()
+    assert all(search.parents(commit) == model.visible[commit] for commit in shown)
+    place = {commit: number for number, commit in enumerate(shown)}
+    assert all(place.get(parent, -1) < place[commit] for commit in shown for parent in search.parents(commit))
+    counted = {commit: search.counters(commit) for commit in {*shown, *model.totals}}
+    assert {commit: _padded(total) for commit, total in counted.items() if total} == model.totals
+    assert search.live_count() == len(model.visible.keys() - model.dead)
+    for commit in shown:
+        assert set(search.children(commit)) == {each for each in shown if commit in model.visible[each]}
+        assert search.get(commit).id == commit
+        assert graph.generation(commit, plane=PLANE) == 1 + max(
+            (graph.generation(parent, plane=PLANE) for parent in search.parents(commit)), default=0
+        )
+
+
+def _padded(total: tuple[int, ...]) -> tuple[int, ...]:
+    return total + (0,) * (2 - len(total))
+
+
+def act(graph: Graph, rng: random.Random) -> None:
+    """Something that a program does which searches: it may look, and it may take a commit of the ledger for its own."""
+    search = graph.search(NAME)
+    known = list(dict.fromkeys([*graph.topological()[-6:], *graph.topological(plane=PLANE)[-8:]]))
+    commit = rng.choice(known)
+    kind = rng.randrange(9)
+    if kind <= 2:
+        parents = rng.sample(known, min(len(known), rng.choice((1, 1, 1, 2, 3))))
+        search.commit(parents=parents, message=f"{rng.random()}")
+    elif kind == 3:
+        search.count(commit, [rng.randrange(-3, 4), rng.randrange(5)])
+    elif kind == 4 and commit in search:
+        search.discard(commit)
+    elif kind == 5 and commit in search:
+        search.promote(commit)
+    elif kind == 6:
+        graph.commit(parents=[rng.choice(graph.topological()[-3:])], message=f"{rng.random()}")
+    elif kind == 7:
+        search.counters(commit)
+    else:
+        # The very commit that another one makes, by whatever way it went there.
+        content = graph.get(commit, plane=PLANE if commit in search else LEDGER)
+        if all(parent in search or parent in graph for parent in content.parents):
+            graph.commit_many([content], plane=PLANE)
+
+
+def exchange(a: Graph, b: Graph, rng: random.Random) -> None:
+    """Give one some of what the other has, a plane at a time."""
+    for plane in rng.sample(a.planes(), min(len(a.planes()), rng.choice((1, 2)))):
+        b.hear_of(plane)
+        for delta in a.deltas(plane, b.state_vector(plane), bytes_max=rng.choice((1, 10_000))):
+            b.receive(plane, delta.update)
+            if rng.random() < 0.2:
+                break
+
+
+def history(seed: int, size: int, steps: int) -> tuple[list[Graph], random.Random]:
+    """Graphs that have searched together."""
+    rng = random.Random(seed)
+    graphs = [replica(name) for name in "abc"[:size]]
+    for graph in graphs:
+        graph.commit(message="root", author="all", time=1)
+    for _ in range(steps):
+        graph = rng.choice(graphs)
+        act(graph, rng)
+        if rng.random() < 0.4:
+            graph.flush_searches()
+        if rng.random() < 0.3:
+            graph.flush()
+        if rng.random() < 0.3:
+            a, b = rng.sample(graphs, 2)
+            exchange(a, b, rng)
+    return graphs, rng
+
+
+def model_of(stored: Stored, graph: Graph) -> Model:
+    segments = [unpack(data) for (plane, _), data in stored.items() if plane == PLANE]
+    return Model(segments, set(graph.topological()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 32), st.integers(2, 3), st.integers(5, 60))
+@example(0, 3, 60)
+def test_whatever_comes_first_the_search_is_what_the_model_says(seed: int, size: int, steps: int) -> None:
+    graphs, rng = history(seed, size, steps)
+    stored = stored_in(*graphs)
+    fresh = [replica(f"fresh {number}") for number in range(3)]
+    for graph in fresh:
+        for place, (plane, key, data) in enumerate(shuffled(stored, rng)):
+            give(graph, plane, key, data)
+            if rng.random() < 0.2 and graph.topological() and graph.searches():
+                # Looking makes bases, and nobody can tell.
+                graph.search(NAME).counters(rng.choice(graph.topological()))
+            if not place % 7 and graph.searches():
+                given = [unpack(each) for name, each in _held(graph, stored) if name == PLANE]
+                check(graph, Model(given, set(graph.topological())))
+    for graph in graphs:
+        for plane, key, data in shuffled(stored, rng):
+            if key.writer != graph.writer:
+                give(graph, plane, key, data)
+    everyone = [*graphs, *fresh]
+    assert len({graph.digest() for graph in everyone}) == 1
+    if PLANE in fresh[0].planes():
+        assert len({graph.set_digest(PLANE) for graph in everyone}) == 1
+        model = model_of(stored, graphs[0])
+        for graph in everyone:
+            check(graph, model)
+        assert len({graph.digest(plane=PLANE) for graph in everyone}) == 1
+
+
+def _held(graph: Graph, stored: Stored) -> Iterator[tuple[str, bytes]]:
+    for plane in graph.planes():
+        for key in graph.segment_keys(plane):
+            yield plane, stored[plane, SegmentKey.parse(key)]
+
+
+def test_a_base_that_arrives_as_a_record_takes_its_parents_discard_and_what_follows_along() -> None:
+    a, b = replica("a"), replica("b")
+    for graph in (a, b):
+        graph.commit(message="root", author="all", time=1)
+    root = a.roots()[0]
+    theirs = a.search(NAME)
+    parent = theirs.commit(parents=[root], message="parent")
+    child = theirs.commit(parents=[parent], message="child")
+    theirs.count(child, [1])
+    theirs.promote(child)
+    theirs.discard(parent)
+    for plane, key in stored_in(a):
+        if plane == LEDGER:
+            give(b, plane, key, stored_in(a)[plane, key])
+    ours = b.search(NAME)
+    follower = ours.commit(parents=[child], message="built on what the ledger told of")
+    ours.count(follower, [5])
+    assert child not in ours
+    assert ours.is_live(follower)
+    asked = b.heads(plane=PLANE)
+    for (plane, key), data in stored_in(a).items():
+        if plane == PLANE:
+            give(b, plane, key, data)
+    assert child in ours
+    assert ours.parents(child) == (parent,)
+    assert ours.children(parent) == (child,)
+    assert not ours.is_live(follower)
+    assert ours.live_count() == 0
+    assert asked == [follower] == b.heads(plane=PLANE)
+    assert b.short(child, plane=PLANE) == child.hex()[:8]
+    assert b.resolve(follower.hex()[:10], plane=PLANE) == follower
+    for (plane, key), data in stored_in(b).items():
+        if key.writer == b.writer:
+            give(a, plane, key, data)
+    assert a.digest(plane=PLANE) == b.digest(plane=PLANE)
+
+
+def test_what_the_ledger_brings_while_a_search_waits_for_it_is_found_at_once() -> None:
+    a, b = replica("a"), replica("b")
+    for graph in (a, b):
+        graph.commit(message="root", author="all", time=1)
+    base = a.commit(parents=a.roots(), message="base", author="a", time=2)
+    made = a.search(NAME).commit(parents=[base], message="x")
+    a.search(NAME).count(base, [4])
+    for (plane, key), data in stored_in(a).items():
+        if plane == PLANE:
+            give(b, plane, key, data)
+    ours = b.search(NAME)
+    assert made not in ours
+    assert len(b.pending(plane=PLANE)) == 2
+    # The same commit made here: it is in the ledger by our own hand.
+    assert b.commit(parents=b.roots(), message="base", author="a", time=2) == base
+    assert made in ours
+    assert ours.counters(base) == (4,)
+    assert ours.get(base).message == "base"
+    assert b.pending(plane=PLANE) == []
+    assert not b._planes[LEDGER].projection.awaited
+    b.search(NAME).close()
+
+
+def test_a_search_that_is_dropped_waits_for_nothing_any_more() -> None:
+    a, b = replica("a"), replica("b")
+    base = a.commit(message="base", author="a", time=2)
+    a.search(NAME).commit(parents=[base], message="x")
+    for (plane, key), data in stored_in(a).items():
+        if plane == PLANE:
+            give(b, plane, key, data)
+    ledger = b._planes[LEDGER].projection
+    assert ledger.awaited
+    b.search(NAME).close()
+    assert not ledger.awaited
+    b.commit(message="base", author="a", time=2)
