@@ -20,8 +20,9 @@ from crdtgraph.errors import CrdtGraphError, LocalError
 from crdtgraph.mcts import Task
 from sync.fleet.crew import Crew
 from sync.fleet.errors import HeadLostError, SiteLostError, WorkerLostError
+from sync.fleet.evaluating import Evaluator
 from sync.fleet.plan import Arrived, Feed, Found, Place, Plan, Report
-from sync.fleet.searching import Evaluator, Searching
+from sync.fleet.searching import Searching
 from sync.version import software_version
 
 HEAD_TIMEOUT_S = 2.0
@@ -195,10 +196,6 @@ class _Site:
         self._searching.close()
 
 
-class _Worker(Evaluator):
-    """The actor that evaluates."""
-
-
 class _RayPool:
     """Workers on the node of this process."""
 
@@ -213,7 +210,7 @@ class _RayPool:
     def hire(self, number: int) -> None:
         self._hired += 1
         seed = f"{self._plan.seed} {self._node} {self._hired}"
-        maker = _on(self._node, _Worker, cpus=self._plan.cpus_per_worker)
+        maker = _on(self._node, Evaluator, cpus=self._plan.cpus_per_worker)
         self._workers[number] = maker.remote(self._matter, seed)
 
     def dismiss(self, number: int) -> None:

@@ -33,14 +33,14 @@ from crdtgraph import CommitId, Graph, LocalError
 from crdtgraph.errors import CrdtGraphError
 from crdtgraph.mcts import Budget, SearchTree, Stop
 from crdtgraph.records import check_name
-from crdtgraph.search import check_search_name
+from crdtgraph.searching import check_search_name
 from sync.fleet.actors import Cluster, pickled
 from sync.fleet.allotment import places
 from sync.fleet.driving import Drive
 from sync.fleet.errors import HeadLostError
+from sync.fleet.evaluating import Matter, reported
 from sync.fleet.homecoming import bring_home, feed_of, part
 from sync.fleet.plan import IN_MEMORY, Found, Pace, Plan
-from sync.fleet.searching import Matter, reported
 from sync.version import software_version
 
 BATCH = 32

@@ -7,20 +7,16 @@ nodes a hundred times a second, so that they look elsewhere meanwhile.
 
 from __future__ import annotations
 
-import pickle
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from random import Random
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import trio
 
 from crdtgraph import LEDGER, CommitId
-from crdtgraph.mcts import Node, ProblemError, SearchTree, Task, evaluate_tasks
+from crdtgraph.mcts import Node, SearchTree, Task
 from sync.fleet.crew import Work
-from sync.fleet.errors import ProblemFailedError
+from sync.fleet.evaluating import Answers, Matter, reported
 from sync.fleet.plan import Arrived, Feed, Found, Plan, Report
 from sync.fleet.site import Site, store_url
 
@@ -28,30 +24,6 @@ TELL_S = 0.01
 """Between two times that the others are told what is in flight here."""
 
 T = TypeVar("T")
-Answers = Sequence[tuple[int, object]]
-"""Evaluations by the numbers of their tasks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Matter:
-    """What is searched: a problem, and how (the keywords of `SearchTree`)."""
-
-    problem: Any
-    options: Mapping[str, Any]
-
-    @classmethod
-    def unpickled(cls, data: bytes) -> Matter:
-        """Read one; ProblemFailedError when something that it is made of is not there."""
-        try:
-            found = pickle.loads(data)
-        except Exception as error:
-            raise ProblemFailedError(
-                f"the problem cannot be unpickled in another process: {type(error).__name__}: {error}",
-                hint="what it is made of has to be installed on all nodes, or sent along by the runtime_env of Ray",
-                report=traceback.format_exc(),
-            ) from error
-        assert isinstance(found, cls)
-        return found
 
 
 class Searching:
@@ -191,31 +163,6 @@ class Searching:
     def _do(self, work: Callable[[], T]) -> T:
         with reported():
             return self._site.do(work)
-
-
-class Evaluator:
-    """What a worker does: it evaluates, and knows nothing of any tree."""
-
-    def __init__(self, matter: bytes, seed: str) -> None:
-        with reported():
-            self._problem = Matter.unpickled(matter).problem
-        self._rng = Random(seed)
-
-    def evaluate(self, tasks: Sequence[Task]) -> Answers:
-        """The evaluations of tasks."""
-        with reported():
-            return evaluate_tasks(self._problem, tasks, self._rng)
-
-
-@contextmanager
-def reported() -> Iterator[None]:
-    """Let what a problem does wrong out with the traceback of this process, which its exception does not take along."""
-    try:
-        yield
-    except ProblemFailedError:
-        raise
-    except ProblemError as error:
-        raise ProblemFailedError(error.message, error.hint, traceback.format_exc()) from None
 
 
 def _texts(line: Sequence[Node]) -> tuple[str, ...]:
