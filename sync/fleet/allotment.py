@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from crdtgraph.errors import LocalError
+from sync.fleet.plan import Place
+
 LEASE_SHARE = 2
 """A lease is at most what is left, by the number of nodes, by this. Larger: smaller leases, more calls."""
 LEASE_MIN = 16
@@ -37,11 +40,21 @@ def spread(workers: int, rooms: Mapping[str, float], cpus_per_worker: float) -> 
     return given
 
 
-def places(rooms: Mapping[str, float], cpus_per_worker: float) -> int | None:
-    """How many workers fit; None for any number."""
-    if cpus_per_worker <= 0:
-        return None
-    return sum(int(room / cpus_per_worker) for room in rooms.values())
+def check_places(places: Mapping[str, Place], *, workers: int, cpus_per_worker: float, beyond_loopback: bool) -> None:
+    """Raise LocalError for nodes that could not talk to each other, or that have no room for so many workers."""
+    hosts = sorted({place.host for place in places.values()})
+    if len(hosts) > 1 and not beyond_loopback:
+        raise LocalError(
+            f"the Ray nodes are on {len(hosts)} machines ({', '.join(hosts[:3])}), and the nodes of a fleet talk on "
+            "loopback only, because peers are not authenticated yet",
+            hint="where all who can reach these machines are trusted, give beyond_loopback=True",
+        )
+    room = sum(int(place.cpus / cpus_per_worker) for place in places.values()) if cpus_per_worker else workers
+    if room < workers:
+        raise LocalError(
+            f"{workers} workers of {cpus_per_worker:g} CPUs do not fit the cluster, which has room for {room}",
+            hint="take fewer, or a smaller cpus_per_worker",
+        )
 
 
 def lease(left: int, nodes: int) -> int:

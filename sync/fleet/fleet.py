@@ -35,7 +35,7 @@ from crdtgraph.mcts import Budget, SearchTree, Stop
 from crdtgraph.records import check_name
 from crdtgraph.searching import check_search_name
 from sync.fleet.actors import Cluster, pickled
-from sync.fleet.allotment import places
+from sync.fleet.allotment import check_places
 from sync.fleet.driving import Drive
 from sync.fleet.errors import HeadLostError
 from sync.fleet.evaluating import Matter, reported
@@ -190,7 +190,12 @@ class Fleet:
         with ExitStack() as stack:
             cluster = Cluster(self._address)
             stack.callback(cluster.close)
-            self._check_places(cluster)
+            check_places(
+                cluster.places(),
+                workers=self._workers,
+                cpus_per_worker=self._cpus_per_worker,
+                beyond_loopback=self._beyond_loopback,
+            )
             graph = stack.enter_context(self._opened())
             self._check_ledger(graph)
 
@@ -276,23 +281,6 @@ class Fleet:
                     f"ref {self._ref!r} is at {target.hex()[:12]}, and the answer would not descend from it",
                     hint="take another ref, or none; or search on from there, with root=...",
                 )
-
-    def _check_places(self, cluster: Cluster) -> None:
-        found = cluster.places()
-        hosts = sorted({place.host for place in found.values()})
-        if len(hosts) > 1 and not self._beyond_loopback:
-            raise LocalError(
-                f"the Ray nodes are on {len(hosts)} machines ({', '.join(hosts[:3])}), and the nodes of a fleet talk "
-                "on loopback only, because peers are not authenticated yet",
-                hint="where all who can reach these machines are trusted, give beyond_loopback=True",
-            )
-        room = places({node: place.cpus for node, place in found.items()}, self._cpus_per_worker)
-        if room is not None and room < self._workers:
-            raise LocalError(
-                f"{self._workers} workers of {self._cpus_per_worker:g} CPUs do not fit the cluster, which has room for "
-                f"{room}",
-                hint="take fewer, or a smaller cpus_per_worker",
-            )
 
     def _opened(self) -> AbstractContextManager[Graph]:
         """The driver's graph; one that was given open stays open."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +62,6 @@ class KillsItsWorker(Slow):
     def __init__(self, folder: Path, lives: int) -> None:
         super().__init__()
         self.folder = folder
-        self.is_spent = False
         for life in range(lives):
             (folder / str(life)).touch()
 
@@ -70,6 +70,24 @@ class KillsItsWorker(Slow):
             life.unlink(missing_ok=True)
             os._exit(1)
         return super().evaluate(state, rng)
+
+
+class KillsItsNode(Slow):
+    """The process of one node ends in the middle of the search: rules are asked for in its thread of that name."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.calls = 0
+        self.life = folder / "life"
+        self.life.touch()
+
+    def actions(self, state: str) -> Sequence[int]:
+        if threading.current_thread().name.startswith("crdtgraph"):
+            self.calls += 1
+            if self.calls > 100 and self.life.exists():
+                self.life.unlink(missing_ok=True)
+                os._exit(1)
+        return super().actions(state)
 
 
 class Raises(TicTacToe):

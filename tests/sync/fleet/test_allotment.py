@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.fleet.allotment import LEASE_MIN, lease, places, spread
+from crdtgraph import LocalError
+from sync.fleet.allotment import LEASE_MIN, check_places, lease, spread
+from sync.fleet.plan import Place
 
 
 @pytest.mark.parametrize(
@@ -38,8 +40,7 @@ def test_nobody_gets_more_than_fits_and_all_that_fit_are_placed(
     given_out = spread(workers, rooms, each)
     assert given_out.keys() == rooms.keys()
     assert all(count * each <= rooms[node] for node, count in given_out.items())
-    fitting = places(rooms, each)
-    assert fitting is not None
+    fitting = sum(int(room / each) for room in rooms.values())
     assert sum(given_out.values()) == min(workers, fitting)
 
 
@@ -54,5 +55,17 @@ def test_leases_use_the_budget_up_and_grow_shorter(budget: int, nodes: int) -> N
     assert all(size >= LEASE_MIN for size in sizes[:-1])
 
 
-def test_workers_that_take_no_room_fit_in_any_number() -> None:
-    assert places({"a": 1.0}, 0.0) is None
+def test_workers_that_do_not_fit_are_refused() -> None:
+    here = {"a": Place("10.0.0.1", 2.0), "b": Place("10.0.0.1", 1.5)}
+    check_places(here, workers=3, cpus_per_worker=1.0, beyond_loopback=False)
+    with pytest.raises(LocalError, match="4 workers of 1 CPUs do not fit the cluster, which has room for 3"):
+        check_places(here, workers=4, cpus_per_worker=1.0, beyond_loopback=False)
+    check_places(here, workers=400, cpus_per_worker=0.0, beyond_loopback=False)
+
+
+def test_several_machines_have_to_be_allowed() -> None:
+    places = {"a": Place("10.0.0.1", 2.0), "b": Place("10.0.0.2", 2.0)}
+    with pytest.raises(LocalError, match=r"on 2 machines \(10\.0\.0\.1, 10\.0\.0\.2\)") as caught:
+        check_places(places, workers=1, cpus_per_worker=1.0, beyond_loopback=False)
+    assert "beyond_loopback=True" in caught.value.hint
+    check_places(places, workers=1, cpus_per_worker=1.0, beyond_loopback=True)
