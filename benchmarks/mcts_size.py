@@ -25,7 +25,7 @@ from crdtgraph import Commit, CommitId, Delta, Graph, Search
 
 ITERATIONS = 1_000_000
 SAMPLES = 50
-MOVE_EVERY = 10_000
+MOVE_EVERY = 5_000
 PRUNE_EVERY = 1_000
 PRUNED = 20
 """Commits that are thrown away between two moves, with what follows from them."""
