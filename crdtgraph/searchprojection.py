@@ -141,7 +141,7 @@ class SearchProjection(GroundedProjection):
             if node is not None:
                 self.counters.add(commit, vector, live=node not in self.discards)
         for count, key in batch.added:
-            if count.commit not in self.nodes and key not in self._runs:
+            if any(count.vector) and count.commit not in self.nodes and key not in self._runs:
                 self.pending.wait(count.commit, PendingCount(count, key))
         for assign in batch.dropped():
             self.registers.take_back(assign)
