@@ -19,24 +19,23 @@ from crdtgraph.objects import INLINE_BYTES_MAX, Collected, reference_of
 from crdtgraph.records import Commit, ordered_changes
 from simulations.checkers import ViolationError
 from simulations.journal import Journal, Record, Written
-from simulations.scenario import LEDGER_OPERATIONS, OBJECT_OPERATIONS
+from simulations.scenario import LEDGER_OPERATIONS, OBJECT_OPERATIONS, SEARCH_OPERATIONS
 from simulations.scenario import Workload as Properties
+from simulations.sharing import share
+from simulations.speculation import search, speculate
 from simulations.trace import Trace
 
-OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS)
+OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS, *SEARCH_OPERATIONS)
 REFS = ("main", "next", "topic")
 """The first few refs, for which writers contend; further ones are numbered."""
 KEYS = ("color", "owner")
-SEVERAL_STEPS = ("commit_many", "search", "speculate")
+SEVERAL_STEPS = ("commit_many", "search", "speculate", "share")
 """Operations of which a part may stay when they fail."""
 RECENT = 30
 """How far back, in commits, a new commit's parents mostly lie."""
 BURST = 10
 OBJECT_VALUES = 1_000
 """Large values begin in so many ways: few enough that some come again."""
-SPECULATIVE_COMMITS = 20
-SEARCH_COMMITS = 77
-"""Of so many commits of a search all but one are thrown away: 98.7 %, as measured in clusters of MCTS workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Workload:
         self, graph: Graph, name: str, journal: Journal, trace: Trace, rng: random.Random, properties: Properties
     ) -> None:
         self.graph = graph
-        self._name = name
+        self.name = name
         self._journal = journal
         self._own = journal.begin(graph.writer, name)
         self._trace = trace
@@ -122,7 +121,7 @@ class Workload:
             outcome = f"refused: {error.message}"
             self._check_unchanged(before, outcome)
         except StoreError as error:
-            self._trace.note(self._name, kind, f"failed: {error.message}")
+            self._trace.note(self.name, kind, f"failed: {error.message}")
             if is_one_step:
                 self._check_unchanged(before, error.message)
             self._own.doubtful += self._said
@@ -131,17 +130,17 @@ class Workload:
         else:
             self._own.made += self._said
         self.acknowledge()
-        self._trace.note(self._name, kind, outcome)
+        self._trace.note(self.name, kind, outcome)
 
     def say(self) -> CommitId:
         """Add a commit that is durable, and given to peers, when this returns; raises StoreError."""
-        parents, time, message = tuple(self.graph.heads()[:1]), self.graph.now_us(), self._tag()
-        commit = Commit(parents, self._name, time, message)
+        parents, time, message = tuple(self.graph.heads()[:1]), self.graph.now_us(), self.tag()
+        commit = Commit(parents, self.name, time, message)
 
         def operation() -> str:
-            self._note_commit(commit)
+            self.note_commit(commit)
             durable = Durability.CRITICAL
-            made = self.graph.commit(parents=parents, message=message, author=self._name, time=time, durability=durable)
+            made = self.graph.commit(parents=parents, message=message, author=self.name, time=time, durability=durable)
             return made.hex()[:12]
 
         self.attempt("say", operation)
@@ -155,6 +154,11 @@ class Workload:
     def note(self, record: Record) -> None:
         """This is about to be said by the operation under way."""
         self._said.append(record)
+
+    def note_commit(self, commit: Commit) -> None:
+        """This commit is about to be made by the operation under way."""
+        self._said.append(("commit", commit.id, None))
+        self._journal.written[commit.id] = Written(commit.parents, commit.message, commit.changes)
 
     def add_all(self, commits: Sequence[Commit]) -> list[CommitId]:
         """`Graph.commit_many`, noted; raises StoreError."""
@@ -172,27 +176,39 @@ class Workload:
         self._own.made += noted
         return made
 
+    def tag(self) -> str:
+        """A text that nobody has said yet."""
+        return f"{self.name} {self._rng.getrandbits(64):016x}"
+
+    def some_parents(self, count: int) -> list[CommitId]:
+        """Something to build on: heads, or what is recent; nothing in an empty graph."""
+        if not len(self.graph):
+            return []
+        if self._rng.random() < 0.3:
+            return self._rng.sample(heads := self.graph.heads(), min(count, len(heads)))
+        return list(dict.fromkeys(self._some_commit() for _ in range(count)))
+
     def _check_unchanged(self, before: bytes, outcome: str) -> None:
         if self.graph.digest() != before:
-            raise ViolationError("a call that raises changes nothing", f"{self._name} {outcome}")
+            raise ViolationError("a call that raises changes nothing", f"{self.name} {outcome}")
 
     # Operations: each prepares what it is about to say in `_said`, which counts if the call returns.
 
     def _commit(self) -> str:
-        return self._add(self._some_parents(1), durability=self._rng.choice((None, None, None, Durability.CRITICAL)))
+        return self._add(self.some_parents(1), durability=self._rng.choice((None, None, None, Durability.CRITICAL)))
 
     def _commit_on_ref(self) -> str:
         ref = self._rng.choice(self._refs)
         targets = self.graph.refs.targets(ref)
-        parents = [self._rng.choice(targets)] if targets else self._some_parents(1)
+        parents = [self._rng.choice(targets)] if targets else self.some_parents(1)
         return self._add(parents, ref=ref, durability=self._rng.choice((None, None, Durability.NORMAL)))
 
     def _commit_merge(self) -> str:
-        return self._add(self._some_parents(self._rng.randint(2, 4)))
+        return self._add(self.some_parents(self._rng.randint(2, 4)))
 
     def _commit_large(self) -> str:
         ref = self._rng.choice((None, self._refs[0]))
-        parents = list(self.graph.refs.targets(ref)[:1]) if ref else self._some_parents(1)
+        parents = list(self.graph.refs.targets(ref)[:1]) if ref else self.some_parents(1)
         data = self._rng.randbytes(self._properties.large_bytes)
         # Each value as large as it may be within a commit.
         pieces = [data[at : at + INLINE_BYTES_MAX] for at in range(0, len(data), INLINE_BYTES_MAX)]
@@ -202,7 +218,7 @@ class Workload:
         """A value that is kept as an object, now and then one that was there before or has parts of it."""
         size = self._rng.choice((INLINE_BYTES_MAX + 1, 70_000, self._properties.large_bytes + INLINE_BYTES_MAX))
         data = random.Random(self._rng.randrange(OBJECT_VALUES)).randbytes(size)
-        return self._add(self._some_parents(1), changes={f"object/{self._rng.randrange(3)}": data})
+        return self._add(self.some_parents(1), changes={f"object/{self._rng.randrange(3)}": data})
 
     def _collect_garbage(self) -> str:
         """One step of a collection, as it goes on beside other work."""
@@ -214,56 +230,24 @@ class Workload:
         return "to be continued" if self._collection else "the last"
 
     def _commit_many(self) -> str:
-        parents = tuple(self._some_parents(1))
+        parents = tuple(self.some_parents(1))
         # Now and then more than the buffer takes at once.
         most = min(self._rng.choice((5, 5, 30, self._properties.batch_commits_max)), self._properties.batch_commits_max)
         commits = []
         for number in range(self._batch_commits or self._rng.randint(1, most)):
-            commits.append(Commit(parents, self._name, self.graph.now_us(), f"{self._tag()} {number}"))
+            commits.append(Commit(parents, self.name, self.graph.now_us(), f"{self.tag()} {number}"))
             parents = (commits[-1].id,)
         self.add_all(commits)
         return str(len(commits))
 
     def _search(self) -> str:
-        """Grow a tree below a new commit, count visits along its paths, and throw all of it but the root away."""
-        root = Commit(tuple(self._some_parents(1)), self._name, self.graph.now_us(), f"{self._tag()} root")
-        tree = [root]
-        for number in range(1, SEARCH_COMMITS):
-            parent = self._rng.choice(tree[-8:])
-            tree.append(Commit((parent.id,), self._name, self.graph.now_us(), f"{self._tag()} node {number}"))
-        self.add_all(tree)
-        for node in self._rng.sample(tree, 5):
-            value = (1, self._rng.randint(-1000, 1000))
-            self.note(("count", node.id, value))
-            self.graph.count(node.id, value)
-        for child in tree[1:]:
-            if child.parents == (root.id,):
-                self.note(("discard", child.id, None))
-                self.graph.discard(child.id)
-        return f"{len(tree)} below {root.id.hex()[:12]}"
+        return search(self, self._rng)
 
     def _speculate(self) -> str:
-        """The same in a search plane: of what was tried one line is promoted, and the rest is gone with the search."""
-        name = self._tag()
-        with self.graph.search(name) as search:
-            tree = [*self._some_parents(1)]
-            for number in range(SPECULATIVE_COMMITS):
-                below = [self._rng.choice(tree[-8:])] if tree else []
-                tree.append(search.commit(parents=below, author=self._name, message=f"{name} node {number}"))
-                search.count(tree[-1], (1, number))
-            best = tree[-1]
-            for loser in self._rng.sample(tree[-SPECULATIVE_COMMITS:], 5):
-                search.discard(loser)
-            line = [best]
-            while line[-1] not in self.graph and (parents := search.parents(line[-1])):
-                line.append(parents[0])
-            for commit in reversed(line):
-                if commit not in self.graph:
-                    self._note_commit(search.get(commit))
-            # The search is closed also if the disk refuses what was promoted.
-            self.note(("assign", f"search {name}", b"closed"))
-            search.promote(best)
-        return best.hex()[:12]
+        return speculate(self, self._rng)
+
+    def _share(self) -> str:
+        return share(self, self._rng)
 
     def _merge(self) -> str:
         ref = self._rng.choice(self._refs)
@@ -271,11 +255,9 @@ class Workload:
         if result.merged:
             self._said = [("commit", result.commit, None), ("assign", f"ref {ref}", result.commit)]
         if self.graph.merge(ref) != result:
-            raise ViolationError("a merge is what its preview said", f"{self._name} merged {ref}")
+            raise ViolationError("a merge is what its preview said", f"{self.name} merged {ref}")
         if result.merged and self._journal.merges.setdefault(result.parents, result.commit) != result.commit:
-            raise ViolationError(
-                "equal heads merge alike", f"{self._name} merged {ref} into {result.commit.hex()[:16]}"
-            )
+            raise ViolationError("equal heads merge alike", f"{self.name} merged {ref} into {result.commit.hex()[:16]}")
         return f"{ref} {result.commit.hex()[:12]} of {len(result.parents)}"
 
     def _set_ref(self) -> str:
@@ -293,7 +275,7 @@ class Workload:
     def _set_meta(self) -> str:
         key = self._rng.choice(KEYS)
         commit = self._some_commit() if self._rng.random() < 0.5 else None
-        value = self._tag().encode() if self._rng.random() < 0.8 else None
+        value = self.tag().encode() if self._rng.random() < 0.8 else None
         self._said = [("assign", f"meta/{'graph' if commit is None else commit.hex()} {key}", value)]
         self.graph.set_meta(key, value, commit=commit)
         return key
@@ -319,7 +301,7 @@ class Workload:
         before = self.graph.digest()
         joined = self.graph.compact()
         if self.graph.digest() != before:
-            raise ViolationError("a compaction changes no digest", self._name)
+            raise ViolationError("a compaction changes no digest", self.name)
         return str(joined)
 
     def _compact_step(self) -> str:
@@ -331,7 +313,7 @@ class Workload:
             self._compaction = steps
             break
         if self.graph.digest() != before:
-            raise ViolationError("a compaction changes no digest", self._name)
+            raise ViolationError("a compaction changes no digest", self.name)
         return "to be continued" if self._compaction else "the last"
 
     # Inside
@@ -349,8 +331,8 @@ class Workload:
             changes = {path: self._rng.randbytes(self._rng.randint(0, 60)) for path in paths}
         time = self.graph.now_us()
         named = {path: reference_of(each) if len(each) > INLINE_BYTES_MAX else each for path, each in changes.items()}
-        commit = Commit(tuple(parents), self._name, time, self._tag(), ordered_changes(named))
-        self._note_commit(commit)
+        commit = Commit(tuple(parents), self.name, time, self.tag(), ordered_changes(named))
+        self.note_commit(commit)
         if ref is not None:
             self._said.append(("assign", f"ref {ref}", commit.id))
         made = self.graph.commit(
@@ -358,7 +340,7 @@ class Workload:
             message=commit.message,
             changes=changes,
             ref=ref,
-            author=self._name,
+            author=self.name,
             time=time,
             durability=durability,
         )
@@ -366,19 +348,12 @@ class Workload:
             raise ViolationError("ids match content", f"{made.hex()} is not {commit.id.hex()}")
         return f"{made.hex()[:12]} {ref or ''}"
 
-    def _note_commit(self, commit: Commit) -> None:
-        self._said.append(("commit", commit.id, None))
-        self._journal.written[commit.id] = Written(commit.parents, commit.message, commit.changes)
-
     def _point(self, *, force: bool = False, keep_others: bool = False) -> str:
         ref, target = self._rng.choice(self._refs), self._some_commit()
         if self.graph.refs.targets(ref) != (target,):
             self._said = [("assign", f"ref {ref}", target)]
         self.graph.set_ref(ref, target, force=force, keep_others=keep_others)
         return f"{ref} {target.hex()[:12]}"
-
-    def _tag(self) -> str:
-        return f"{self._name} {self._rng.getrandbits(64):016x}"
 
     def _some_commit(self) -> CommitId:
         size = len(self.graph)
@@ -391,10 +366,3 @@ class Workload:
             while not self.graph.is_live(commit) and (parents := self.graph.parents(commit)):
                 commit = parents[0]
         return commit
-
-    def _some_parents(self, count: int) -> list[CommitId]:
-        if not len(self.graph):
-            return []
-        if self._rng.random() < 0.3:
-            return self._rng.sample(heads := self.graph.heads(), min(count, len(heads)))
-        return list(dict.fromkeys(self._some_commit() for _ in range(count)))

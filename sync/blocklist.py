@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import REPLICA_ID_BYTES, ReplicaId
+from sync.messages import Hello
 from sync.transport import Address
 
 DIGITS_MIN = 4
@@ -45,6 +46,10 @@ class Blocklist:
         if any(each in self._entries for each in listens):
             return True
         return replica is not None and any(replica.hex().startswith(entry) for entry in self._entries)
+
+    def covers_peer(self, hello: Hello | None, address: Address | None) -> bool:
+        """The same, of a peer that said who it is, or has not said so yet."""
+        return self.covers(None, address) if hello is None else self.covers(hello.replica, address, hello.addresses)
 
 
 def _entry(peer: str) -> str:

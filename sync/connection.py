@@ -90,7 +90,7 @@ class Connection:
         handle: Callable[[Connection, NodeMessage], Awaitable[None]],
         pull: Callable[[int], GossipMessage | None],
         pull_bulk: Callable[[int], ObjectMessage | Ephemeral | None],
-        pull_last: Callable[[int], MemberMessage | None],
+        pull_last: Callable[[int], MemberMessage | Ephemeral | None],
         leave: Callable[[Connection], None],
     ) -> None:
         self.number = number

@@ -97,6 +97,22 @@ ROUND_MIN_S = 5.0
 ROUND_MAX_S = 300.0
 """... up to this, and starts anew when a peer comes or says that it has something new."""
 
+# --- simulations in flight ----------------------------------------------------------------------------------
+
+INFLIGHT_COMMITS_MAX = 1 << 10
+"""Commits in one writer's state, 34 bytes each: a worker has some tens of simulations in flight, each on a line of some
+tens of commits. Of more those with the most are told; near the root is where it matters."""
+INFLIGHT_COUNT_MAX = 1 << 20
+"""Simulations in flight at one commit; more is said to be as many."""
+INFLIGHT_STATES_MAX = 1 << 10
+"""Writers and searches whose states a node knows; of more the newest are passed by. 40 MB if all were of full size."""
+INFLIGHT_HOPS_MAX = 16
+"""Nodes that pass a state on, one after the other; the way through any but a very long line of nodes is shorter."""
+INFLIGHT_REPEAT_S = 1.0
+"""What stays in flight is said again after this."""
+INFLIGHT_EXPIRY_S = 5.0
+"""What was not said again within this is not in flight any more: its writer has crashed or is out of reach."""
+
 # --- members ------------------------------------------------------------------------------------------------
 
 MEMBERS_MAX = 256
@@ -197,6 +213,8 @@ class Settings:
     """A diff travels in parts of about this size, or of one segment. Less loses less when a connection breaks."""
     queue_messages_max: int = QUEUE_MESSAGES_MAX
     """See there. Less saves memory where peers are many and slow, and they catch up by asking more often."""
+    inflight_every_s: float = 0.02
+    """One writer's simulations in flight in one search are told at most once within this."""
     seed: int | None = None
     """Of the generator that jitter is drawn from. None: the graph's host gives it."""
 

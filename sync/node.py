@@ -14,7 +14,7 @@ simulation.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
 from types import TracebackType
@@ -32,6 +32,7 @@ from sync.connection import Connection, Direction, dialled_at_once, loser, part
 from sync.dialer import Backoff, Dialer
 from sync.durability import Flusher, RunSync, run_in_thread
 from sync.gossip import Gossip
+from sync.inflight import INFLIGHT, InFlight
 from sync.limits import ADDRESSES_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
 from sync.log import Log, default_log, reporter
 from sync.members import Members
@@ -57,6 +58,7 @@ from sync.session import RemoteProtocolError
 from sync.splits import Splits
 from sync.status import NodeStatus, node_status
 from sync.timekeeping import Timekeeper
+from sync.topics import Listener, Topics
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
 from sync.unwinding import unwind
 from sync.upkeep import look_after
@@ -75,7 +77,7 @@ class Node:
         name: for people, in logs and status.
         log: a structlog logger; by default what is worth a warning goes to the standard logging module.
         run_sync: how to wait for the disk.
-        on_ephemeral: given (sender, topic, payload) of messages that are not stored.
+        on_ephemeral: given (sender, topic, payload) of messages that are not stored; `topics` has those of one topic.
 
     Raises:
         LocalError: when entered: the graph is read-only, an address is wrong, taken, or outside loopback.
@@ -92,7 +94,7 @@ class Node:
         name: str = "",
         log: Log | None = None,
         run_sync: RunSync = run_in_thread,
-        on_ephemeral: Callable[[ReplicaId, str, bytes], None] | None = None,
+        on_ephemeral: Listener | None = None,
     ) -> None:
         self.graph = graph
         self.settings = settings
@@ -108,8 +110,14 @@ class Node:
         self._peers = list(dict.fromkeys(Address.of(each) for each in peers))
         self._transport = transport if transport is not None else TcpTransport()
         self._log = log if log is not None else default_log()
-        self.flusher = Flusher(graph, settings, run_sync, self.note_store_failure, self._note_durable)
-        self._on_ephemeral = on_ephemeral
+        self.flusher = Flusher(
+            graph,
+            settings,
+            run_sync,
+            self.note_store_failure,
+            lambda seconds: self.metrics.record(Timed.DURABLE, seconds, trio.current_time()),
+        )
+        self.topics = Topics(on_ephemeral)
         self._by_replica: dict[ReplicaId, Connection] = {}
         self._numbers = count(1)
         self._stack = AsyncExitStack()
@@ -118,6 +126,7 @@ class Node:
         self.gossip: Gossip
         self.members: Members
         self.objects: Objects
+        self.inflight: InFlight
         self.searches: SearchKeeping
 
     @property
@@ -151,15 +160,16 @@ class Node:
                 self._rng,
                 trio.current_time(),
                 alarms=Alarms(reporter(self._log)),
-                on_ephemeral=self._on_ephemeral,
+                on_ephemeral=self.topics.receive,
                 on_summary=lambda peer, told: self.splits.compare(peer, told),
             )
             self.members = Members(self, self._nonce, self._rng, lambda: self._time.look())
             self.splits = Splits(self, lambda: self._time.look())
             self.objects = Objects(self, lambda: self._time.look())
-            self.searches = SearchKeeping(self)
+            self.inflight = InFlight(self, lambda: self._time.look())
+            self.searches = SearchKeeping(self, self._log)
             machines = self.gossip, self.members.table, self.splits, self.objects.exchange, self.searches.janitor
-            self._time = Timekeeper(machines)
+            self._time = Timekeeper([*machines, self.inflight.exchange])
             self.dialers = [self._dialer(address) for address in self._peers]
             stack.callback(self.graph.on_durable(self._receive_durable))
             nursery = await stack.enter_async_context(trio.open_nursery())
@@ -167,10 +177,8 @@ class Node:
                 nursery.start_soon(accept, each, self.connections.values, settings, self._log, self._take_in)
             for dialer in self.dialers:
                 nursery.start_soon(dialer.run)
-            nursery.start_soon(self._time.run)
-            nursery.start_soon(self.objects.run)
-            nursery.start_soon(self.flusher.run)
-            nursery.start_soon(self.searches.run)
+            for run in (self._time.run, self.objects.run, self.flusher.run, self.searches.run):
+                nursery.start_soon(run)
             disk = self.graph, self.settings, self.flusher.run_sync, self.note_store_failure
             nursery.start_soon(look_after, *disk, self.wait_changed, self._log)
             self._nursery, self._stack = nursery, stack.pop_all()
@@ -207,7 +215,7 @@ class Node:
         self.blocklist.add(peer)
         closed = []
         for connection in [*self.connections.values()]:
-            if self._is_blocked_connection(connection):
+            if self.blocklist.covers_peer(connection.peer, connection.address):
                 connection.end("blocked here", Error(ErrorCode.BLOCKED, "blocked by the operator"))
                 if connection.peer is not None:
                     closed.append(connection.peer.replica.hex())
@@ -287,7 +295,7 @@ class Node:
             handle=self._handle,
             pull=self.gossip.next_message,
             pull_bulk=self.objects.exchange.next_message,
-            pull_last=self.members.next_message,
+            pull_last=lambda number: self.members.next_message(number) or self.inflight.exchange.next_message(number),
             leave=self._leave,
         )
         self.connections[connection.number] = connection
@@ -304,7 +312,7 @@ class Node:
         for dialer in self.dialers:
             if dialer.address.text in hello.addresses or dialer.address == connection.address:
                 dialer.replica = hello.replica
-        if self._is_blocked_connection(connection):
+        if self.blocklist.covers_peer(connection.peer, connection.address):
             raise RemoteProtocolError("blocked by the operator", ErrorCode.BLOCKED)
         other = self._by_replica.get(hello.replica)
         if other is not None:
@@ -318,6 +326,7 @@ class Node:
         self.gossip.join(connection.number, hello, connection.wake)
         self.members.join(connection, hello.replica)
         self.objects.join(connection, hello)
+        self.inflight.join(connection)
         self.splits.join(hello)
         self._time.look()
         self._log.info(
@@ -334,6 +343,7 @@ class Node:
         self.gossip.leave(connection.number, trio.current_time())
         self.members.leave(connection)
         self.objects.leave(connection)
+        self.inflight.leave(connection)
         self._time.look()
         hello = connection.peer
         if hello is not None and self._by_replica.get(hello.replica) is connection:
@@ -351,11 +361,6 @@ class Node:
             replica = hello.replica.hex() if hello is not None else ""
             report("connection closed", replica=replica, address=connection.shown_address, reason=ending.text)
 
-    def _is_blocked_connection(self, connection: Connection) -> bool:
-        if (hello := connection.peer) is None:
-            return self.blocklist.covers(None, connection.address)
-        return self.blocklist.covers(hello.replica, connection.address, hello.addresses)
-
     # --- messages
 
     async def _handle(self, connection: Connection, message: NodeMessage) -> None:
@@ -364,6 +369,8 @@ class Node:
             self.members.table.receive(connection.number, message, now)
         elif isinstance(message, ObjectMessage) or (isinstance(message, Ephemeral) and message.topic == TOPIC):
             self.objects.receive(connection, message)
+        elif isinstance(message, Ephemeral) and message.topic == INFLIGHT:
+            self.inflight.receive(connection, message.payload)
         elif isinstance(message, Summary | Want):
             self.gossip.receive(connection.number, message, now)
         else:
@@ -385,14 +392,6 @@ class Node:
         """Wake whoever waits in `wait_changed`."""
         self._changed.set()
         self._changed = trio.Event()
-
-    def note_expired(self, searches: list[str]) -> None:
-        """The janitor has closed these."""
-        self._log.info("searches expired", names=searches)
-        self.announce_change()
-
-    def _note_durable(self, seconds: float) -> None:
-        self.metrics.record(Timed.DURABLE, seconds, trio.current_time())
 
     def note_store_failure(self, error: StoreError) -> None:
         """The store refused something that is tried again, or that the graph does not depend on."""

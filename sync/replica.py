@@ -136,6 +136,10 @@ class LocalReplica(Replica, Protocol):
         """Look through all commits for large values that are not here, some milliseconds a step."""
 
     @property
+    def writer(self) -> int:
+        """The incarnation under which it writes."""
+
+    @property
     def refs(self) -> Refs:
         """The refs."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from sync.log import Log
 from sync.searches import Janitor
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class SearchKeeping:
     """Flushes the searches of a node as long as `run` runs; `janitor` is a machine for the node's timekeeper."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, log: Log) -> None:
         self._node = node
+        self._log = log
         self._waiting = trio.lowlevel.ParkingLot()
         self.janitor = Janitor(node.graph, node.settings, node.graph.host.now_us, self._note_closed)
 
@@ -43,4 +45,5 @@ class SearchKeeping:
                 stop()
 
     def _note_closed(self, names: list[str]) -> None:
-        self._node.note_expired(names)
+        self._log.info("searches expired", names=names)
+        self._node.announce_change()

@@ -51,8 +51,9 @@ ONLY_IMPORTED_BY = {
 
 SANS_IO = (
     "agreement", "alarms", "callcodec", "calls", "cardfields", "cards", "codec", "comparison", "episodes", "estimate",
-    "fetching", "fields", "framing", "gossip", "lag", "limits", "membership", "messages", "metrics", "objectfetch",
-    "outbox", "packing", "peerstate", "replica", "searches", "session", "sides", "state", "wants",
+    "fetching", "fields", "framing", "gossip", "inflightcodec", "inflightexchange", "lag", "limits", "membership",
+    "messages", "metrics", "objectfetch", "outbox", "packing", "peerstate", "replica", "searches", "session", "sides",
+    "state", "topics", "wants",
 )  # fmt: skip
 NETWORK = {"trio", "socket", "ssl", "asyncio", "select", "selectors", "threading", "subprocess", "signal"}
 

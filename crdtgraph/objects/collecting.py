@@ -17,11 +17,12 @@ Marking finds objects as well that are named and neither here nor wanted: from t
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from crdtgraph.contents import Contents
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.objects.store import STEP_BLOCKS, ObjectStore
 from crdtgraph.pending import PendingCommit
 from crdtgraph.projection import Projection
@@ -86,8 +87,13 @@ def mark_steps(plane: Fold, named: dict[bytes, int]) -> Iterator[None]:
             node, renumbered = 0, projection.renumbered
         end = min(node + STEP_COMMITS, len(projection.ids))
         live = [each for each in range(node, end) if not is_eager or each not in projection.discards]
-        for changes in contents.changes(projection.locations[each] for each in live):
-            named.update(objects_in(changes))
+        if is_eager:
+            for changes in contents.changes(projection.locations[each] for each in live):
+                named.update(objects_in(changes))
+        else:
+            for each in live:
+                with suppress(NotFoundError):  # A search lets go of what was discarded; then nobody can promote it.
+                    named.update(objects_in(contents.get(projection.locations[each]).changes))
         node = end
         yield
     for record, _ in [*projection.pending] if is_open() else ():

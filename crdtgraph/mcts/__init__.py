@@ -1,0 +1,39 @@
+"""Monte Carlo tree search by any number of writers on one tree; see `SearchTree` and docs/mcts.md."""
+
+from crdtgraph.mcts.budget import Budget, Spent, Stop
+from crdtgraph.mcts.errors import ProblemError, ProblemMismatchError
+from crdtgraph.mcts.growth import Widening
+from crdtgraph.mcts.lines import Best, Node
+from crdtgraph.mcts.problem import Evaluation, Problem, RandomRollouts
+from crdtgraph.mcts.pruning import Children, Hopeful, Keep, MostVisited
+from crdtgraph.mcts.rules import PUCT, UCT, InFlight, Numbers, Rule
+from crdtgraph.mcts.statistics import Statistics
+from crdtgraph.mcts.tasks import Task, evaluate_tasks
+from crdtgraph.mcts.tree import SearchTree
+
+__all__ = [
+    "PUCT",
+    "UCT",
+    "Best",
+    "Budget",
+    "Children",
+    "Evaluation",
+    "Hopeful",
+    "InFlight",
+    "Keep",
+    "MostVisited",
+    "Node",
+    "Numbers",
+    "Problem",
+    "ProblemError",
+    "ProblemMismatchError",
+    "RandomRollouts",
+    "Rule",
+    "SearchTree",
+    "Spent",
+    "Statistics",
+    "Stop",
+    "Task",
+    "Widening",
+    "evaluate_tasks",
+]

@@ -1,0 +1,136 @@
+"""The tree in memory: positions, and the edges between them.
+
+A commit of the search is one *way* to a position: this action, after that commit. Positions with one key are one
+object here, so a tree with transpositions is a graph: values are read from the position, summed over all ways in, and
+how often an action was tried is read from its edge, summed over the commits that took it (UCT2 of Childs, Brodeur and
+Kocsis, "Transpositions and move groups in Monte Carlo tree search", 2008). Sums do not depend on who found what first.
+
+An edge holds what it knows to be counted by all writers (`counted`) plus what this tree has seen since; the difference
+is what it will count itself. All sums are integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from crdtgraph.ids import CommitId
+from crdtgraph.mcts.statistics import Statistics
+
+Key = tuple[int, bytes]
+"""Of a position: who moved into it, and the problem's key. Values of the same state seen by another are others."""
+
+
+class Position:
+    """A state of the problem that the search has reached.
+
+    `player` moves here, `mover` moved into it (whose view values have). `untried` are the numbers of the actions that
+    nobody tried, `priors` and `texts` those of all actions where the problem gives any. `proven` are the rewards where
+    they are certain: because it is over, or because best play leads there. `mark` is the number of the last descent
+    that came through.
+    """
+
+    __slots__ = (
+        "actions", "chances", "edges", "flying", "is_known", "key", "mark", "mover", "player", "priors", "proven",
+        "pruned", "state", "texts", "untried", "value", "visits",
+    )  # fmt: skip
+
+    def __init__(self, mover: int) -> None:
+        self.mover = mover
+        self.player = mover
+        self.key: Key | None = None
+        self.state: Any = None
+        self.is_known = False
+        self.actions: Sequence[Any] = ()
+        self.edges: list[Edge] = []
+        self.pruned: list[Edge] = []
+        self.untried: list[int] = []
+        self.priors: list[float] | None = None
+        self.texts: list[str] | None = None
+        self.chances: list[float] | None = None
+        self.proven: tuple[int, ...] | None = None
+        self.visits = 0
+        self.value = 0
+        self.flying = 0
+        self.mark = 0
+
+    def text(self, number: int) -> str:
+        """The text of its action of that number."""
+        return str(self.actions[number]) if self.texts is None else self.texts[number]
+
+    def prior(self, number: int) -> float:
+        """The prior of its action of that number; all have the same unless the problem or an evaluation says more."""
+        return 1 / len(self.actions) if self.priors is None else self.priors[number]
+
+
+class Edge:
+    """An action of a position, the position that it leads to, and the commits that say so.
+
+    `commit` is the one that this tree counts with, `others` the rest: the same action taken after another commit of
+    the position. The root is an edge, too, with no action.
+    """
+
+    __slots__ = (
+        "action", "child", "commit", "counted", "flying", "is_dirty", "others", "prior", "squared", "text", "value",
+        "visits",
+    )  # fmt: skip
+
+    def __init__(self, action: Any, text: str, child: Position, prior: float = 1.0) -> None:
+        self.action = action
+        self.text = text
+        self.child = child
+        self.prior = prior
+        self.commit: CommitId | None = None
+        self.others: tuple[CommitId, ...] = ()
+        self.counted = _NOTHING
+        self.visits = 0
+        self.value = 0
+        self.squared = 0
+        self.flying = 0
+        self.is_dirty = False
+
+    @property
+    def commits(self) -> tuple[CommitId, ...]:
+        """All its commits, the one to count with first."""
+        return self.others if self.commit is None else (self.commit, *self.others)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What is known of it, from all writers."""
+        return Statistics(self.visits, self.value, self.squared)
+
+    def learn(self, counted: Statistics) -> None:
+        """All writers together have counted this much now; it and its position grow by what is new."""
+        visits, value, squared = counted
+        before = self.counted
+        if counted == before:
+            return
+        self.counted = counted
+        self.visits += visits - before.visits
+        self.value += value - before.value
+        self.squared += squared - before.squared
+        self.child.visits += visits - before.visits
+        self.child.value += value - before.value
+
+    def lead_to(self, position: Position) -> None:
+        """Turn out to lead to a position that is known already: what was counted on the way belongs to it."""
+        if position is not self.child:
+            position.visits += self.visits
+            position.value += self.value
+            position.flying += self.flying
+            self.child = position
+
+    def cut(self) -> None:
+        """Lead nowhere: the position it led to no longer holds what was counted on this way."""
+        before, stump = self.child, Position(self.child.mover)
+        self.child = stump
+        for visits, value, flying, position in (
+            (self.visits, self.value, self.flying, stump),
+            (-self.visits, -self.value, -self.flying, before),
+        ):
+            position.visits += visits
+            position.value += value
+            position.flying += flying
+
+
+_NOTHING = Statistics()

@@ -1,0 +1,203 @@
+"""Which action to try next: UCT, PUCT, and rules of one's own.
+
+    class Greedy:
+        def scores(self, node):
+            return [mean if visits else 1e9 for mean, visits in zip(node.means, node.visits)]
+
+A rule sees plain numbers (`Numbers`) and gives a score for each; the greatest is taken, of equal ones the first.
+Simulations that are under way, here and elsewhere, count as `InFlight` says:
+
+- `WU_UCT`: as visits without a value, n + o in the place of n (Liu, Chen, Yu, Ge, Xiang, Liu, Wang, "Watch the
+  Unobserved", ICLR 2020). Writers spread out, and nothing is said about a node's worth that nobody found.
+- `VIRTUAL_LOSS`: as visits that were lost (Chaslot, Winands, van den Herik, "Parallel Monte-Carlo Tree Search", 2008).
+- `IGNORED`: not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import isfinite, log, sqrt
+from typing import Protocol
+
+from crdtgraph.errors import LocalError
+from crdtgraph.mcts.nodes import Edge, Position
+from crdtgraph.mcts.statistics import UNIT
+
+INFINITE = float("inf")
+
+
+class InFlight(Enum):
+    """How simulations that are under way count in the choice."""
+
+    WU_UCT = "wu-uct"
+    VIRTUAL_LOSS = "virtual-loss"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What a rule sees of a node: one entry a child, and last the best action that nobody tried, if there is one.
+
+    `total` is how often the node was visited, `visits` how often each child was chosen from here, both with those in
+    flight; `means` are values from the view of who chooses. A child without visits has the mean of its siblings.
+    `priors` sum to 1 over all actions of the node.
+    """
+
+    total: int
+    visits: Sequence[int]
+    means: Sequence[float]
+    priors: Sequence[float]
+
+
+class Rule(Protocol):
+    """A rule of selection. It must answer alike for equal numbers."""
+
+    def scores(self, node: Numbers) -> Sequence[float]:
+        """A score for each entry, as many as `node.visits` has; the greatest is tried next."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UCT:
+    """mean + c sqrt(ln N / n), what was never tried first (Kocsis and Szepesvari 2006).
+
+    The default of `c`, the square root of 2, is for rewards between 0 and 1 or -1 and 1 alike.
+    """
+
+    c: float = sqrt(2)
+
+    def __post_init__(self) -> None:
+        _check_constant("UCT", self.c)
+
+    def scores(self, node: Numbers) -> list[float]:
+        """As in `Rule`."""
+        scale = self.c * sqrt(log(max(node.total, 1)))
+        return [
+            mean + scale / sqrt(visits) if visits else INFINITE
+            for mean, visits in zip(node.means, node.visits, strict=True)
+        ]
+
+    def pick(self, position: Position, edges: list[Edge]) -> Edge:
+        """The same choice, for a position with nothing untried and nothing in flight; twice as fast."""
+        scale = self.c * UNIT * sqrt(log(position.visits or 1))
+        best = edges[0]
+        greatest = -INFINITE
+        player = position.player
+        for edge in edges:
+            visits = edge.visits
+            child = edge.child
+            if child.proven is not None:
+                score: float = child.proven[player]
+            elif visits:
+                score = child.value / child.visits + scale / sqrt(visits)
+            else:
+                return edge
+            if score > greatest:
+                greatest = score
+                best = edge
+        return best
+
+
+@dataclass(frozen=True, slots=True)
+class PUCT:
+    """mean + c P sqrt(N) / (1 + n), with priors P (Rosin 2011, in the form of AlphaZero)."""
+
+    c: float = 1.25
+
+    def __post_init__(self) -> None:
+        _check_constant("PUCT", self.c)
+
+    def scores(self, node: Numbers) -> list[float]:
+        """As in `Rule`."""
+        scale = self.c * sqrt(max(node.total, 1))
+        return [
+            mean + scale * prior / (1 + visits)
+            for mean, prior, visits in zip(node.means, node.priors, node.visits, strict=True)
+        ]
+
+
+class Chooser:
+    """A rule applied to positions.
+
+    Args:
+        rule: `UCT()`, `PUCT()` or one of your own.
+        in_flight: how simulations under way count.
+        loss: the least reward in fixed point, for virtual losses.
+        middle: the middle of the rewards in fixed point: the mean of what nobody has tried.
+    """
+
+    def __init__(self, rule: Rule, in_flight: InFlight, loss: int, middle: float) -> None:
+        if not callable(getattr(rule, "scores", None)):
+            raise LocalError(
+                f"{rule!r:.80} is no rule of selection", hint="UCT(), PUCT(), or an object with scores(numbers)"
+            )
+        if not isinstance(in_flight, InFlight):
+            raise LocalError(
+                f"in_flight is {in_flight!r:.80}",
+                hint="take one of " + ", ".join(f"InFlight.{each.name}" for each in InFlight),
+            )
+        self.rule = rule
+        self._fast = rule if isinstance(rule, UCT) else None
+        self._loss = loss if in_flight is InFlight.VIRTUAL_LOSS else 0
+        self._is_lost = in_flight is InFlight.VIRTUAL_LOSS
+        self._middle = middle
+
+    def choose(self, position: Position, edges: list[Edge], *, may_expand: bool) -> Edge | None:
+        """The edge to follow among those given, or None to try an action that nobody tried."""
+        expands = may_expand and bool(position.untried)
+        if self._fast is not None:
+            if expands:
+                return None
+            if not position.flying:
+                return self._fast.pick(position, edges)
+        scores = self.rule.scores(self.numbers(position, edges, expands=expands))
+        if any(edge.child.proven is not None for edge in edges):
+            # What is certain needs no exploration.
+            certain = [None if edge.child.proven is None else edge.child.proven[position.player] for edge in edges]
+            scores = [
+                score if proven is None else proven / UNIT
+                for score, proven in zip(scores, [*certain, None][: len(scores)], strict=True)
+            ]
+        try:
+            greatest = max(scores)
+            best = list(scores).index(greatest)
+            wrong = len(scores) != len(edges) + expands
+        except (TypeError, ValueError):
+            wrong = True
+        if wrong or greatest != greatest:
+            raise LocalError(
+                f"the rule {self.rule!r:.80} gave the scores {scores!r:.80} for {len(edges) + expands} children",
+                hint="it gives one number for each entry of its argument, in their order",
+            )
+        return edges[best] if best < len(edges) else None
+
+    def numbers(self, position: Position, edges: list[Edge], *, expands: bool) -> Numbers:
+        """What a rule sees of these edges of a position, and of its best untried action. O(edges)."""
+        seen = sum([edge.visits for edge in edges])
+        unseen = (sum([edge.value for edge in edges]) / seen if seen else self._middle) / UNIT
+        visits = [edge.visits + edge.flying for edge in edges]
+        means = []
+        for edge in edges:
+            child = edge.child
+            if not child.visits:
+                means.append(unseen)
+            elif self._is_lost and child.flying:
+                means.append((child.value + self._loss * child.flying) / (child.visits + child.flying) / UNIT)
+            else:
+                means.append(child.value / child.visits / UNIT)
+        priors = [edge.prior for edge in edges]
+        if expands:
+            visits.append(0)
+            means.append(unseen)
+            priors.append(position.prior(position.untried[-1]))
+        return Numbers(position.visits + position.flying, visits, means, priors)
+
+
+def _check_constant(name: str, constant: object) -> None:
+    if not isinstance(constant, int | float) or not isfinite(constant) or constant < 0:
+        raise LocalError(
+            f"the constant c of {name} is {constant!r:.80}",
+            hint="a finite number, 0 or more; about 1 for rewards within -1 and 1",
+        )

@@ -1,0 +1,199 @@
+"""What a tree and a search tell each other: other trees on the search, here and elsewhere, grow the same tree.
+
+Commits of others are taken over below positions that this tree knows; the rest waits in the search until a descent
+comes by, so nothing is computed for what nobody looks at. Counters are read as totals, whoever counted, so it makes no
+difference in which order news comes, or how often. What was discarded is not chosen any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from crdtgraph.errors import LocalError
+from crdtgraph.graph import Graph
+from crdtgraph.ids import CommitId
+from crdtgraph.mcts.errors import ProblemMismatchError
+from crdtgraph.mcts.growth import Growth
+from crdtgraph.mcts.nodes import Edge, Position
+from crdtgraph.mcts.statistics import Statistics
+
+PROBLEM_KEY = "mcts/problem"
+"""The register of a search that holds what problem it is about."""
+META_PREFIX = "mcts/"
+"""Begins the metadata that holds what was counted of a promoted commit; the search's name follows."""
+
+
+class SharedGrowth(Growth):
+    """A tree that takes part in its search."""
+
+    graph: Graph
+    _watch = None
+
+    def join(self, graph: Graph) -> None:
+        """Say which problem this is, and listen from now on. Raises ProblemMismatchError if the search has another."""
+        self.graph = graph
+        self._far: dict[str, dict[CommitId, int]] = {}
+        self._far_waiting: dict[CommitId, int] = {}
+        self.check_problem()
+        if not self.search.values(PROBLEM_KEY):
+            self.search.assign(PROBLEM_KEY, self.referee.fingerprint)
+        self._watch = self.search.watch()
+
+    def leave(self) -> None:
+        """Listen no more."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def check_problem(self) -> None:
+        """Raise ProblemMismatchError if somebody searches for the solution of another problem here."""
+        for value in self.search.values(PROBLEM_KEY):
+            if value != self.referee.fingerprint:
+                raise ProblemMismatchError(
+                    f"search {self.search.name!r} is about {value.decode(errors='replace'):.200}, "
+                    f"this problem is {self.referee.fingerprint.decode():.200}",
+                    hint="take another name for the search, or the problem that it was begun with; equal are format, "
+                    "players, range of rewards and identity",
+                )
+
+    def hear(self) -> None:
+        """Take over what is new in the search. O(news)."""
+        if self._watch is None:
+            return
+        news = self._watch.take()
+        if not news:
+            return
+        by_commit = self.by_commit
+        if PROBLEM_KEY in news.assigned:
+            self.check_problem()
+        for commit in news.commits:
+            if commit not in by_commit:
+                parents = self.search.parents(commit)
+                edge = by_commit.get(parents[0]) if parents else None
+                if edge is not None:
+                    self._adopt(edge, commit)
+        for commit in news.counted:
+            edge = by_commit.get(commit)
+            if edge is not None:
+                edge.learn(self._totals(edge))
+        for root in news.discarded:
+            self._discarded(root)
+
+    def adopt_children(self, edge: Edge, commit: CommitId) -> None:
+        """Take over what others made of a commit, in the search or, from earlier searches, in the ledger."""
+        for child in self.search.children(commit):
+            if child not in self.by_commit:
+                self._adopt(edge, child)
+        if commit in self.graph:
+            for child in self.graph.children(commit):
+                if child not in self.by_commit:
+                    self._adopt(edge, child)
+
+    def learn_root(self) -> None:
+        """Take over what was counted of the root."""
+        self.root.learn(self._totals(self.root))
+
+    def fly_far(self, source: str, flying: Mapping[CommitId, int]) -> None:
+        """What somebody else has in flight now, by commit; replaces what they said before."""
+        for commit, count in flying.items():
+            if type(count) is not int or count < 0:
+                raise LocalError(f"{count!r:.80} simulations are in flight at {commit!r:.40}", hint="count from 0 on")
+        for change, mapping in ((-1, self._far.pop(source, {})), (1, flying)):
+            for commit, count in mapping.items():
+                edge = self.by_commit.get(commit)
+                self._far_waiting[commit] = self._far_waiting.get(commit, 0) + change * count
+                if not self._far_waiting[commit]:
+                    del self._far_waiting[commit]
+                if edge is not None:
+                    edge.flying += change * count
+                    edge.child.flying += change * count
+        if flying:
+            self._far[source] = dict(flying)
+
+    # Inside
+
+    def _adopt(self, parent: Edge, commit: CommitId) -> None:
+        """Take over a commit that follows from an edge's, if it is an action there; else it is not ours."""
+        position = parent.child
+        if not position.is_known or not position.actions:
+            return
+        text = self.search.get(commit).message
+        edge = next((edge for edge in (*position.edges, *position.pruned) if edge.text == text), None)
+        if edge is None:
+            number = next((number for number in position.untried if position.text(number) == text), None)
+            if number is None:
+                return
+            edge = self.prior_edge(position, number)
+        if edge.commit is None:
+            edge.commit = commit
+        else:
+            edge.others = (*edge.others, commit)
+        self.note(commit, edge)
+        edge.learn(self._totals(edge))
+        if edge.child.is_known:
+            self.adopt_children(edge, commit)
+        if not self.search.is_live(commit):
+            self._leave_out(position, edge)
+
+    def note(self, commit: CommitId, edge: Edge) -> None:
+        """A commit is of this edge; what others have in flight there counts from now on."""
+        self.by_commit[commit] = edge
+        if commit in self._far_waiting:
+            edge.flying += self._far_waiting[commit]
+            edge.child.flying += self._far_waiting[commit]
+
+    def _totals(self, edge: Edge) -> Statistics:
+        total = Statistics()
+        for commit in edge.commits:
+            total = total.plus(Statistics.of(self.search.counters(commit)))
+            if commit in self.graph:
+                total = total.plus(self._earlier(commit))
+        return total
+
+    def _earlier(self, commit: CommitId) -> Statistics:
+        """What other searches counted of a commit before they promoted it."""
+        total, own = Statistics(), META_PREFIX + self.search.name
+        for key, value in self.graph.meta(commit).items():
+            if key.startswith(META_PREFIX) and key != own:
+                total = total.plus(read_statistics(value))
+        return total
+
+    def _discarded(self, root: CommitId) -> None:
+        edge = self.by_commit.get(root)
+        if edge is None or edge is self.root:
+            return
+        for parent in self.search.parents(root):
+            before = self.by_commit.get(parent)
+            if before is not None and edge in before.child.edges:
+                self._leave_out(before.child, edge)
+
+    def throw_away(self, position: Position, edge: Edge) -> None:
+        """Discard what an edge of a position leads to, for all writers, those commits that are not of the ledger."""
+        for commit in edge.commits:
+            if commit in self.search:
+                self.search.discard(commit)
+        self._leave_out(position, edge)
+
+    def _leave_out(self, position: Position, edge: Edge) -> None:
+        """Choose an edge no more if all its commits are discarded, else go on with those that are left."""
+        live = [commit for commit in edge.commits if self.search.is_live(commit)]
+        if live:
+            edge.commit, edge.others = live[0], tuple([each for each in edge.commits if each != live[0]])
+        elif edge in position.edges and position.chances is None:
+            position.edges.remove(edge)
+            position.pruned.append(edge)
+            edge.cut()
+
+
+def write_statistics(statistics: Sequence[int]) -> bytes:
+    """Statistics as the value of a commit's metadata."""
+    return b" ".join(b"%d" % number for number in Statistics.of(statistics))
+
+
+def read_statistics(value: bytes) -> Statistics:
+    """The statistics of a commit's metadata; none for what is no such value."""
+    try:
+        numbers = [int(number) for number in value.split()]
+    except ValueError:
+        numbers = []
+    return Statistics(*numbers) if len(numbers) == 3 else Statistics()
