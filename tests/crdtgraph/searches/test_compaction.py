@@ -1,4 +1,4 @@
-"""Searches are compacted by their writers: what they take follows what is live, and a crash on the way loses nothing."""
+"""Searches are compacted by their writers: what they take follows what is live; a crash on the way loses nothing."""
 
 from __future__ import annotations
 

@@ -58,6 +58,8 @@ class World:
         self.discarded: set[CommitId] = set()
         for search in self.sides:
             plane = plane_of(search)
+            if not compacts:
+                plane.advance = lambda: False
             plane.on_durable = lambda durable: self.segments.extend(
                 [item.value for item in durable.update.items if item.value is not None]
             )
@@ -137,7 +139,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crdtgraph.searchprojection.NODES_AT_ONCE", 2)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1 << 32))
 def test_compaction_changes_nothing_that_can_be_seen(seed):
     random = Random(seed)
@@ -169,7 +171,7 @@ def test_compaction_changes_nothing_that_can_be_seen(seed):
             assert plane_of(search).set_digest() == plane_of(late).set_digest()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1 << 32))
 def test_nothing_is_lost_or_counted_twice_when_writers_are_heard_of_out_of_order(seed):
     # A replica that has a compaction and not yet the discard that it follows lacks what it would have otherwise, so
