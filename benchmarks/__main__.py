@@ -29,14 +29,22 @@ NAMES = {
     "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
+    "mcts-overhead": "iterations a second of a search tree with node and peer, against MCTSBot of OpenSpiel",
+    "mcts-strength": "games against MCTSBot at equal simulations: Connect Four and Hex",
+    "workers": "four processes without a replica write batches through one node",
     "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
+    "branches": "50 writers on branches of their own, merged to main, against git worktrees with a lock",
+    "mcts-scale": "one tree by 1 to 32 writers against one by one, on random game trees, and root parallelism",
+    "mcts-split": "a search that is split in two for half of its time: what both sides counted, and how it chose",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
+SEEDED = ("mcts-scale", "mcts-split")
+"""Those that play games, as many as are asked for."""
 
 
 def main() -> None:
     """Parse the command line, run, print."""
-    lines = [f"  {name:12} {text}" for name, text in NAMES.items()]
+    lines = [f"  {name:13} {text}" for name, text in NAMES.items()]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure crdtgraph side by side with its peers.",
@@ -46,9 +54,11 @@ def main() -> None:
     parser.add_argument("name", choices=[*NAMES, "all"], metavar="NAME", help="one of those below, or all")
     parser.add_argument("--json", action="store_true", help="print one JSON object (one a line for all)")
     parser.add_argument("--quick", action="store_true", help="small inputs: shows that it runs, not how fast")
+    parser.add_argument("--seeds", type=int, help="games of mcts-scale and mcts-split instead of 100")
     options = parser.parse_args()
     for name in NAMES if options.name == "all" else [options.name]:
-        report: Report = import_module(f"benchmarks.{name.replace('-', '_')}").run(quick=options.quick)
+        more = {"seeds": options.seeds} if options.seeds and name in SEEDED else {}
+        report: Report = import_module(f"benchmarks.{name.replace('-', '_')}").run(quick=options.quick, **more)
         if options.json:
             print(report.to_json(), flush=True)
         else:

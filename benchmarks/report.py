@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 Figure = float | int | str | bool | None
 
-_COMPARE = {"<": operator.lt, "<=": operator.le, ">=": operator.ge, "==": operator.eq}
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Report:
     machine: dict[str, Figure] = field(default_factory=lambda: machine())
 
     def hold(self, figure: str, value: float, unit: str, sign: str, limit: float) -> None:
-        """Add a bar: `value` must be `sign` ("<", "<=", ">=" or "==") `limit`."""
+        """Add a bar: `value` must be `sign` ("<", "<=", ">", ">=" or "==") `limit`."""
         shown = round(value, 4)
         self.bars.append(Bar(figure, shown, unit, f"{sign} {limit:g}", bool(_COMPARE[sign](value, limit))))
 

@@ -19,6 +19,7 @@ from simulations.checkers import Shown
 from simulations.journal import Journal
 from simulations.process import Process
 from simulations.reading import Order, Reading
+from simulations.tallies import Tallies
 
 
 class Depth(Enum):
@@ -36,9 +37,10 @@ ORDERS = {Depth.DEEP: (Order.MIXED,), Depth.WHOLE: (Order.ASCENDING, Order.DESCE
 class Inspection:
     """Looks at the machines of one world; raises ViolationError."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, tallies: Tallies) -> None:
         self.reading = Reading()
         self._journal = journal
+        self._tallies = tallies
         self._hashed: dict[CommitId, Commit] = {}
 
     def look(self, processes: Iterable[Process], depth: Depth) -> None:
@@ -72,6 +74,7 @@ class Inspection:
         shown = Shown(name, graph)
         checkers.check_never_unsees(shown, seen)
         checkers.check_own_durable(name, graph, self._journal)
+        self._tallies.check(name, graph)
         held = self.reading.held(graph)
         if depth is Depth.WHOLE:
             found = self.reading.held_in_truth(graph)

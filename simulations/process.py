@@ -23,6 +23,7 @@ from simulations.importing import GitImport
 from simulations.journal import Journal
 from simulations.network import Network, SimTransport
 from simulations.scenario import Workload as Properties
+from simulations.tallies import Tallies
 from simulations.trace import Trace
 from simulations.workload import Order, Workload
 from sync import Node, Settings
@@ -93,6 +94,7 @@ class Process:
         disk: Disk,
         clock: SimClock,
         journal: Journal,
+        tallies: Tallies,
         trace: Trace,
         rng: random.Random,
         settings: Settings,
@@ -118,6 +120,7 @@ class Process:
         self._network = network
         self._transport: SimTransport = network.add(name)
         self._journal = journal
+        self._tallies = tallies
         self._trace = trace
         self._rng = rng
         self._settings = settings
@@ -217,8 +220,11 @@ class Process:
                     log=NodeLog(self.name, self._trace, lambda: self._is_dead, self._on_alarm),
                     run_sync=self._sync,
                 )
-                workload = Workload(graph, self.name, self._journal, self._trace, self._rng, self._properties)
+                workload = Workload(
+                    graph, self.name, self._journal, self._trace, self._rng, self._properties, self._tallies
+                )
                 async with node:
+                    workload.attend(node)
                     self.graph, self.node, self.workload = graph, node, workload
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(workload.run, self._is_writing)

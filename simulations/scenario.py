@@ -42,6 +42,8 @@ LEDGER_OPERATIONS = {
 """How often each operation comes if a scenario does not say."""
 OBJECT_OPERATIONS = {"commit_object": 3.0, "collect_garbage": 1.0}
 """Those about large values; they come only where a scenario says so."""
+TREE_OPERATIONS = {"tree_step": 10.0, "tree_discard": 0.5, "tree_compact": 1.0, "tree_promote": 0.5, "tree_close": 0.2}
+"""Those of workers that search one tree together; they come only where a scenario says so."""
 
 SEARCH_OPERATIONS = {"share": 6.0}
 """Those about searches that all machines share; as with large values."""

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Protocol
 
-from crdtgraph import Commit, CommitId, Graph
+from crdtgraph import Commit, CommitId, Graph, Search
 from simulations.journal import Record
 
 SPECULATIVE_COMMITS = 20
@@ -68,13 +68,18 @@ def speculate(program: Program, rng: random.Random) -> str:
         best = tree[-1]
         for loser in rng.sample(tree[-SPECULATIVE_COMMITS:], 5):
             plane.discard(loser)
-        line = [best]
-        while line[-1] not in graph and (parents := plane.parents(line[-1])):
-            line.append(parents[0])
-        for commit in reversed(line):
-            if commit not in graph:
-                program.note_commit(plane.get(commit))
+        note_line(program, plane, best)
         # The search is closed also if the disk refuses what was promoted.
         program.note(("assign", f"search {name}", b"closed"))
         plane.promote(best)
     return best.hex()[:12]
+
+
+def note_line(program: Program, search: Search, best: CommitId) -> None:
+    """A commit of a search is about to be promoted, with all above it that the ledger lacks."""
+    graph, line = program.graph, [best]
+    while line[-1] not in graph and (parents := search.parents(line[-1])):
+        line.append(parents[0])
+    for commit in reversed(line):
+        if commit not in graph:
+            program.note_commit(search.get(commit))

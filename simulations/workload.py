@@ -19,17 +19,20 @@ from crdtgraph.objects import INLINE_BYTES_MAX, Collected, reference_of
 from crdtgraph.records import Commit, ordered_changes
 from simulations.checkers import ViolationError
 from simulations.journal import Journal, Record, Written
-from simulations.scenario import LEDGER_OPERATIONS, OBJECT_OPERATIONS, SEARCH_OPERATIONS
+from simulations.scenario import LEDGER_OPERATIONS, OBJECT_OPERATIONS, SEARCH_OPERATIONS, TREE_OPERATIONS
 from simulations.scenario import Workload as Properties
 from simulations.sharing import share
 from simulations.speculation import search, speculate
+from simulations.tallies import Tallies
 from simulations.trace import Trace
+from simulations.treesearching import TreeSearching
+from sync import Node
 
-OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS, *SEARCH_OPERATIONS)
+OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS, *SEARCH_OPERATIONS, *TREE_OPERATIONS)
 REFS = ("main", "next", "topic")
 """The first few refs, for which writers contend; further ones are numbered."""
 KEYS = ("color", "owner")
-SEVERAL_STEPS = ("commit_many", "search", "speculate", "share")
+SEVERAL_STEPS = ("commit_many", "search", "speculate", "share", "tree_promote", "tree_close", "tree_compact")
 """Operations of which a part may stay when they fail."""
 RECENT = 30
 """How far back, in commits, a new commit's parents mostly lie."""
@@ -52,7 +55,14 @@ class Workload:
     """What runs beside one node. `step` does one operation; `run` and `obey` go on for ever."""
 
     def __init__(
-        self, graph: Graph, name: str, journal: Journal, trace: Trace, rng: random.Random, properties: Properties
+        self,
+        graph: Graph,
+        name: str,
+        journal: Journal,
+        trace: Trace,
+        rng: random.Random,
+        properties: Properties,
+        tallies: Tallies | None = None,
     ) -> None:
         self.graph = graph
         self.name = name
@@ -67,6 +77,9 @@ class Workload:
         self._said: list[Record] = []
         self._compaction: Generator[None, None, bool] | None = None
         self._collection: Generator[None, None, Collected] | None = None
+        self._tallies = tallies if tallies is not None else Tallies()
+        self._trees: TreeSearching | None = None
+        self._node: Node | None = None
         self._done = 0
         self._orders: deque[Order] = deque()
         self._batch_commits: int | None = None
@@ -104,7 +117,7 @@ class Workload:
         """One operation, a random one by default; ViolationError if it failed and changed something all the same."""
         if not kind:
             [kind] = self._rng.choices(self._kinds, self._weights)
-        operation: Callable[[], str] = getattr(self, f"_{kind}")
+        operation: Callable[[], str] = getattr(self if kind not in TREE_OPERATIONS else self._searching(), f"_{kind}")
         with suppress(StoreError):  # The trace has it, and the program goes on.
             self.attempt(kind, operation, is_one_step=kind not in SEVERAL_STEPS)
 
@@ -131,6 +144,15 @@ class Workload:
             self._own.made += self._said
         self.acknowledge()
         self._trace.note(self.name, kind, outcome)
+
+    def attend(self, node: Node) -> None:
+        """The node beside runs."""
+        self._node = node
+
+    def rest(self) -> None:
+        """Nothing more is to be done: what is under way is given up."""
+        if self._trees is not None:
+            self._trees.rest()
 
     def say(self) -> CommitId:
         """Add a commit that is durable, and given to peers, when this returns; raises StoreError."""
@@ -317,6 +339,12 @@ class Workload:
         return "to be continued" if self._compaction else "the last"
 
     # Inside
+
+    def _searching(self) -> TreeSearching:
+        if self._trees is None:
+            # Dice of its own, so that all else about a seed is as it is without.
+            self._trees = TreeSearching(self, self._tallies, random.Random(self._rng.getrandbits(64)), self._node)
+        return self._trees
 
     def _add(
         self,

@@ -32,7 +32,9 @@ from simulations.process import Process
 from simulations.promptness import Promptness
 from simulations.scenario import Clock, Scenario
 from simulations.searchchecks import search_disagreement
+from simulations.searches import wait_for_searches
 from simulations.seeds import child
+from simulations.tallies import Tallies
 from simulations.timeline import ImportGit
 from simulations.trace import Trace
 from sync import Settings
@@ -65,6 +67,7 @@ class World:
         self.scenario = scenario
         self.trace = trace
         self.journal = Journal()
+        self.tallies = Tallies()
         self.processes: dict[str, Process] = {}
         self.converged_after_s = 0.0
         self.on_heal: Callable[[str], None] = lambda _: None
@@ -77,7 +80,7 @@ class World:
         """Whether a disk was replaced that may have been the only one with a large value."""
         self.agenda = Agenda()
         """The clock of the run in which this world lives."""
-        self._inspection = Inspection(self.journal)
+        self._inspection = Inspection(self.journal, self.tallies)
         self._imports: list[GitImport] = []
         self._is_writing = True
         self._settings = settings_of(scenario)
@@ -103,6 +106,7 @@ class World:
                 self.mend()
                 await self._wait_for_agreement()
                 await wait_for_objects(self.processes, self.bound_s + ROUND_MAX_S, self.may_lack_objects)
+                await wait_for_searches(self.processes, self.tallies, self.bound_s)
                 if self.scenario.expect.quiet_s:
                     await self._check_quiet(self.scenario.expect.quiet_s)
                 self._check_expectations()
@@ -318,6 +322,7 @@ class World:
             ),
             clock=SimClock(child(self._seed, f"entropy {name}"), skew_s=clock.offset_s, rate=clock.rate),
             journal=self.journal,
+            tallies=self.tallies,
             trace=self.trace,
             rng=child(self._seed, f"work {name}"),
             settings=self._settings,
@@ -331,14 +336,12 @@ class World:
     def _watch(self, name: str, graph: Graph) -> None:
         """A process has opened its graph."""
         checkers.check_own_durable(name, graph, self.journal)
-        reading = self._inspection.reading
+        graph.on_durable(lambda delta: self._note_durable(graph.writer, delta))
 
-        def promise(delta: Delta) -> None:
-            # What is given away of a search is no promise.
-            if delta.plane == LEDGER:
-                self.journal.promise(graph.writer, reading.in_update(delta.update))
-
-        graph.on_durable(promise)
+    def _note_durable(self, writer: int, delta: Delta) -> None:
+        # What a search says is given away as well, and nothing of it is promised.
+        if delta.plane == LEDGER:
+            self.journal.promise(writer, self._inspection.reading.in_update(delta.update))
 
 
 def settings_of(scenario: Scenario) -> Settings:

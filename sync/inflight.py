@@ -52,6 +52,11 @@ class InFlight:
         """What other processes have in flight in a search, added up."""
         return self.exchange.counts(search)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known to be in flight, or was a moment ago."""
+        return self.exchange.is_known
+
     def join(self, connection: Connection) -> None:
         """A peer is connected."""
         self.exchange.join(connection.number, connection.wake)

@@ -130,6 +130,11 @@ class InFlightExchange:
             if key.search == search and key.writer != self._writer and self._entries[key].state.counts
         }
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known to be in flight, or was within the time that it takes to forget it."""
+        return bool(self._entries)
+
     def subscribe(self, search: str, listener: Listener) -> Callable[[], None]:
         """Tell a listener what others have in flight in a search, now and whenever it changes; returns what ends it."""
         self._listeners.setdefault(search, []).append(listener)

@@ -38,7 +38,7 @@ class Keep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hopeful:
-    """Keep what may still be best: its mean plus `confidence` standard errors reaches the most visited's mean minus its.
+    """Keep what may still be best: mean plus `confidence` standard errors reach the most visited's mean less its own.
 
     A deviation counts as a quarter of the span at least, since few values may agree by chance.
     """

@@ -85,17 +85,13 @@ class Referee:
 
     def actions(self, state: Any) -> Sequence[Any]:
         """What can be done in a state; each action and its text once."""
-        found: Sequence[Any] = self._ask("actions", self.problem.actions, state)
+        found = self._ask("actions", self.problem.actions, state)
         if type(found) is not list and type(found) is not tuple:
-            if not isinstance(found, Sequence) or isinstance(found, str | bytes):
-                raise ProblemError(
-                    f"actions({state!r:.80}) is {found!r:.80}, which has no order of its own",
-                    hint="return a list or a tuple, in an order that is always the same",
-                )
-            found = tuple(found)
+            found = _sequence(found, state)
         if self._text is None and len(set(map(str, found))) != len(found):
             raise _ambiguous(state, found)
-        return found
+        checked: Sequence[Any] = found
+        return checked
 
     def apply(self, state: Any, action: Any) -> Any:
         """The state that an action leads to."""
@@ -229,6 +225,12 @@ class Referee:
                 return (first,)
             if self.players == 2:
                 return first, self._low6 + self._high6 - first
+        elif type(rewards) is list and len(rewards) == self.players:
+            for reward in rewards:
+                if type(reward) is not float or not self.low <= reward <= self.high:
+                    break
+            else:
+                return tuple([round(reward * UNIT) for reward in rewards])
         return self._fixed(rewards)
 
     def _fixed(self, rewards: object) -> Fixed:
@@ -300,6 +302,15 @@ def _identity(problem: Any) -> str:
     if type(found) is not str or not found:
         raise ProblemError(f"identity of {problem!r:.80} is {found!r:.80}", hint="it is a text that is not empty")
     return found
+
+
+def _sequence(found: object, state: object) -> tuple[Any, ...]:
+    if not isinstance(found, Sequence) or isinstance(found, str | bytes):
+        raise ProblemError(
+            f"actions({state!r:.80}) is {found!r:.80}, which has no order of its own",
+            hint="return a list or a tuple, in an order that is always the same",
+        )
+    return tuple(found)
 
 
 def _numbers(rewards: object) -> list[float]:

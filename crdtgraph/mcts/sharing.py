@@ -70,8 +70,9 @@ class SharedGrowth(Growth):
             if commit not in by_commit:
                 parents = self.search.parents(commit)
                 edge = by_commit.get(parents[0]) if parents else None
-                if edge is not None:
-                    self._adopt(edge, commit)
+                found = None if edge is None else self._adopt(edge, commit)
+                if found is not None and found.child.is_known:
+                    self.adopt_children(found, commit)
         for commit in news.counted:
             edge = by_commit.get(commit)
             if edge is not None:
@@ -81,13 +82,16 @@ class SharedGrowth(Growth):
 
     def adopt_children(self, edge: Edge, commit: CommitId) -> None:
         """Take over what others made of a commit, in the search or, from earlier searches, in the ledger."""
-        for child in self.search.children(commit):
-            if child not in self.by_commit:
-                self._adopt(edge, child)
-        if commit in self.graph:
-            for child in self.graph.children(commit):
-                if child not in self.by_commit:
-                    self._adopt(edge, child)
+        stack = [(edge, commit)]
+        while stack:
+            parent, commit = stack.pop()
+            children = self.search.children(commit)
+            if commit in self.graph:
+                children += self.graph.children(commit)
+            for child in children:
+                found = self._adopt(parent, child) if child not in self.by_commit else None
+                if found is not None and found.child.is_known:
+                    stack.append((found, child))
 
     def learn_root(self) -> None:
         """Take over what was counted of the root."""
@@ -112,28 +116,27 @@ class SharedGrowth(Growth):
 
     # Inside
 
-    def _adopt(self, parent: Edge, commit: CommitId) -> None:
+    def _adopt(self, parent: Edge, commit: CommitId) -> Edge | None:
         """Take over a commit that follows from an edge's, if it is an action there; else it is not ours."""
         position = parent.child
         if not position.is_known or not position.actions:
-            return
+            return None
         text = self.search.get(commit).message
         edge = next((edge for edge in (*position.edges, *position.pruned) if edge.text == text), None)
         if edge is None:
             number = next((number for number in position.untried if position.text(number) == text), None)
             if number is None:
-                return
-            edge = self.prior_edge(position, number)
+                return None
+            edge = self.open_edge(position, number)
         if edge.commit is None:
             edge.commit = commit
         else:
             edge.others = (*edge.others, commit)
         self.note(commit, edge)
         edge.learn(self._totals(edge))
-        if edge.child.is_known:
-            self.adopt_children(edge, commit)
         if not self.search.is_live(commit):
             self._leave_out(position, edge)
+        return edge
 
     def note(self, commit: CommitId, edge: Edge) -> None:
         """A commit is of this edge; what others have in flight there counts from now on."""

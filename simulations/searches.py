@@ -1,0 +1,78 @@
+"""The rules about searches that many machines share, once all is mended: one tree everywhere, and nothing in flight.
+
+What a process counted that still runs is everywhere, to the last count; of one that crashed, what it had given away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import trio
+
+from crdtgraph import Graph
+from crdtgraph.searchplane import PREFIX
+from simulations.checkers import ViolationError
+from simulations.process import Process
+from simulations.tallies import Tallies
+from sync.limits import INFLIGHT_EXPIRY_S
+
+POLL_S = 0.25
+SLACK_S = 2.0
+"""States in flight are given away by one node after the other, each of which keeps them for as long."""
+
+
+async def wait_for_searches(processes: Mapping[str, Process], tallies: Tallies, bound_s: float) -> None:
+    """Wait until all machines have the same searches with the same in them, and look whether that is what was counted.
+
+    Raises ViolationError if it takes longer than `bound_s`, if a count is lost, or if anything stays in flight.
+    """
+    if not any(graph.searches() for graph in _graphs(processes).values()):
+        return
+    for process in processes.values():
+        if process.workload is not None:
+            process.workload.rest()
+    with trio.move_on_after(bound_s):
+        while _disagreement(_graphs(processes)):  # noqa: ASYNC110 - many things may end it
+            await trio.sleep(POLL_S)
+    graphs = _graphs(processes)
+    disagreement = _disagreement(graphs)
+    if disagreement:
+        raise ViolationError("all have the same searches", f"not within {bound_s:.0f} s: {disagreement}")
+    writers = [graph.writer for graph in graphs.values()]
+    for name, graph in graphs.items():
+        tallies.check(name, graph, whole=writers)
+    await _check_flights(processes)
+
+
+async def _check_flights(processes: Mapping[str, Process]) -> None:
+    """Nobody works on anything any more, so nothing is in flight, whatever those said that are gone."""
+    nodes = [process.node for process in processes.values() if process.node is not None]
+    if any(node.inflight.is_known for node in nodes):
+        await trio.sleep(INFLIGHT_EXPIRY_S + SLACK_S)
+    for name, process in processes.items():
+        node, graph = process.node, process.graph
+        if node is not None and graph is not None:
+            for search in graph.searches():
+                counts = node.inflight.counts(search)
+                if counts:
+                    raise ViolationError(
+                        "what is in flight lands", f"{name} has {sum(counts.values())} in {search!r}, and nobody works"
+                    )
+
+
+def _disagreement(graphs: Mapping[str, Graph]) -> str:
+    shown = {
+        name: [
+            (search, graph.is_flushed(PREFIX + search), graph.digest(plane=PREFIX + search).hex()[:16])
+            for search in graph.searches()
+        ]
+        for name, graph in graphs.items()
+    }
+    first = next(iter(shown.values()), [])
+    if all(each == first for each in shown.values()) and all(is_flushed for _, is_flushed, _ in first):
+        return ""
+    return "; ".join(f"{name} {each}" for name, each in shown.items())
+
+
+def _graphs(processes: Mapping[str, Process]) -> dict[str, Graph]:
+    return {name: process.graph for name, process in processes.items() if process.graph is not None}
