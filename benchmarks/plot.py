@@ -41,7 +41,7 @@ def draw_size(report: dict[str, dict[str, dict[str, Figure]]], picture: Path) ->
     """What a search takes against its iterations, beside the commits that were made and those that are live."""
     figure, axes = pyplot.subplots(2, 2, figsize=(8.5, 5.5), layout="constrained")
     rows = [row for row in report["results"].values() if "iterations" in row]
-    done = [row["iterations"] for row in rows]
+    done = [float(row["iterations"] or 0) / 1_000 for row in rows]
     for axis, (name, title) in zip(axes.flat, SIZES.items(), strict=True):
         scale = 1e6 if name == "plane_bytes" else 1
         axis.plot(done, [float(row[name] or 0) / scale for row in rows], color=COLOURS["agreed_after_s"], label=title)
@@ -54,7 +54,7 @@ def draw_size(report: dict[str, dict[str, dict[str, Figure]]], picture: Path) ->
             axis.legend(loc="upper left")
         else:
             axis.set_ylim(bottom=0)
-        axis.set(xlabel="iterations", ylabel=title)
+        axis.set(xlabel="thousand iterations", ylabel=title)
         axis.grid(visible=True, which="major", alpha=0.3)
     figure.savefig(picture, metadata={"Date": None})
 
