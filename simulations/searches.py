@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import trio
 
 from crdtgraph import Graph
-from crdtgraph.searchplane import PREFIX
 from simulations.checkers import ViolationError
 from simulations.process import Process
+from simulations.searchchecks import search_disagreement
 from simulations.tallies import Tallies
 from sync.limits import INFLIGHT_EXPIRY_S
 
@@ -32,10 +32,10 @@ async def wait_for_searches(processes: Mapping[str, Process], tallies: Tallies, 
         if process.workload is not None:
             process.workload.rest()
     with trio.move_on_after(bound_s):
-        while _disagreement(_graphs(processes)):  # noqa: ASYNC110 - many things may end it
+        while search_disagreement(_graphs(processes)):  # noqa: ASYNC110 - many things may end it
             await trio.sleep(POLL_S)
     graphs = _graphs(processes)
-    disagreement = _disagreement(graphs)
+    disagreement = search_disagreement(graphs)
     if disagreement:
         raise ViolationError("all have the same searches", f"not within {bound_s:.0f} s: {disagreement}")
     writers = [graph.writer for graph in graphs.values()]
@@ -58,20 +58,6 @@ async def _check_flights(processes: Mapping[str, Process]) -> None:
                     raise ViolationError(
                         "what is in flight lands", f"{name} has {sum(counts.values())} in {search!r}, and nobody works"
                     )
-
-
-def _disagreement(graphs: Mapping[str, Graph]) -> str:
-    shown = {
-        name: [
-            (search, graph.is_flushed(PREFIX + search), graph.digest(plane=PREFIX + search).hex()[:16])
-            for search in graph.searches()
-        ]
-        for name, graph in graphs.items()
-    }
-    first = next(iter(shown.values()), [])
-    if all(each == first for each in shown.values()) and all(is_flushed for _, is_flushed, _ in first):
-        return ""
-    return "; ".join(f"{name} {each}" for name, each in shown.items())
 
 
 def _graphs(processes: Mapping[str, Process]) -> dict[str, Graph]:

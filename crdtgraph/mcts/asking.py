@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from random import Random
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from crdtgraph.errors import LocalError
 from crdtgraph.graph import Graph
@@ -56,7 +56,7 @@ class Asker:
             raise LocalError(f"widening is {widening!r:.80}", hint="Widening(k=1.0, alpha=0.5)")
         referee = Referee(problem)
         chooser = Chooser(UCT() if rule is None else rule, in_flight, referee.loss, referee.middle)
-        graph = search if isinstance(search, Graph) else cast(Graph, search._graph)
+        graph = search if isinstance(search, Graph) else search._graph
         # A handle of its own: what is written through another one, by another tree of this process, is news here.
         self.search = graph.search(name if isinstance(search, Graph) else search.name)
         self._graph = graph
