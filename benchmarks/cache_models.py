@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Callable
 from importlib import import_module
 from math import log
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from benchmarks.cache import beginning
@@ -43,12 +43,15 @@ class OfRiver(Model):
         return {bucket // BUCKETS: bucket % BUCKETS for bucket in node}
 
     def score(self, node: Buckets) -> float:
+        """See `Model.score`; a probability."""
         return float(self._model.predict_proba_one(self._features(node)).get(True, 0.5))
 
     def scores(self, nodes: list[Buckets]) -> list[float]:
+        """See `Model.scores`; logarithms of odds, so that those of sizes can be taken off."""
         return [_log_odds(self.score(node)) for node in nodes]
 
     def learn(self, sooner: Buckets, later: Buckets) -> None:
+        """See `Model.learn`."""
         self._model.learn_one(self._features(sooner), True)
         self._model.learn_one(self._features(later), False)
 
@@ -66,11 +69,13 @@ class OfScikit(Model):
         self._fitted = False
 
     def scores(self, nodes: list[Buckets]) -> list[float]:
+        """See `Model.scores`; those of LRU until the first batch was learned."""
         if not self._fitted:
             return super().scores(nodes)
         return list(self._model.decision_function(self._matrix(nodes)))
 
     def learn(self, sooner: Buckets, later: Buckets) -> None:
+        """See `Model.learn`; a batch at a time."""
         self._waiting += (sooner, later)
         if len(self._waiting) >= 2 * self.PAIRS:
             answers = [1, 0] * (len(self._waiting) // 2)
@@ -122,10 +127,10 @@ def policy_with(make: Callable[[], Model]) -> Callable[[Hints[int]], Policy[int]
 
 
 def timed(trace: Trace, bytes_max: int, policy: Callable[[Hints[int]], Policy[int]]) -> tuple[float, float]:
-    """Hits and microseconds a read, with those that the replay itself takes."""
-    start = perf_counter()
+    """Hits and microseconds of the processor a read, with those that the replay itself takes."""
+    start = process_time()
     hits = replay(trace, bytes_max, policy).hits
-    return hits, (perf_counter() - start) * 1e6 / len(trace.reads())
+    return hits, (process_time() - start) * 1e6 / len(trace.reads())
 
 
 def _log_odds(probability: float) -> float:
@@ -152,10 +157,8 @@ def main() -> None:
         least, bare = timed(trace, bytes_max, lambda _: LruPolicy())
         for model, make in models().items():
             hits, micros = timed(trace, bytes_max, policy_with(make))
-            print(
-                f"{name} | {model} | {hits / best:.3f} | {hits / least:.3f} | {micros - bare:.0f} us more than LRU",
-                flush=True,
-            )
+            row = (name, model, f"{hits / best:.3f}", f"{hits / least:.3f}", f"{micros - bare:.0f} us more than LRU")
+            print(" | ".join(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ class LearnedPolicy(Generic[Key]):
         """Keys that something is known of, in the cache or lately in it."""
         return len(self._entries)
 
+    @property
+    def follows_model(self) -> bool:
+        """Whether the model names the victims now, and not LRU."""
+        return self._judge.trusts_model
+
     def on_hit(self, key: Key) -> None:
         """Learn from it now and then, and remember it."""
         now = self._now = self._now + 1
