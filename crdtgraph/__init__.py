@@ -8,6 +8,8 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from crdtgraph.branch import Branch, BranchInfo, MergeConflictError, OnConflict
+    from crdtgraph.bulk import Draft
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
     from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
@@ -48,6 +50,8 @@ __all__ = [
     "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
+    "Branch",
+    "BranchInfo",
     "CheckpointUse",
     "Collected",
     "Commit",
@@ -57,6 +61,7 @@ __all__ = [
     "Dag",
     "Delta",
     "Divergence",
+    "Draft",
     "Durability",
     "Finding",
     "Graph",
@@ -64,6 +69,7 @@ __all__ = [
     "Host",
     "LastStop",
     "LocalError",
+    "MergeConflictError",
     "MergeFunction",
     "MergePolicy",
     "MergeResult",
@@ -72,6 +78,7 @@ __all__ = [
     "NotFoundError",
     "ObjectCorruptError",
     "ObjectMissingError",
+    "OnConflict",
     "PathChange",
     "PathConflict",
     "Policy",
@@ -104,6 +111,8 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "Branch": "branch",
+    "BranchInfo": "branch",
     "Collected": "objects",
     "CheckpointUse": "recovery",
     "Commit": "records",
@@ -113,6 +122,7 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
+    "Draft": "bulk",
     "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
@@ -121,6 +131,7 @@ _HOMES = {
     "LEDGER": "planes",
     "LastStop": "recovery",
     "LocalError": "errors",
+    "MergeConflictError": "branch",
     "MergeFunction": "state",
     "MergePolicy": "state",
     "MergeResult": "state",
@@ -129,6 +140,7 @@ _HOMES = {
     "NotFoundError": "errors",
     "ObjectCorruptError": "objects",
     "ObjectMissingError": "objects",
+    "OnConflict": "branch",
     "PathChange": "state",
     "PathConflict": "state",
     "Policy": "durability",

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from crdtgraph.bulk import Draft, commit_batch
 from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
@@ -34,6 +35,7 @@ from crdtgraph.searchregisters import (
     offer,
     values,
 )
+from crdtgraph.steps import run
 from crdtgraph.watching import Watch
 
 if TYPE_CHECKING:
@@ -110,6 +112,14 @@ class Search:
             durability=durability,
             plane=self._home().name,
         )
+
+    def commit_many(self, drafts: Iterable[Draft], *, durability: Durability | None = None) -> list[CommitId]:
+        """Add a batch of commits, all of them or none, and return their ids in order; about 8 us each.
+
+        A draft may name earlier ones of the batch as parents, by their place. Raises what `commit` raises, with the
+        place of the draft.
+        """
+        return run(commit_batch(self._graph, drafts, plane=self._home().name, durability=durability))
 
     def count(self, commit: CommitId, vector: Iterable[int]) -> None:
         """Add a vector of signed 64-bit integers to the counters that a commit has in this search; about 2 us.

@@ -9,11 +9,14 @@ import typing
 
 if typing.TYPE_CHECKING:
     from sync.asyncclient import ControlClient
+    from sync.asyncremote import AsyncRemotePlane, AsyncRemoteSearch, async_remote_ledger, async_remote_search
+    from sync.branches import RemoteBranch
     from sync.client import BlockingControlClient
-    from sync.control import open_control
+    from sync.control import open_control, open_workers_port
     from sync.daemon import serve
     from sync.limits import Settings
     from sync.node import Node
+    from sync.remote import RemotePlane, RemoteSearch, remote_ledger, remote_search
     from sync.requests import LocalCaller
     from sync.status import AlarmStatus, NodeStatus, PeerStatus
     from sync.transport import Address, TcpTransport, Transport
@@ -21,32 +24,52 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "Address",
     "AlarmStatus",
+    "AsyncRemotePlane",
+    "AsyncRemoteSearch",
     "BlockingControlClient",
     "ControlClient",
     "LocalCaller",
     "Node",
     "NodeStatus",
     "PeerStatus",
+    "RemoteBranch",
+    "RemotePlane",
+    "RemoteSearch",
     "Settings",
     "TcpTransport",
     "Transport",
+    "async_remote_ledger",
+    "async_remote_search",
     "open_control",
+    "open_workers_port",
+    "remote_ledger",
+    "remote_search",
     "serve",
 ]
 
 _HOMES = {
     "Address": "transport",
     "AlarmStatus": "status",
+    "AsyncRemotePlane": "asyncremote",
+    "AsyncRemoteSearch": "asyncremote",
     "BlockingControlClient": "client",
     "ControlClient": "asyncclient",
     "LocalCaller": "requests",
     "Node": "node",
     "NodeStatus": "status",
     "PeerStatus": "status",
+    "RemoteBranch": "branches",
+    "RemotePlane": "remote",
+    "RemoteSearch": "remote",
     "Settings": "limits",
     "TcpTransport": "transport",
     "Transport": "transport",
+    "async_remote_ledger": "asyncremote",
+    "async_remote_search": "asyncremote",
     "open_control": "control",
+    "open_workers_port": "control",
+    "remote_ledger": "remote",
+    "remote_search": "remote",
     "serve": "daemon",
 }
 

@@ -9,7 +9,7 @@ from types import TracebackType
 import trio
 
 from sync.calls import Plain, Reply, ReplyKind
-from sync.client import Conversation
+from sync.client import Conversation, tcp_port
 from sync.limits import READ_BYTES
 
 
@@ -23,9 +23,14 @@ class ControlClient:
 
     @classmethod
     async def connect(cls, path: str | os.PathLike[str]) -> ControlClient:
-        """Connect to a control socket; raises UnreachableError."""
+        """Connect to a control socket, or to "tcp:HOST:PORT"; raises UnreachableError."""
+        port = tcp_port(os.fspath(path))
         try:
-            stream = await trio.open_unix_socket(os.fspath(path))
+            stream: trio.SocketStream
+            if port is None:
+                stream = await trio.open_unix_socket(os.fspath(path))
+            else:
+                stream = await trio.open_tcp_stream(*port)
         except OSError as error:
             raise Conversation(os.fspath(path)).absent(error) from None
         return cls(stream, os.fspath(path))

@@ -5,6 +5,8 @@ Whatever the bytes are, only `RemoteMessageError` comes out of `decode_request` 
 
 from __future__ import annotations
 
+from typing import cast
+
 from crdtgraph.errors import LocalError
 from sync.calls import Plain, Reply, ReplyKind, Request
 from sync.limits import CONTROL_DEPTH_MAX, TEXT_BYTES_MAX
@@ -13,6 +15,7 @@ from sync.packing import RemoteMessageError, pack, unpack_whole
 NAME_BYTES_MAX = TEXT_BYTES_MAX * 8
 """Of a parameter, or of a field of a table."""
 
+_LEAVES = frozenset((type(None), bool, int, float, str, bytes))
 _REPLY_KINDS = frozenset(kind.value for kind in ReplyKind)
 
 
@@ -52,20 +55,23 @@ def _pack(row: list[Plain]) -> bytes:
 
 
 def _unpack(payload: bytes) -> Plain:
-    return _plain(unpack_whole(payload), CONTROL_DEPTH_MAX)
+    value = unpack_whole(payload)
+    _check(value, CONTROL_DEPTH_MAX)
+    return cast("Plain", value)
 
 
-def _plain(value: object, depth: int) -> Plain:
-    if value is None or isinstance(value, bool | int | float | str | bytes):
-        return value
-    if depth and isinstance(value, list):
-        return [_plain(each, depth - 1) for each in value]
-    if depth and isinstance(value, dict):
-        return {_name(key): _plain(each, depth - 1) for key, each in value.items()}
-    raise RemoteMessageError(f"a control message holds {type(value).__name__}, or is nested too deep")
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or len(value.encode()) > NAME_BYTES_MAX:
-        raise RemoteMessageError(f"a control message holds a table with the key {value!r:.60}")
-    return value
+def _check(value: object, depth: int) -> None:
+    """Raise RemoteMessageError unless a value is plain. Batches have thousands of leaves: the loops pass over them."""
+    kind = type(value)
+    if depth and kind is list:
+        for each in cast("list[object]", value):
+            if type(each) not in _LEAVES:
+                _check(each, depth - 1)
+    elif depth and kind is dict:
+        for key, each in cast("dict[object, object]", value).items():
+            if type(key) is not str or len(key) > NAME_BYTES_MAX or len(key.encode()) > NAME_BYTES_MAX:
+                raise RemoteMessageError(f"a control message holds a table with the key {key!r:.60}")
+            if type(each) not in _LEAVES:
+                _check(each, depth - 1)
+    elif kind not in _LEAVES:
+        raise RemoteMessageError(f"a control message holds {kind.__name__}, or is nested too deep")

@@ -4,6 +4,8 @@
         node.call("status")
         for commits in node.stream("log", limit=5000): ...
 
+Workers may also name the port that a node has for them (`serve --control-listen`): "tcp:127.0.0.1:7500".
+
 A thin shell around the sans-IO `Conversation`, as is the client for trio (`asyncclient.py`); this one does not import
 trio, which takes longer than most answers. An error of the node is raised here as the class that it was there.
 """
@@ -24,6 +26,10 @@ from sync.plain import error_from_plain
 
 ANSWER_TIMEOUT_S = 60.0
 """Longer than any single part of an answer takes to make."""
+
+
+TCP_PREFIX = "tcp:"
+"""How the address of a port for workers begins; anything else is the path of a Unix socket."""
 
 
 class Conversation:
@@ -65,7 +71,7 @@ class Conversation:
         """There is no node."""
         return UnreachableError(
             f"no node answers at {self.path}: {error.strerror or error}",
-            hint=f"start one: crdtgraph serve --control {self.path}",
+            hint=f"start one: crdtgraph serve {_option(self.path)}",
         )
 
 
@@ -73,7 +79,7 @@ class BlockingControlClient:
     """A client for code without an event loop; a context manager. One request at a time.
 
     Args:
-        path: of the control socket.
+        path: of the control socket, or "tcp:HOST:PORT".
         timeout_s: for one answer, or one part of it.
 
     Raises:
@@ -82,10 +88,13 @@ class BlockingControlClient:
 
     def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._conversation = Conversation(os.fspath(path))
-        self._socket = socket.socket(socket.AF_UNIX)
+        port = tcp_port(os.fspath(path))
+        self._socket = socket.socket(socket.AF_UNIX) if port is None else socket.socket(_family(port[0]))
         self._socket.settimeout(timeout_s)
         try:
-            self._socket.connect(os.fspath(path))
+            self._socket.connect(os.fspath(path) if port is None else port)
+            if port is not None:
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             self._socket.close()
             raise self._conversation.absent(error) from None
@@ -135,3 +144,21 @@ class BlockingControlClient:
             raise conversation.lost(f"no answer to {method!r} in time") from None
         except OSError as error:
             raise conversation.lost(error.strerror or str(error)) from None
+
+
+def tcp_port(address: str) -> tuple[str, int] | None:
+    """Host and port of an address "tcp:HOST:PORT"; None for a path, LocalError for a port that is none."""
+    if not address.startswith(TCP_PREFIX):
+        return None
+    host, _, port = address.removeprefix(TCP_PREFIX).rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise LocalError(f"{address!r} is no address of a node", hint="write tcp:HOST:PORT, as in tcp:127.0.0.1:7500")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _option(path: str) -> str:
+    return f"--control-listen {path.removeprefix(TCP_PREFIX)}" if path.startswith(TCP_PREFIX) else f"--control {path}"

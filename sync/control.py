@@ -7,6 +7,9 @@ not read waits alone.
 
 A socket file that a dead process left behind is replaced, a live one is respected, and anything else at its path is
 left alone.
+
+Workers may come by TCP as well, on loopback (`open_workers_port`). Whoever is on this machine can connect there, and so
+it answers the methods that workers need and no others.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,15 +26,18 @@ import trio
 
 from crdtgraph.errors import CrdtGraphError, LocalError, RemoteError
 from sync.callcodec import decode_request, encode_reply
+from sync.callers import Caller
 from sync.calls import Plain, Reply, ReplyKind, Request
+from sync.client import TCP_PREFIX
 from sync.connection import BROKEN
 from sync.framing import FrameParser, encode_frame
 from sync.limits import CONTROL_CLIENTS_MAX, CONTROL_IDLE_S, CONTROL_SEND_S, FRAME_BYTES_MAX, READ_BYTES
 from sync.log import Log, default_log
-from sync.methods import Target
+from sync.methods import Target, methods_for_workers
 from sync.metrics import Timed
 from sync.plain import error_to_plain
 from sync.requests import start
+from sync.transport import Address, AddressLike, TcpTransport
 
 PATH_BYTES_MAX = 107
 """Of a Unix socket's address (`sun_path` of Linux less its final zero)."""
@@ -57,7 +63,7 @@ async def open_control(path: str | os.PathLike[str], target: Target, log: Log | 
     server = _Server(target, log if log is not None else default_log())
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.accept, listener, nursery)
+            nursery.start_soon(server.accept, listener.accept, nursery)
             yield
             nursery.cancel_scope.cancel()
     finally:
@@ -68,20 +74,41 @@ async def open_control(path: str | os.PathLike[str], target: Target, log: Log | 
                 os.unlink(place)
 
 
+@asynccontextmanager
+async def open_workers_port(address: AddressLike, target: Target, log: Log | None = None) -> AsyncIterator[str]:
+    """Serve workers over TCP while the block runs, on loopback; gives the address for clients, "tcp:HOST:PORT".
+
+    Raises:
+        LocalError: the address is outside loopback, or taken.
+    """
+    listening = await TcpTransport().listen(Address.of(address))
+    server = _Server(target, log if log is not None else default_log(), methods_for_workers())
+    try:
+        async with trio.open_nursery() as nursery:
+            for each in listening:
+                nursery.start_soon(server.accept, each.accept, nursery)
+            yield TCP_PREFIX + listening[0].address.text
+            nursery.cancel_scope.cancel()
+    finally:
+        for each in listening:
+            await each.aclose()
+
+
 class _Server:
-    def __init__(self, target: Target, log: Log) -> None:
+    def __init__(self, target: Target, log: Log, methods: frozenset[str] | None = None) -> None:
         self._stopping = False
         self._stop = target.stop
         self._target = replace(target, stop=self._note_stop if target.stop is not None else None)
         self._log = log
+        self._methods = methods
         self._clients = 0
 
     def _note_stop(self) -> None:
         self._stopping = True
 
-    async def accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+    async def accept(self, accept: Callable[[], Awaitable[trio.abc.Stream]], nursery: trio.Nursery) -> None:
         while True:
-            stream = await listener.accept()
+            stream = await accept()
             if self._clients >= CONTROL_CLIENTS_MAX:
                 busy = LocalError(f"{CONTROL_CLIENTS_MAX} clients are connected already", hint="try again later")
                 nursery.start_soon(self._refuse, stream, busy)
@@ -89,13 +116,15 @@ class _Server:
                 self._clients += 1
                 nursery.start_soon(self._serve, stream)
 
-    async def _refuse(self, stream: trio.SocketStream, error: CrdtGraphError) -> None:
+    async def _refuse(self, stream: trio.abc.Stream, error: CrdtGraphError) -> None:
         async with stream:
             with suppress(*BROKEN), trio.move_on_after(CONTROL_SEND_S):
                 await _send(stream, Reply(0, ReplyKind.ERROR, error_to_plain(error)))
 
-    async def _serve(self, stream: trio.SocketStream) -> None:
+    async def _serve(self, stream: trio.abc.Stream) -> None:
         parser = FrameParser()
+        caller = Caller()
+        target = replace(self._target, caller=caller)
         try:
             async with stream:
                 with suppress(*BROKEN):
@@ -106,19 +135,24 @@ class _Server:
                             return
                         parser.feed(data)
                         while (payload := parser.next_payload()) is not None:
-                            await self._answer(stream, decode_request(payload))
+                            await self._answer(stream, target, decode_request(payload))
         except RemoteError as error:
             self._log.warning("a control client sent something invalid", error=error.message)
         except trio.TooSlowError:
             self._log.warning("a control client does not read its answer")
         finally:
             self._clients -= 1
+            caller.leave()
 
-    async def _answer(self, stream: trio.SocketStream, request: Request) -> None:
+    async def _answer(self, stream: trio.abc.Stream, target: Target, request: Request) -> None:
         number = request.number
         began = trio.current_time()
         try:
-            answer = start(self._target, request.method, request.params)
+            if self._methods is not None and request.method not in self._methods:
+                raise LocalError(
+                    f"{request.method!r:.60} is not answered over TCP", hint="ask at the control socket: --node PATH"
+                )
+            answer = start(target, request.method, request.params)
             if isinstance(answer, Generator):
                 for part in answer:
                     await _send(stream, Reply(number, ReplyKind.PART, part))
@@ -142,7 +176,7 @@ class _Server:
             self._stop()
 
 
-async def _send(stream: trio.SocketStream, reply: Reply) -> None:
+async def _send(stream: trio.abc.Stream, reply: Reply) -> None:
     payload = encode_reply(reply)
     if len(payload) > FRAME_BYTES_MAX:
         size = len(payload)

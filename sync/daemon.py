@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -22,13 +23,16 @@ import trio
 import crdtgraph
 from crdtgraph import CrdtGraphError
 from crdtgraph.metering import Meter
-from sync.control import open_control
+from sync.control import open_control, open_workers_port
 from sync.limits import DEFAULTS, Settings
 from sync.log import Log
 from sync.methods import Target
 from sync.node import Node
 from sync.prometheus import scraping
 from sync.transport import Address, AddressLike, check_loopback
+
+if TYPE_CHECKING:
+    from sync.desks import Desks
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -46,9 +50,11 @@ async def serve(
     listen: Sequence[AddressLike] = (),
     peers: Sequence[AddressLike] = (),
     control: str | None = None,
+    control_listen: AddressLike | None = None,
     cluster: str | None = None,
     name: str = "",
     metrics_port: int | None = None,
+    problems: Sequence[object] = (),
     settings: Settings = DEFAULTS,
     log: Log | None = None,
 ) -> None:
@@ -59,16 +65,19 @@ async def serve(
         listen: addresses to listen on.
         peers: addresses to keep connections to.
         control: path of the control socket; None for none.
+        control_listen: where workers can connect over TCP, on loopback; None for nowhere.
         cluster: the name of a new store's cluster; for an existing one it must be the same.
         name: for people.
         metrics_port: where Prometheus can ask over HTTP, on loopback; 0 for any port, None for none.
+        problems: those that a client may open a search tree of (`mcts_open`); the node runs their code.
         settings: the times that the node works by.
         log: a structlog logger; by default lines for people on standard error.
 
     Raises:
         StoreError, LocalError: the store cannot be opened, an address, a port or the control socket cannot be used.
     """
-    for addresses, what in ((listen, "listen on"), (peers, "dial")):
+    workers = [] if control_listen is None else [control_listen]
+    for addresses, what in ((listen, "listen on"), (workers, "listen on"), (peers, "dial")):
         for address in addresses:
             # Before the store is created or opened: a typing mistake leaves nothing behind.
             check_loopback(Address.of(address), what)
@@ -86,8 +95,15 @@ async def serve(
             node = await stack.enter_async_context(
                 Node(graph, listen=listen, peers=peers, settings=settings, name=name, log=log)
             )
+            desks = _desks(problems)
             if control is not None:
-                await stack.enter_async_context(open_control(control, Target(graph, node, stopping.set), log))
+                target = Target(graph, node, stopping.set, desks=desks)
+                await stack.enter_async_context(open_control(control, target, log))
+            reached = ""
+            if control_listen is not None:
+                reached = await stack.enter_async_context(
+                    open_workers_port(control_listen, Target(graph, node, desks=desks), log)
+                )
             if port is not None:
                 nursery.start_soon(scraping.serve, port, _exposition_of(node), log)
             log.info(
@@ -96,6 +112,7 @@ async def serve(
                 cluster=graph.cluster,
                 addresses=list(node.addresses),
                 control=control or "",
+                workers=reached,
                 metrics=scraping.address(port) if port is not None else "",
                 store=graph.url,
                 commits=len(graph),
@@ -122,6 +139,15 @@ def process_log(log_format: LogFormat, *, verbose: bool = False) -> Log:
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
     )
     return log
+
+
+def _desks(problems: Sequence[object]) -> Desks | None:
+    """Where trees of these problems are worked for; what that needs is not imported without any."""
+    if not problems:
+        return None
+    from sync.desks import Desks
+
+    return Desks(problems)
 
 
 def _exposition_of(node: Node) -> scraping.Exposition:

@@ -141,8 +141,8 @@ CARD_IDLE_ROUNDS = 6
 
 # --- control socket -----------------------------------------------------------------------------------------
 
-CONTROL_CLIENTS_MAX = 32
-"""Concurrent clients of a control socket; one more is told so and closed."""
+CONTROL_CLIENTS_MAX = 128
+"""Concurrent clients of a control socket, workers among them; one more is told so and closed."""
 CONTROL_DEPTH_MAX = 16
 """Nesting of a request's parameters."""
 CONTROL_IDLE_S = 600.0

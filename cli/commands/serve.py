@@ -16,12 +16,16 @@ from cli.context import Invocation, examples, graph_options
         "crdtgraph serve --store other.db --listen 127.0.0.1:7401 --peer 127.0.0.1:7400",
         "crdtgraph serve --store search.db --metrics-port 9464",
         "crdtgraph serve --store search.db --search-expiry 0.5",
+        "crdtgraph serve --store search.db --control-listen 127.0.0.1:7500",
     ),
 )
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Accept peers here; port 0 takes any.")
 @click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="Keep a connection to this node.")
 @click.option(
     "--control", metavar="PATH", help="The control socket (default: `control` in the store's folder, FILE.control)."
+)
+@click.option(
+    "--control-listen", metavar="HOST:PORT", help="Let workers connect here over TCP, on loopback; port 0 takes any."
 )
 @click.option("--cluster", metavar="NAME", help="The cluster of a new store (default: default).")
 @click.option("--name", default="", metavar="NAME", help="What to call this node in logs and lists.")
@@ -66,6 +70,7 @@ def command(
     listen: tuple[str, ...],
     peers: tuple[str, ...],
     control: str | None,
+    control_listen: str | None,
     cluster: str | None,
     name: str,
     metrics_port: int | None,
@@ -99,6 +104,7 @@ def command(
             listen=listen,
             peers=peers,
             control=control if control is not None else control_path(url),
+            control_listen=control_listen,
             cluster=cluster,
             name=name,
             metrics_port=metrics_port,

@@ -49,6 +49,10 @@ class Flights:
         found = self._flights.pop(number, None)
         return None if found is None else found[1]
 
+    def path(self, number: int) -> list[Edge]:
+        """The edges from the root to the leaf of a task that is under way."""
+        return self._flights[number][1]
+
     def tasks(self) -> list[Task]:
         """Those that are under way, the oldest first."""
         return [task for task, _ in self._flights.values()]

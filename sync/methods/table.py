@@ -24,8 +24,17 @@ MODULES = (
     "measuring",
     "objects",
     "searching",
+    "branching",
+    "treesearch",
+    "batches",
+    "desks",
 )
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
+
+
+FOR_WORKERS = ("batches", "desks")
+ALSO_FOR_WORKERS = frozenset({"digest", "refs", "resolve", "set_ref", "status"})
+"""Beside what is in the modules for workers: enough to know where to begin and to say where it ended."""
 
 
 def handler_of(method: str) -> Handler | None:
@@ -40,6 +49,11 @@ def handler_of(method: str) -> Handler | None:
 def methods() -> list[str]:
     """The names of all methods, sorted."""
     return sorted(method for module in MODULES for method in _table(module))
+
+
+def methods_for_workers() -> frozenset[str]:
+    """The methods that are answered over TCP."""
+    return frozenset(method for module in FOR_WORKERS for method in _table(module)) | ALSO_FOR_WORKERS
 
 
 def _table(module: str) -> Mapping[str, Handler]:

@@ -18,6 +18,8 @@ from sync.params import Params, Rev
 
 if TYPE_CHECKING:
     from crdtgraph.asof import AsOf
+    from sync.callers import Caller
+    from sync.desks import Desks
     from sync.node import Node
 
 REVS_MAX = 1_000
@@ -26,12 +28,17 @@ REVS_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A graph, the node that runs it (or None), how to stop that process, and the graph as of then to read instead."""
+    """A graph, the node that runs it (or None), how to stop that process, and the graph as of then to read instead.
+
+    `caller` is who asks, None within this process; `desks` are the trees that workers may work for.
+    """
 
     graph: Graph
     node: Node | None = None
     stop: Callable[[], None] | None = None
     view: AsOf | None = None
+    caller: Caller | None = None
+    desks: Desks | None = None
 
     @property
     def reader(self) -> Reader:

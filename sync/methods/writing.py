@@ -11,7 +11,7 @@ from sync.calls import Plain
 from sync.limits import COMMITS_PER_CALL_MAX
 from sync.methods.target import REVS_MAX, Handler, Target
 from sync.params import Params
-from sync.plain import value_from_plain, value_to_plain
+from sync.plain import merge_to_plain, value_from_plain
 
 if TYPE_CHECKING:
     from sync.node import Node
@@ -21,31 +21,32 @@ def _set_ref(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     name, rev = params.text("name"), params.rev("target")
     force, keep_others = params.flag("force"), params.flag("keep_others")
     params.done()
-    durability, node = _grouped(target, WriteKind.REF, None, name)
+    durability, node = grouped(target, WriteKind.REF, None, name)
     commit = target.commit_of(rev)
     target.graph.set_ref(name, commit, force=force, keep_others=keep_others, durability=durability)
-    return None if node is None else _once_durable(node, None)
+    return None if node is None else once_durable(node, None)
 
 
 def _set_refs(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     revs = params.rev_table("targets", REVS_MAX)
     force, keep_others = params.flag("force"), params.flag("keep_others")
     params.done()
-    durability, node = _grouped(target, WriteKind.REF, None, *revs)
+    durability, node = grouped(target, WriteKind.REF, None, *revs)
     targets = {name: target.commit_of(rev) for name, rev in revs.items()}
     target.graph.set_refs(targets, force=force, keep_others=keep_others, durability=durability)
-    return None if node is None else _once_durable(node, None)
+    return None if node is None else once_durable(node, None)
 
 
 def _delete_ref(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     name = params.text("name")
     params.done()
-    durability, node = _grouped(target, WriteKind.REF, None, name)
+    durability, node = grouped(target, WriteKind.REF, None, name)
     target.graph.delete_ref(name, durability=durability)
-    return None if node is None else _once_durable(node, None)
+    return None if node is None else once_durable(node, None)
 
 
-def _durability(params: Params) -> Durability | None:
+def durability_of(params: Params) -> Durability | None:
+    """The class that a request asks for, or None."""
     given = params.optional_text("durability")
     if given is not None and given not in {each.value for each in Durability}:
         raise LocalError(f"{given!r} is no durability", hint=" or ".join(each.value for each in Durability))
@@ -58,7 +59,7 @@ def _commit(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     changes = {path: value_from_plain(value) for path, value in params.table("changes").items()}
     author, time = params.optional_text("author"), params.optional_integer("time")
     origin = params.text("origin", "")
-    durability, node = _grouped(target, WriteKind.COMMIT, _durability(params), *([] if ref is None else [ref]))
+    durability, node = grouped(target, WriteKind.COMMIT, durability_of(params), *([] if ref is None else [ref]))
     params.done()
     meter = target.graph.meter if node is not None else None
     began_ns = 0 if meter is None else meter.now_ns()
@@ -76,7 +77,7 @@ def _commit(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     return made if node is None else _once_committed(node, made, began_ns)
 
 
-def _grouped(target: Target, kind: WriteKind, chosen: Durability | None, *moves: str) -> tuple[Durability, Node | None]:
+def grouped(target: Target, kind: WriteKind, chosen: Durability | None, *moves: str) -> tuple[Durability, Node | None]:
     """The class to write in, and the node whose next fsync the answer has to wait for.
 
     In a node many clients may wait for the disk at once. What they write is NORMAL then, and they share an fsync.
@@ -87,7 +88,8 @@ def _grouped(target: Target, kind: WriteKind, chosen: Durability | None, *moves:
     return durability, None
 
 
-async def _once_durable(node: Node, result: Plain) -> Plain:
+async def once_durable(node: Node, result: Plain) -> Plain:
+    """The result, once all that was written so far is on disk."""
     await node.flusher.durable()
     return result
 
@@ -113,7 +115,7 @@ def _commit_many(target: Target, params: Params) -> Plain:
 
 
 def _merge(target: Target, params: Params) -> Plain:
-    name, preview, durability = params.text("ref"), params.flag("preview"), _durability(params)
+    name, preview, durability = params.text("ref"), params.flag("preview"), durability_of(params)
     policies = params.text_table("policies", REVS_MAX) if params.has("policies") else None
     params.done()
     graph = target.graph
@@ -121,30 +123,14 @@ def _merge(target: Target, params: Params) -> Plain:
         result = graph.preview_merge(name, policies=policies)
     else:
         result = graph.merge(name, policies=policies, durability=durability)
-    return {
-        "commit": result.commit,
-        "parents": list(result.parents),
-        "merged": result.merged,
-        "conflicts": [
-            {
-                "path": each.path,
-                "base": value_to_plain(each.base),
-                "ours": value_to_plain(each.ours),
-                "theirs": value_to_plain(each.theirs),
-            }
-            for each in result.conflicts
-        ],
-        "settled": [
-            {"path": each.path, "policy": each.policy, "value": value_to_plain(each.value)} for each in result.settled
-        ],
-    }
+    return merge_to_plain(result)
 
 
 def _merge_policy_set(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     pattern, policy = params.text("pattern"), params.optional_text("policy")
     params.done()
     target.graph.set_merge_policy(pattern, policy)
-    return None if target.node is None else _once_durable(target.node, None)
+    return None if target.node is None else once_durable(target.node, None)
 
 
 def _meta_set(target: Target, params: Params) -> Plain:

@@ -17,7 +17,7 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, merge_policy, object, searches, simulate, store
+from cli.commands import branch, context, export, importing, merge_policy, object, searches, simulate, store
 from cli.main import COMMANDS, program
 from cli.tables import Table
 from crdtgraph.backup import write_backup
@@ -84,6 +84,7 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (context.COMMANDS, "context"),
         (store.COMMANDS, "store"),
         (merge_policy.COMMANDS, "merge_policy"),
+        (branch.COMMANDS, "branch"),
         (object.COMMANDS, "object"),
         (searches.COMMANDS, "searches"),
     ],

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, merge_policy, object, searches, simulate, store
+from cli.commands import branch, context, export, importing, merge_policy, object, searches, simulate, store
 from cli.main import COMMANDS
 from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
@@ -33,6 +33,7 @@ from .test_cluster import PATIENCE_S, Line
 
 PAGE = ROOT / "docs" / "json.md"
 GROUPS = {
+    "branch": branch.COMMANDS,
     "context": context.COMMANDS,
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
@@ -69,6 +70,9 @@ SHAPES = {
         "merge main --dry-run", "merge main --dry-run --store conflict.db",
         "merge main --policy '**=latest' --store conflict.db",
     ],
+    "branch ls": ["branch ls", "branch ls --store conflict.db --into side", "branch ls --node a.db/control"],
+    "branch merge": ["branch merge side", "branch merge main --into side --policy '**=latest' --store conflict.db"],
+    "branch rm": ["branch rm side --force"],
     "merge-policy set": ["merge-policy set 'scores/*' max"],
     "merge-policy ls": ["merge-policy ls"],
     "merge-policy rm": ["merge-policy rm 'notes/**'"],
