@@ -223,6 +223,8 @@ class SearchPlane(Plane):
         self.grounded.settle()
         if self.watches:
             note_segments(self.watches, self, segments)
+        # Who only listens lets go of what was discarded, too.
+        self.advance()
 
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = nothing) -> None:
         """See `Plane.add_stray`."""
