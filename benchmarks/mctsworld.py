@@ -26,7 +26,6 @@ from crdtgraph.exchange import deltas, receive_steps
 from crdtgraph.mcts import UCT, InFlight, SearchTree, Task
 from crdtgraph.opening import attach
 from crdtgraph.searchplane import SearchPlane
-from crdtgraph.segment import unpack
 from crdtgraph.store.memory import MemoryStore
 from simulations.pgame import PGame
 from simulations.seeds import child
@@ -212,13 +211,14 @@ class World:
 
 @contextmanager
 def segments_read_once() -> Iterator[None]:
-    """Let all writers of a process read each segment once together: equal bytes are equal segments."""
-    original = unpack
-    vars(crdtgraph.exchange)["unpack"] = lru_cache(SEGMENTS_KNOWN)(original)
+    """Let all writers of a process read each update and segment once together: equal bytes are equal segments."""
+    names = vars(crdtgraph.exchange)
+    originals = {"unpack": names["unpack"], "decode_update": names["decode_update"]}
+    names.update({name: lru_cache(SEGMENTS_KNOWN)(original) for name, original in originals.items()})
     try:
         yield
     finally:
-        vars(crdtgraph.exchange)["unpack"] = original
+        names.update(originals)
 
 
 def _graph(number: int) -> Graph:

@@ -20,7 +20,7 @@ from simulations.speculation import Program, note_line
 from simulations.tallies import Tallies
 from sync import Node
 
-BRANCHING, DEPTH = 3, 6
+BRANCHING, DEPTH = 3, 12
 TASKS_MAX = 3
 """Simulations that one worker leaves in flight after a step."""
 ITERATIONS_MAX = 6
@@ -54,10 +54,10 @@ class TreeSearching:
     def _tree_step(self) -> str:
         """A few simulations; some of them end with a later call."""
         tree = self._current()
-        done = 0
+        done, kept = 0, self._rng.randint(0, TASKS_MAX)
         for _ in range(self._rng.randint(1, ITERATIONS_MAX)):
             self._tasks += tree.ask(1)
-            while len(self._tasks) > self._rng.randint(0, TASKS_MAX):
+            while len(self._tasks) > kept:
                 task = self._tasks.pop(self._rng.randrange(len(self._tasks)))
                 done += tree.tell([(task.id, self._game.evaluate(task.state, self._rng))])
         tree.flush()
@@ -117,7 +117,7 @@ class TreeSearching:
             number = next(number for number in count() if not self._graph.is_closed_search(f"tree {number}"))
             self._game = PGame(BRANCHING, DEPTH, number)
             name = f"tree {number}"
-            tree = self._tree = SearchTree(self._graph, self._game, name=name, rng=self._rng)
+            tree = self._tree = SearchTree(self._graph, self._game, name=name, rng=self._rng, solve=False)
             # Whatever counts asks the search for this.
             vars(tree.search)["count"] = partial(self._count, tree, tree.search.count)
             if self._node is not None:

@@ -32,7 +32,7 @@ from simulations.process import Process
 from simulations.promptness import Promptness
 from simulations.scenario import Clock, Scenario
 from simulations.searchchecks import search_disagreement
-from simulations.searches import wait_for_searches
+from simulations.searches import check_searches
 from simulations.seeds import child
 from simulations.tallies import Tallies
 from simulations.timeline import ImportGit
@@ -106,7 +106,7 @@ class World:
                 self.mend()
                 await self._wait_for_agreement()
                 await wait_for_objects(self.processes, self.bound_s + ROUND_MAX_S, self.may_lack_objects)
-                await wait_for_searches(self.processes, self.tallies, self.bound_s)
+                await check_searches(self.processes, self.tallies)
                 if self.scenario.expect.quiet_s:
                     await self._check_quiet(self.scenario.expect.quiet_s)
                 self._check_expectations()

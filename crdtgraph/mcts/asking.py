@@ -201,8 +201,8 @@ class Asker:
         growth.flush()
         span = self._referee.high - self._referee.low
         found = losers(growth.root, Hopeful() if keep is None else keep, span, growth.new_mark())
-        for position, edge in found:
-            growth.throw_away(position, edge)
+        for edge in found:
+            growth.throw_away(edge)
         if found:
             growth.sweep()
         return len(found)

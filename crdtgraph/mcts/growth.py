@@ -11,12 +11,13 @@ author and time are the root's, the message is the action's text. So what two wr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from random import Random
 from typing import Any
 
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.nodes import Edge, Key, Position
 from crdtgraph.mcts.referee import CHANCE, Fixed, Referee
@@ -92,7 +93,7 @@ class Growth:
             decides = bool(actions) and self.referee.chances(state, actions) is None
             mover = ((self.referee.player(state) if decides else 0) - 1) % self.referee.players
         self.time = time
-        edge = Edge(None, "", Position(mover))
+        edge = Edge(Position(mover), None, "", Position(mover))
         edge.commit = commit
         edge.child = self.reach(state, edge.child)
         self.root = edge
@@ -163,9 +164,12 @@ class Growth:
             edge = dirty[-1]
             counted = edge.counted
             new = edge.statistics
-            if new != counted:
-                assert edge.commit is not None, "what was followed has a commit"
-                count(edge.commit, new.minus(counted))
+            # One without a commit lost it to a discard further up while it was in flight; it has another when it is
+            # followed again, and is counted then.
+            if new != counted and edge.commit is not None:
+                # A discarded commit may have been let go of, and what is counted of it is of no interest.
+                with suppress(NotFoundError):
+                    count(edge.commit, new.minus(counted))
                 edge.counted = new
             edge.is_dirty = False
             dirty.pop()
@@ -260,7 +264,7 @@ class Growth:
     def open_edge(self, position: Position, number: int) -> Edge:
         """Take an action of a position from those that nobody tried: an edge whose other end is not known yet."""
         mover = position.player if position.player != CHANCE else position.mover
-        edge = Edge(position.actions[number], position.text(number), Position(mover), position.prior(number))
+        edge = Edge(position, position.actions[number], position.text(number), Position(mover), position.prior(number))
         if position.untried[-1] == number:
             position.untried.pop()
         else:
@@ -300,9 +304,10 @@ class Growth:
         if position.chances is not None:
             return self._draw(position, path)
         edges = position.edges
-        if not edges and not position.untried:
-            # All were thrown away, by several writers who each kept another one.
-            edges = position.pruned
+        if not edges and not position.untried and position.pruned:
+            # All were thrown away, by several writers who each kept another one. They are compared further, and
+            # nothing grows below them.
+            return self.chooser.choose(position, position.pruned, may_expand=False)
         mark = position.mark
         while True:
             expands = bool(position.untried) and len(self.by_commit) < self.nodes_max
@@ -326,6 +331,8 @@ class Growth:
         text = position.text(number)
         for edge in (*position.edges, *position.pruned):
             if edge.text == text:
+                if edge in position.pruned:
+                    return edge
                 if not edge.child.is_known:
                     self.enter(path, edge)
                 break

@@ -81,7 +81,7 @@ class Position:
 
 
 class Edge:
-    """An action of a position, the position that it leads to, and the commits that say so.
+    """An action of a position (`home`), the position that it leads to, and the commits that say so.
 
     `commit` is the one that this tree counts with, `others` the rest: the same action taken after another commit of
     the position. The root is an edge, too, with no action. `spread` is 1 over the square root of `visits`, how unsure
@@ -89,11 +89,12 @@ class Edge:
     """
 
     __slots__ = (
-        "action", "child", "commit", "counted", "flying", "is_dirty", "others", "prior", "spread", "squared", "text",
-        "value", "visits",
+        "action", "child", "commit", "counted", "flying", "home", "is_dirty", "others", "prior", "spread", "squared",
+        "text", "value", "visits",
     )  # fmt: skip
 
-    def __init__(self, action: Any, text: str, child: Position, prior: float = 1.0) -> None:
+    def __init__(self, home: Position, action: Any, text: str, child: Position, prior: float = 1.0) -> None:
+        self.home = home
         self.action = action
         self.text = text
         self.child = child

@@ -8,14 +8,16 @@ difference in which order news comes, or how often. What was discarded is not ch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.graph import Graph
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.errors import ProblemMismatchError
 from crdtgraph.mcts.growth import Growth
-from crdtgraph.mcts.nodes import Edge, Position
+from crdtgraph.mcts.nodes import Edge
 from crdtgraph.mcts.statistics import Statistics
+from crdtgraph.reader import show_id
 
 PROBLEM_KEY = "mcts/problem"
 """The register of a search that holds what problem it is about."""
@@ -68,7 +70,7 @@ class SharedGrowth(Growth):
             self.check_problem()
         for commit in news.commits:
             if commit not in by_commit:
-                parents = self.search.parents(commit)
+                parents = self._parents(commit)
                 edge = by_commit.get(parents[0]) if parents else None
                 found = None if edge is None else self._adopt(edge, commit)
                 if found is not None and found.child.is_known:
@@ -77,15 +79,21 @@ class SharedGrowth(Growth):
             edge = by_commit.get(commit)
             if edge is not None:
                 edge.learn(self._totals(edge))
-        for root in news.discarded:
-            self._discarded(root)
+        for commit in news.discarded:
+            self._discarded(commit)
+        root = self.root.commit
+        if news.discarded and root is not None and not self._is_live(root):
+            raise LocalError(
+                f"the root of the tree, commit {show_id(root)}, was thrown away in search {self.search.name!r}",
+                hint="somebody went on elsewhere: begin a tree at what is left, or in a search of another name",
+            )
 
     def adopt_children(self, edge: Edge, commit: CommitId) -> None:
         """Take over what others made of a commit, in the search or, from earlier searches, in the ledger."""
         stack = [(edge, commit)]
         while stack:
             parent, commit = stack.pop()
-            children = self.search.children(commit)
+            children = self._children(commit)
             if commit in self.graph:
                 children += self.graph.children(commit)
             for child in children:
@@ -121,7 +129,10 @@ class SharedGrowth(Growth):
         position = parent.child
         if not position.is_known or not position.actions:
             return None
-        text = self.search.get(commit).message
+        try:
+            text = self.search.get(commit).message
+        except NotFoundError:
+            return None
         edge = next((edge for edge in (*position.edges, *position.pruned) if edge.text == text), None)
         if edge is None:
             number = next((number for number in position.untried if position.text(number) == text), None)
@@ -133,9 +144,10 @@ class SharedGrowth(Growth):
         else:
             edge.others = (*edge.others, commit)
         self.note(commit, edge)
-        edge.learn(self._totals(edge))
-        if not self.search.is_live(commit):
-            self._leave_out(position, edge)
+        if self._is_live(commit):
+            edge.learn(self._totals(edge))
+        else:
+            self._judge(edge)
         return edge
 
     def note(self, commit: CommitId, edge: Edge) -> None:
@@ -148,7 +160,8 @@ class SharedGrowth(Growth):
     def _totals(self, edge: Edge) -> Statistics:
         total = Statistics()
         for commit in edge.commits:
-            total = total.plus(Statistics.of(self.search.counters(commit)))
+            with suppress(NotFoundError):
+                total = total.plus(Statistics.of(self.search.counters(commit)))
             if commit in self.graph:
                 total = total.plus(self._earlier(commit))
         return total
@@ -161,31 +174,71 @@ class SharedGrowth(Growth):
                 total = total.plus(read_statistics(value))
         return total
 
+    def throw_away(self, edge: Edge) -> None:
+        """Discard what an edge leads to, for all writers, those commits that are not of the ledger."""
+        roots = [commit for commit in edge.commits if commit in self.search]
+        for commit in roots:
+            self.search.discard(commit)
+        for commit in roots:
+            self._discarded(commit)
+
     def _discarded(self, root: CommitId) -> None:
-        edge = self.by_commit.get(root)
-        if edge is None or edge is self.root:
+        """A commit and all that follows from it is not live any more. O(what follows)."""
+        touched: dict[Edge, None] = {}
+        stack = [root]
+        while stack:
+            commit = stack.pop()
+            edge = self.by_commit.get(commit)
+            if edge is not None and edge is not self.root:
+                touched[edge] = None
+            stack += self._children(commit)
+        for edge in touched:
+            self._judge(edge)
+
+    def _judge(self, edge: Edge) -> None:
+        """Go on with the commits of an edge that are live. What that comes to depends on what is discarded alone.
+
+        Without any it is pruned, and chosen no more, if one of them was thrown away itself, after a commit that is
+        live. Else all went with what they followed from, on another way to this position than those that are left; it
+        has another commit when it is followed again.
+        """
+        position = edge.home
+        live = [commit for commit in edge.commits if self._is_live(commit)]
+        if not live and any(self._is_live(parent) for commit in edge.commits for parent in self._parents(commit)):
+            if edge in position.edges:
+                position.edges.remove(edge)
+                position.pruned.append(edge)
+                edge.cut()
+            edge.learn(self._totals(edge))
             return
-        for parent in self.search.parents(root):
-            before = self.by_commit.get(parent)
-            if before is not None and edge in before.child.edges:
-                self._leave_out(before.child, edge)
-
-    def throw_away(self, position: Position, edge: Edge) -> None:
-        """Discard what an edge of a position leads to, for all writers, those commits that are not of the ledger."""
         for commit in edge.commits:
-            if commit in self.search:
-                self.search.discard(commit)
-        self._leave_out(position, edge)
+            if commit not in live:
+                del self.by_commit[commit]
+        edge.commit, edge.others = (live[0], tuple(live[1:])) if live else (None, ())
+        if edge in position.pruned:
+            position.pruned.remove(edge)
+            position.edges.append(edge)
+        edge.learn(self._totals(edge))
 
-    def _leave_out(self, position: Position, edge: Edge) -> None:
-        """Choose an edge no more if all its commits are discarded, else go on with those that are left."""
-        live = [commit for commit in edge.commits if self.search.is_live(commit)]
-        if live:
-            edge.commit, edge.others = live[0], tuple([each for each in edge.commits if each != live[0]])
-        elif edge in position.edges and position.chances is None:
-            position.edges.remove(edge)
-            position.pruned.append(edge)
-            edge.cut()
+    # A search lets go of what was discarded below discarded commits; what is not there any more is not live.
+
+    def _is_live(self, commit: CommitId) -> bool:
+        try:
+            return self.search.is_live(commit)
+        except NotFoundError:
+            return False
+
+    def _children(self, commit: CommitId) -> tuple[CommitId, ...]:
+        try:
+            return self.search.children(commit)
+        except NotFoundError:
+            return ()
+
+    def _parents(self, commit: CommitId) -> tuple[CommitId, ...]:
+        try:
+            return self.search.parents(commit) or (self.graph.parents(commit) if commit in self.graph else ())
+        except NotFoundError:
+            return ()
 
 
 def write_statistics(statistics: Sequence[int]) -> bytes:

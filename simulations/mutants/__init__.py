@@ -12,7 +12,7 @@ prints nothing: `observe` is given every `Verdict`, one a world, for a live line
 | module | for |
 | --- | --- |
 | `planting` | what a mutant is; how it comes into the code and out of it |
-| `folding` `storing` `exchanging` | the bugs, by what they break |
+| `folding` `storing` `exchanging` `searching` | the bugs, by what they break |
 | `registry` | all of them by name |
 | `hunting` | worlds until one gives a bug away |
 """

@@ -156,6 +156,14 @@ WORLDS: dict[str, tuple[Scenario, set[str]]] = {
         ),
         {"every wait ends"},
     ),
+    "counts of a search doubled after its compaction": (
+        world(tree_step=4, tree_compact=1),
+        {COMPACTION, "totals are what was counted"},
+    ),
+    "in flight for ever": (
+        replace(world(timeline.PowerLoss(at_s=8, for_s=2, node="n0"), tree_step=1), topology=Topology.LINE),
+        {"what is in flight lands"},
+    ),
     "late peer brings a closed search back": (
         world(SPLIT, rate=8.0, **SEARCHING),
         {"a closed search stays closed"},

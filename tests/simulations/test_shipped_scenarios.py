@@ -370,6 +370,16 @@ def both_sides_grow_and_discard(run: Run) -> None:
     assert not here & there
 
 
+@hazard("split-search")
+def both_sides_search_on(run: Run) -> None:
+    names = ("n0", "n1", "n2", "n3")
+    during = run.lines(" tree_step ", after_s=10.01, before_s=30)
+    assert {line.split()[1] for line in during} == set(names)
+    assert run.lines("n3", "loses power")
+    here, there = ({run.at(name, 29.5).digest for name in side} for side in (("n0", "n1"), ("n2",)))
+    assert not here & there
+
+
 @hazard("full-disk")
 def it_refuses_work_and_news(run: Run) -> None:
     assert run.lines(" n1 ", "failed: ", " is full")
