@@ -189,7 +189,8 @@ class Fleet:
         began = time.monotonic()
         with ExitStack() as stack:
             cluster = Cluster(self._address)
-            stack.callback(cluster.close)
+            is_headless = False
+            stack.callback(lambda: cluster.close(headless=is_headless))
             check_places(
                 cluster.places(),
                 workers=self._workers,
@@ -219,8 +220,7 @@ class Fleet:
             try:
                 stop = drive.run()
             except HeadLostError as error:
-                # Ray ends the process of whoever waits for a head that is gone.
-                stack.callback(cluster.disconnect)
+                is_headless = True
                 raise self._without_head(drive, graph, error) from error
             found = bring_home(drive, graph, self._ref, self._pace)
             return self._answer(drive, graph, found, stop, time.monotonic() - began)
