@@ -28,6 +28,8 @@ NAMES = {
     "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",
     "simulate": "simulated seconds per second: clusters of 5, 15 and 50 nodes, fuzz worlds",
     "inspect": "drawings and start-up beside git; two replicas that differ by 1,000 commits",
+    "mcts-overhead": "iterations a second of a search tree with node and peer, against MCTSBot of OpenSpiel",
+    "mcts-strength": "games against MCTSBot at equal simulations: Connect Four and Hex",
     "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",
 }
@@ -35,7 +37,7 @@ NAMES = {
 
 def main() -> None:
     """Parse the command line, run, print."""
-    lines = [f"  {name:12} {text}" for name, text in NAMES.items()]
+    lines = [f"  {name:13} {text}" for name, text in NAMES.items()]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure crdtgraph side by side with its peers.",

@@ -57,6 +57,7 @@ COMMANDS: Table = {
     "context": ("context", "Name stores and nodes, and choose one."),
     "store": ("store", "Back up, restore, migrate and measure stores."),
     "completion": ("completion", "Print what makes a shell complete commands, options and names."),
+    "searches": ("searches", "List the searches that are open, or close one."),
     "object": ("object", "List large values, and remove those that nothing names."),
     "fsck": ("fsck", "Check everything in a store from its bytes."),
     "simulate": ("simulate", "Simulate whole clusters, with faults, from a seed."),

@@ -67,6 +67,10 @@ class Beside:
             for digest, data in sorted(self._strays[key].items()):
                 yield key, digest, data
 
+    def close_superseded(self) -> None:
+        """Segments were superseded since this was last called, in the projection. O(holes and strays), mostly none."""
+        self._close([key for key in (*self.holes, *self._strays) if key in self._superseded])
+
     def _close(self, superseded: Iterable[SegmentKey]) -> None:
         for key in superseded:
             self.holes.discard(key)

@@ -109,6 +109,10 @@ class Counters:
         counted = self._unsettled.pop(commit, None)
         self._sum -= _term(commit, self._totals.get(commit, ()) if counted is None else counted)
 
+    def forget(self, commit: CommitId) -> None:
+        """Drop the totals of a commit that is discarded and out of the digest."""
+        self._totals.pop(commit, None)
+
     def __iter__(self) -> Iterator[tuple[CommitId, tuple[int, ...]]]:
         """Commits with totals, ordered by id."""
         for commit in sorted(self._totals):

@@ -188,13 +188,14 @@ class Graph(Searching):
     def compact_steps(self) -> Generator[None, None, bool]:
         """`compact` in steps of about 20 ms; the generator returns what it returns."""
         joined = False
-        for plane in list(self._planes.values()):
-            joined |= yield from plane.compact_steps()
+        for plane in [*self._planes.values(), *self._searches.values()]:
+            if not plane.is_dropped:
+                joined |= yield from plane.compact_steps()
         return joined
 
     def needs_compaction(self) -> bool:
         """Whether enough small segments lie about for `compact` to be worth its while."""
-        return any(plane.needs_compaction() for plane in self._planes.values())
+        return any(plane.needs_compaction() for plane in [*self._planes.values(), *self._searches.values()])
 
     def checkpoint(self) -> bool:
         """Write down what the ledger is, so that the next opening need not fold it; True if that was possible.

@@ -71,8 +71,8 @@ class GroundedProjection(Projection):
         super().__init__()
         self._ground = ground
         self._locate = locate
-        self.on_numbering: Callable[[bool], object] = bool
-        """Called with False before the nodes are numbered anew, and with True when they are."""
+        self.on_numbering: Callable[[list[CommitId] | None], object] = bool
+        """Called with None before nodes are numbered anew, and then with the commits that were bases, parents first."""
         self._claims: dict[CommitId, _Claim] = {}
         self.pending = self._waits = _Waits(self._stop_awaiting)
 
@@ -136,7 +136,7 @@ class GroundedProjection(Projection):
         return True
 
     def _number_anew(self) -> None:
-        self.on_numbering(False)
+        self.on_numbering(None)
         claims, self._claims = self._claims, {}
         for claim in claims.values():
             for parent in claim.parents:
@@ -174,7 +174,7 @@ class GroundedProjection(Projection):
             counted = node not in bases and not marks[node]
             self._commit_sum += (int(not is_dead and place not in self.bases) - counted) * int.from_bytes(commit, "big")
         self.renumbered += 1
-        self.on_numbering(True)
+        self.on_numbering(sorted(claims, key=self.nodes.__getitem__))
 
 
 def _parents_first(count: int, parents: Callable[[int], tuple[int, ...]]) -> Iterator[int]:

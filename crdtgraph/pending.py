@@ -8,7 +8,7 @@ one list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from crdtgraph.ids import CommitId, SegmentKey
@@ -86,15 +86,29 @@ class Pending:
                 del self._commits[record.id]
         return records
 
+    def forget(self, record: CommitId | Discard) -> None:
+        """Let a commit, named by its id, or a discard wait no more. O(1)."""
+        if isinstance(record, Discard):
+            missing: CommitId | None = record.commit
+        else:
+            missing = self._commits.pop(record, None)
+        records = self.by_missing.get(missing) if missing is not None else None
+        if missing is not None and records is not None:
+            records.pop(record, None)
+            if not records:
+                del self.by_missing[missing]
+
+    def drop_counts_of(self, segments: Container[SegmentKey]) -> None:
+        """Forget the counts of segments that were superseded. O(waiting records)."""
+        for missing, records in list(self.by_missing.items()):
+            dead = [
+                name for name, each in records.items() if isinstance(each, PendingCount) and each.segment in segments
+            ]
+            for name in dead:
+                del records[name]
+            if not records:
+                del self.by_missing[missing]
+
     def drop_counts(self, segment: SegmentKey) -> None:
         """Forget the counts of a segment that was superseded. O(waiting records)."""
-        for missing, records in list(self.by_missing.items()):
-            kept = {
-                name: record
-                for name, record in records.items()
-                if not (isinstance(record, PendingCount) and record.segment == segment)
-            }
-            if kept:
-                self.by_missing[missing] = kept
-            else:
-                del self.by_missing[missing]
+        self.drop_counts_of((segment,))

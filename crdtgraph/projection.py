@@ -263,7 +263,7 @@ class Projection:
         return False
 
     def _fold_commits(self, segment: Segment, location: int) -> None:
-        compaction = bool(segment.supersedes)
+        compaction = bool(segment.supersedes) or segment.part is not None
         nodes, locations, pending = self.nodes, self.locations, self.pending.by_missing
         append, marks, awaited = self.dag.append, self.discards.marks, self.awaited
         total = 0

@@ -103,6 +103,20 @@ class Registers:
             if not keys:
                 del self._live[assign.namespace]
 
+    def take_back(self, assign: Assign) -> None:
+        """Forget an assignment that its writer dropped in a compaction, as it was replaced. O(1)."""
+        register = (assign.namespace, assign.key)
+        if self._before is not None and register not in self._before:
+            self._before[register] = self.live(*register)
+        keys = self._live.get(assign.namespace, {})
+        live = keys.get(assign.key, {})
+        for old in live.pop(assign.dot, {}).values():
+            self.sum = (self.sum - _term(old)) & _MASK
+        if not live and assign.key in keys:
+            del keys[assign.key]
+            if not keys:
+                del self._live[assign.namespace]
+
     def live(self, namespace: str, key: str) -> list[Assign]:
         """The live assignments of a register in a deterministic order, removals among them."""
         found = list(_flat(self._live.get(namespace, {}).get(key, {})))

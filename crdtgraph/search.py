@@ -37,7 +37,7 @@ from crdtgraph.searchregisters import (
 from crdtgraph.watching import Watch
 
 if TYPE_CHECKING:
-    from crdtgraph.searching import Searching
+    from crdtgraph.graph import Graph
     from crdtgraph.state import State
 
 
@@ -48,7 +48,7 @@ class Search:
     search is closed.
     """
 
-    def __init__(self, graph: Searching, name: str) -> None:
+    def __init__(self, graph: Graph, name: str) -> None:
         self._graph = graph
         self.name = name
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from crdtgraph.assigning import Assigner
 from crdtgraph.errors import LocalError
@@ -24,6 +24,7 @@ from crdtgraph.signing import Identity
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Received
+    from crdtgraph.graph import Graph
 
 NAMESPACE = "search"
 """Of the assignments that remember closed searches; the key is the name."""
@@ -88,7 +89,7 @@ class Searching(Assigner):
         """
         check_search_name(name)
         self._writable(LEDGER)
-        search = Search(self, name)
+        search = Search(cast("Graph", self), name)
         if not search.is_open:
             if self.is_closed_search(name):
                 raise LocalError(
@@ -115,6 +116,11 @@ class Searching(Assigner):
         """Whether the ledger remembers a search of this name as closed. O(1)."""
         live = self._plane(LEDGER).projection.registers.live(NAMESPACE, name)
         return any(assign.value is not None for assign in live)
+
+    def search_closed_us(self, name: str) -> int | None:
+        """The stamp with which a search was closed first; None if it was not."""
+        live = self._plane(LEDGER).projection.registers.live(NAMESPACE, name)
+        return min((assign.stamp for assign in live if assign.value is not None), default=None)
 
     def search_status(self, name: str) -> SearchStatus:
         """How an open search is doing; NotFoundError when there is none of that name. O(commits), at memory's speed."""

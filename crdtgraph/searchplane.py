@@ -9,22 +9,28 @@ a process that dies had seen is gone with it, and it comes back under another wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
-from crdtgraph.grounded import GroundedProjection
+from crdtgraph.compaction import ranges
+from crdtgraph.errors import NotFoundError
 from crdtgraph.held import Loader, nothing
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.planes import Plane
 from crdtgraph.records import Assign, Commit, Count, Discard
+from crdtgraph.searchcompaction import compact_steps, is_due
+from crdtgraph.searchprojection import SearchProjection
 from crdtgraph.searchregisters import GREATEST_NAMESPACE, VALUE_NAMESPACE
-from crdtgraph.segment import Records, Segment
+from crdtgraph.segment import Part, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace
-from crdtgraph.update import Update
+from crdtgraph.update import Item, Update
 from crdtgraph.watching import Watch, note_segments
+from crdtgraph.written import Durable
 
 PREFIX = "search/"
 """How the names of search planes begin."""
+STEPS_A_FLUSH = 2
+"""Of tidying up, each after a call that wrote something: twice as many as compactions need to keep up."""
 
 
 _NOT_PACKED = SegmentKey(0, 0)
@@ -35,7 +41,7 @@ class SearchPlane(Plane):
     """The plane of one search, above a ledger."""
 
     def __init__(self, name: str, identity: Identity, ledger: Plane) -> None:
-        self.grounded = GroundedProjection(ledger.projection, self._locate_in_ledger)
+        self.grounded = SearchProjection(ledger.projection, self._locate_in_ledger)
         super().__init__(PREFIX + name, _Nowhere(), identity, self.grounded)
         self.ledger = ledger
         self.grounded.on_numbering = self._note_numbering
@@ -47,11 +53,23 @@ class SearchPlane(Plane):
         """Called when the nodes of its projection have got other numbers."""
         self._written_us = 0
         self.watches: list[Watch] = []
+        # The records in each of our own segments, and how many of those before were of use in the last compaction.
+        self._own: dict[SegmentKey, int] = {}
+        self._kept = 0
+        self._work: Generator[None, None, object] | None = None
+        self._steps_due = 0
 
     @property
     def search(self) -> str:
         """The name of the search."""
         return self.name.removeprefix(PREFIX)
+
+    def add_commit(self, commit_id: CommitId, commit: Commit, stamp: int, size: int, records_max: int) -> None:
+        """As for any plane; after one that wrote the buffer out some of what is left behind is tidied up."""
+        super().add_commit(commit_id, commit, stamp, size, records_max)
+        if self._steps_due:
+            self._steps_due -= 1
+            self.advance()
 
     def add(self, record: Assign | Count | Discard, stamp: int) -> None:
         """As for any plane; counts of one commit between two flushes are added up in one record."""
@@ -61,6 +79,9 @@ class SearchPlane(Plane):
                 self.flush(sync=False)
             return
         super().add(record, stamp)
+        if self._steps_due:
+            self._steps_due -= 1
+            self.advance()
 
     def note_counted(self, commit: CommitId, by: object) -> None:
         """Tell watches, but for those of whoever did it, that a commit was counted. Nothing when nobody watches."""
@@ -97,13 +118,101 @@ class SearchPlane(Plane):
 
     def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
         """Pack what is buffered into a segment of the document; there is no disk to wait for."""
-        if len(self.buffer):
+        count = len(self.buffer)
+        if count:
             self._written_us = max(self._written_us, _latest(self.buffer.records))
         super().flush(sync=True, ahead=ahead)
+        if count:
+            self._small.clear()
+            self._own[SegmentKey(self.identity.writer, self._seq - 1)] = count
+            self._steps_due = STEPS_A_FLUSH
+
+    # Tidying up
+
+    def needs_compaction(self) -> bool:
+        """Whether there is enough to add up or to let go of for `compact_steps` to be worth its while."""
+        return self._work is not None or is_due(sum(self._own.values()), self._kept) or self.grounded.needs_pruning()
+
+    def compact_steps(self) -> Generator[None, None, bool]:
+        """Join our own segments and let go of discarded commits, in steps of some 3 ms; whether there was any to do.
+
+        No digest changes. What was discarded below discarded commits is not to be read any more.
+        """
+        self.flush(sync=True)
+        if self._work is None and self._own:
+            self._work = self._compact()
+        worked = False
+        while not self.is_dropped and self.advance():
+            worked = True
+            yield
+        return worked
+
+    def advance(self) -> bool:
+        """Take a step of what is to be tidied up, if anything is; whether there was one. About 3 ms."""
+        if self._work is None:
+            if is_due(sum(self._own.values()), self._kept):
+                self._work = self._compact()
+            elif self.grounded.needs_pruning():
+                self._work = self._prune()
+            else:
+                return False
+        # Not while it runs: what it writes is flushed by nobody, and a flush asks for a step.
+        work, self._work = self._work, None
+        try:
+            next(work)
+        except StopIteration:
+            return True
+        self._work = work
+        return True
+
+    def own_segments(self) -> list[SegmentKey]:
+        """The segments that this incarnation has written and not joined, in order."""
+        return list(self._own)
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the segment that is written next."""
+        return self._seq
+
+    def segment(self, key: SegmentKey) -> Segment:
+        """A segment of the document."""
+        return self._load_segment(key)
+
+    def write_part(self, records: Records, part: Part, superseded: list[SegmentKey]) -> None:
+        """Write a part of a compaction; with the last of them go the segments that were joined."""
+        key = SegmentKey(self.identity.writer, self._seq)
+        data = pack(records, plane=self.name, identity=self.identity, seq=key.seq, part=part)
+        self._seq += 1
+        self.projection.fold(unpack(data, check_signature=False), self.contents.register(key), self._load_folded)
+        update = Update((Item(key, data),), ranges(key.writer, [each.seq for each in superseded]))
+        self.document.apply(update)
+        self.on_durable(Durable(key, update))
+        self._own[key] = len(records)
+        for each in superseded:
+            del self._own[each]
+
+    def _compact(self) -> Generator[None, None, None]:
+        self._kept = yield from compact_steps(self)
+
+    def _prune(self) -> Generator[None, None, None]:
+        if (yield from self.grounded.prune_steps()):
+            self.on_renumbered()
+
+    def _load_segment(self, key: SegmentKey) -> Segment:
+        if key in self.projection.superseded:
+            raise NotFoundError(
+                f"the commit was discarded, and its content went with segment {key.text}",
+                hint="promote what is to be kept before what it follows from is discarded",
+            )
+        return super()._load_segment(key)
+
+    # From others
 
     def integrate(self, update: Update, segments: list[Segment], earlier: Loader = nothing) -> None:
         """See `Plane.integrate`."""
         super().integrate(update, segments, earlier)
+        if any(segment.part is not None for segment in segments):
+            self.beside.close_superseded()
         self._settle()
         if self.watches:
             note_segments(self.watches, self, segments)
@@ -155,12 +264,12 @@ class SearchPlane(Plane):
         if self.grounded.settle():
             self.on_renumbered()
 
-    def _note_numbering(self, done: bool) -> None:
+    def _note_numbering(self, claimed: list[CommitId] | None) -> None:
         for watch in self.watches:
-            if done:
-                watch.enter()
-            else:
+            if claimed is None:
                 watch.leave()
+            else:
+                watch.enter(claimed)
 
     def _locate_in_ledger(self, commit: CommitId) -> int:
         return self.contents.start(_Base(self.ledger, commit))

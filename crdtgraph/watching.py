@@ -111,8 +111,9 @@ class Watch:
         """The plane is about to have another projection, with other places: note what is new in this one."""
         self._collect()
 
-    def enter(self) -> None:
-        """The plane has another projection now, all of which was noted."""
+    def enter(self, claimed: Iterable[CommitId] = ()) -> None:
+        """The plane has other places now, all of which were noted but for these commits."""
+        self._commits += claimed
         self._nodes = len(self._plane.projection.ids)
         self._roots = len(self._plane.projection.discards.roots.order)
 

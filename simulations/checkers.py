@@ -75,6 +75,8 @@ class Seen:
     want: OpenWant | None = None
     want_deadline: float = 0.0
     want_since_s: float = 0.0
+    closed: set[str] = field(default_factory=set)
+    """Searches that were over."""
 
 
 class Shown:
@@ -219,7 +221,10 @@ def check_holes(name: str, graph: Graph, held: Held) -> None:
 
 def check_bounds(name: str, node: Node) -> None:
     """Queues, tables and lists stay within their limits."""
-    sizes = [("connections", len(node.connections), CONNECTIONS_MAX), ("wants", len(node.gossip.wants), 1)]
+    sizes = [
+        ("connections", len(node.connections), CONNECTIONS_MAX),
+        ("wants", len(node.gossip.wants), len(node.graph.planes())),
+    ]
     sizes.append(("alarms", len(node.gossip.alarms.standing), ALARMS_MAX))
     for peer in node.gossip.peers.values():
         outbox = peer.outbox

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from crdtgraph import LEDGER, Commit, CommitId
-from simulations import checkers
+from simulations import checkers, searchchecks
 from simulations.checkers import Shown
 from simulations.journal import Journal
 from simulations.process import Process
@@ -49,7 +49,11 @@ class Inspection:
                 process.workload.acknowledge()
             if process.node is not None:
                 checkers.check_bounds(process.name, process.node)
-        checkers.check_equal_sets({process.name: process.graph for process in running if process.graph is not None})
+            if process.graph is not None:
+                searchchecks.check_closed_stay_closed(process.name, process.graph, process.seen)
+        graphs = {process.name: process.graph for process in running if process.graph is not None}
+        checkers.check_equal_sets(graphs)
+        searchchecks.check_equal_searches(graphs)
         if depth is not Depth.LIGHT:
             self.reading.forget_sets()
             for process in running:
@@ -79,6 +83,9 @@ class Inspection:
         contents = checkers.check_contents(shown, unread, self._journal.written, self._hashed)
         checkers.check_parents_visible(shown, contents)
         seen.read, seen.superseded = len(shown.commits), held.superseded
+        for plane in searchchecks.search_planes(graph):
+            if graph.is_flushed(plane):
+                searchchecks.check_search_model(name, graph, plane, self.reading.of_search(graph, plane))
         state = graph.set_digest(LEDGER), graph.digest()
         if graph.flush_due() is None and (depth is Depth.WHOLE or seen.folded != state):
             checkers.check_from_scratch(name, graph, held, ORDERS[depth])

@@ -109,6 +109,10 @@ class Reading:
             held = self._held[name] = Held(by_key)
         return held
 
+    def of_search(self, graph: Graph, plane: str) -> list[Said]:
+        """What a graph holds of a search."""
+        return [self.read(data) for key in graph.segment_keys(plane) for data in graph.segments_of(plane, key)]
+
     def held_in_truth(self, graph: Graph) -> Held:
         """The same, believing nothing: every byte is read. It is the set known under its digest, if it is equal."""
         held = Held({key: self._read_key(graph, key) for key in graph.segment_keys(LEDGER)})

@@ -43,6 +43,9 @@ LEDGER_OPERATIONS = {
 OBJECT_OPERATIONS = {"commit_object": 3.0, "collect_garbage": 1.0}
 """Those about large values; they come only where a scenario says so."""
 
+SEARCH_OPERATIONS = {"share": 6.0}
+"""Those about searches that all machines share; as with large values."""
+
 REF_OPERATIONS = ("commit_on_ref", "commit_large", "merge", "set_ref", "force_ref", "delete_ref")
 """Those that are about a ref."""
 

@@ -17,6 +17,7 @@ from simulations import timeline
 from simulations.scenario import (
     LEDGER_OPERATIONS,
     OBJECT_OPERATIONS,
+    SEARCH_OPERATIONS,
     Clock,
     Expectation,
     Link,
@@ -46,6 +47,7 @@ IMPORT_SHARE = 0.05
 QUIET_SHARE = 0.05
 QUIET_S = 60.0
 OBJECTS_SHARE = 0.3
+SEARCHES_SHARE = 0.5
 SYNC_S = (0.02, 0.02, 0.02, 1.0)
 """How long disks take to sync at most: flash mostly, and one that is shared with others who write much."""
 
@@ -65,7 +67,9 @@ def draw(seed: int) -> Scenario:
         wire=_draw_wire(rng),
         links=_draw_links(rng, names),
         clocks=_draw_clocks(rng, names),
-        workload=_with_objects(_draw_workload(rng, nodes, duration_s), child(seed, "objects")),
+        workload=_with_searches(
+            _with_objects(_draw_workload(rng, nodes, duration_s), child(seed, "objects")), child(seed, "searches")
+        ),
         settings={**_draw_settings(rng), **_draw_checkpoints(child(seed, "checkpoints"))},
         sync_s=rng.choice(SYNC_S),
         timeline=_draw_timeline(rng, names, duration_s),
@@ -131,6 +135,15 @@ def _with_objects(workload: Workload, rng: random.Random) -> Workload:
     if rng.random() >= OBJECTS_SHARE:
         return workload
     more = {kind: weight * rng.choice((0.5, 1.0, 4.0)) for kind, weight in OBJECT_OPERATIONS.items()}
+    changed: Workload = msgspec.structs.replace(workload, mix={**workload.mix, **more})
+    return changed
+
+
+def _with_searches(workload: Workload, rng: random.Random) -> Workload:
+    """In some worlds all machines search together. Drawn apart, as large values are."""
+    if rng.random() >= SEARCHES_SHARE:
+        return workload
+    more = {kind: weight * rng.choice((0.5, 2.0, 8.0)) for kind, weight in SEARCH_OPERATIONS.items()}
     changed: Workload = msgspec.structs.replace(workload, mix={**workload.mix, **more})
     return changed
 

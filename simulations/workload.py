@@ -19,16 +19,17 @@ from crdtgraph.objects import INLINE_BYTES_MAX, Collected, reference_of
 from crdtgraph.records import Commit, ordered_changes
 from simulations.checkers import ViolationError
 from simulations.journal import Journal, Record, Written
-from simulations.scenario import LEDGER_OPERATIONS, OBJECT_OPERATIONS
+from simulations.scenario import LEDGER_OPERATIONS, OBJECT_OPERATIONS, SEARCH_OPERATIONS
 from simulations.scenario import Workload as Properties
+from simulations.sharing import share
 from simulations.speculation import search, speculate
 from simulations.trace import Trace
 
-OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS)
+OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS, *SEARCH_OPERATIONS)
 REFS = ("main", "next", "topic")
 """The first few refs, for which writers contend; further ones are numbered."""
 KEYS = ("color", "owner")
-SEVERAL_STEPS = ("commit_many", "search", "speculate")
+SEVERAL_STEPS = ("commit_many", "search", "speculate", "share")
 """Operations of which a part may stay when they fail."""
 RECENT = 30
 """How far back, in commits, a new commit's parents mostly lie."""
@@ -244,6 +245,9 @@ class Workload:
 
     def _speculate(self) -> str:
         return speculate(self, self._rng)
+
+    def _share(self) -> str:
+        return share(self, self._rng)
 
     def _merge(self) -> str:
         ref = self._rng.choice(self._refs)

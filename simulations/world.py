@@ -15,6 +15,7 @@ from typing import cast
 import trio
 
 from crdtgraph import LEDGER, Graph, LocalError
+from crdtgraph.exchange import Delta
 from simulations import checkers
 from simulations.acquaintance import check_acquaintance
 from simulations.agenda import Agenda
@@ -30,6 +31,7 @@ from simulations.objects import wait_for_objects
 from simulations.process import Process
 from simulations.promptness import Promptness
 from simulations.scenario import Clock, Scenario
+from simulations.searchchecks import search_disagreement
 from simulations.seeds import child
 from simulations.timeline import ImportGit
 from simulations.trace import Trace
@@ -229,10 +231,11 @@ class World:
         nodes = [process.node for process in self.processes.values() if process.node is not None]
         ends = sum(len(node.connections) for node in nodes)
         writers = len(self.journal.writers)
+        planes = max(len(node.graph.planes()) for node in nodes)
         summaries = 1 + quiet_s / (settings.anti_entropy_s * (1 - JITTER))
         pings = 1 + quiet_s / settings.ping_after_s
         # Each end announces a summary, and answers the other's.
-        bound = ends * (2 * summaries * (SUMMARY_BYTES + ENTRY_BYTES * writers) + 2 * pings * PING_BYTES)
+        bound = ends * (2 * summaries * planes * (SUMMARY_BYTES + ENTRY_BYTES * writers) + 2 * pings * PING_BYTES)
         # Everyone's card comes along every end, now and then.
         cards = 1 + quiet_s / (CARD_IDLE_ROUNDS * settings.anti_entropy_s * (1 - JITTER))
         card_bytes = CARD_BYTES + LINK_BYTES * len(nodes) + ENTRY_BYTES * writers
@@ -286,7 +289,7 @@ class World:
         if any(graph.flush_due() is not None for graph in graphs):
             return "not everything is written"
         if len({graph.digest() for graph in graphs}) == len({graph.set_digest(LEDGER) for graph in graphs}) == 1:
-            return ""
+            return search_disagreement({each.name: each.graph for each in running if each.graph is not None})
         return ", ".join(
             f"{process.name} {graph.digest().hex()[:8]}/{graph.set_digest(LEDGER).hex()[:8]} {len(graph)} commits"
             for process, graph in zip(running, graphs, strict=True)
@@ -329,7 +332,13 @@ class World:
         """A process has opened its graph."""
         checkers.check_own_durable(name, graph, self.journal)
         reading = self._inspection.reading
-        graph.on_durable(lambda delta: self.journal.promise(graph.writer, reading.in_update(delta.update)))
+
+        def promise(delta: Delta) -> None:
+            # What is given away of a search is no promise.
+            if delta.plane == LEDGER:
+                self.journal.promise(graph.writer, reading.in_update(delta.update))
+
+        graph.on_durable(promise)
 
 
 def settings_of(scenario: Scenario) -> Settings:

@@ -38,6 +38,8 @@ ONLY_IMPORTED_BY = {
     "hdrh": ("crdtgraph/metering/series.py",),
     "prometheus_client": ("sync/prometheus/exposition.py",),
     "h11": ("sync/prometheus/scraping.py",),
+    "pyspiel": ("crdtgraph/mcts/openspiel.py",),
+    "numpy": (),
     "pygit2": ("crdtgraph/gitbridge/*.py", "crdtgraph/state/texts.py", "simulations/importing.py"),
     "jinja2": ("simulations/page/document.py",),
     "msgspec": ("simulations/*.py",),

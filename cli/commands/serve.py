@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from cli.context import Invocation, examples, graph_options
@@ -13,6 +15,7 @@ from cli.context import Invocation, examples, graph_options
         "crdtgraph serve --store search.db --listen 127.0.0.1:7400",
         "crdtgraph serve --store other.db --listen 127.0.0.1:7401 --peer 127.0.0.1:7400",
         "crdtgraph serve --store search.db --metrics-port 9464",
+        "crdtgraph serve --store search.db --search-expiry 0.5",
     ),
 )
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Accept peers here; port 0 takes any.")
@@ -27,6 +30,27 @@ from cli.context import Invocation, examples, graph_options
     type=click.IntRange(0, 65_535),
     metavar="PORT",
     help="Let Prometheus ask here, on loopback; 0 takes any.",
+)
+@click.option(
+    "--search-expiry",
+    "search_expiry_days",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="DAYS",
+    help="Close searches in which nothing was written for so long (default: 7).",
+)
+@click.option(
+    "--search-janitor",
+    "search_janitor_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Between two looks for searches that have expired (default: 60).",
+)
+@click.option(
+    "--search-batch",
+    "search_janitor_batch",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help="So many expired searches are closed at one look at most (default: 16).",
 )
 @click.option(
     "--log",
@@ -45,6 +69,9 @@ def command(
     cluster: str | None,
     name: str,
     metrics_port: int | None,
+    search_expiry_days: float | None,
+    search_janitor_s: float | None,
+    search_janitor_batch: int | None,
     log_format: str,
 ) -> None:
     """Run a node on a store until SIGTERM or Ctrl-C; the store is created if it is not there.
@@ -52,10 +79,19 @@ def command(
     Nothing authenticates peers yet, so a node listens on the loopback interface only.
     """
     url = invocation.required_store()
+    from dataclasses import replace
+
     import trio
 
     from crdtgraph.store.naming import control_path
     from sync.daemon import LogFormat, process_log, serve
+    from sync.limits import DEFAULTS
+
+    chosen: dict[str, Any] = {
+        "search_expiry_s": None if search_expiry_days is None else search_expiry_days * 86_400,
+        "search_janitor_s": search_janitor_s,
+        "search_janitor_batch": search_janitor_batch,
+    }
 
     async def run() -> None:
         await serve(
@@ -66,6 +102,7 @@ def command(
             cluster=cluster,
             name=name,
             metrics_port=metrics_port,
+            settings=replace(DEFAULTS, **{name: value for name, value in chosen.items() if value is not None}),
             log=process_log(LogFormat(log_format)),
         )
 

@@ -4,7 +4,7 @@ from crdtgraph.mcts.budget import Budget, Spent, Stop
 from crdtgraph.mcts.errors import ProblemError, ProblemMismatchError
 from crdtgraph.mcts.growth import Widening
 from crdtgraph.mcts.lines import Best, Node
-from crdtgraph.mcts.problem import Evaluation, Problem, RandomRollouts
+from crdtgraph.mcts.problem import Evaluation, Problem, RandomRollouts, Rewards
 from crdtgraph.mcts.pruning import Children, Hopeful, Keep, MostVisited
 from crdtgraph.mcts.rules import PUCT, UCT, InFlight, Numbers, Rule
 from crdtgraph.mcts.statistics import Statistics
@@ -28,6 +28,7 @@ __all__ = [
     "ProblemError",
     "ProblemMismatchError",
     "RandomRollouts",
+    "Rewards",
     "Rule",
     "SearchTree",
     "Spent",

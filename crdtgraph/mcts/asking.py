@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from random import Random
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from crdtgraph.errors import LocalError
 from crdtgraph.graph import Graph
@@ -22,7 +22,7 @@ from crdtgraph.mcts.sharing import SharedGrowth
 from crdtgraph.mcts.tasks import Flights, Task
 from crdtgraph.search import Search
 
-FLUSH_EVERY = 64
+FLUSH_EVERY = 512
 """Iterations between two looks at what others did and two counts of what was done here: some ms of a fast problem."""
 PRUNED_SHARE = 0.75
 """A tree that has as many nodes as it may have is pruned to this share of them, if rules of keeping allow."""
@@ -56,7 +56,7 @@ class Asker:
             raise LocalError(f"widening is {widening!r:.80}", hint="Widening(k=1.0, alpha=0.5)")
         referee = Referee(problem)
         chooser = Chooser(UCT() if rule is None else rule, in_flight, referee.loss, referee.middle)
-        graph = search if isinstance(search, Graph) else search._graph
+        graph = search if isinstance(search, Graph) else cast(Graph, search._graph)
         # A handle of its own: what is written through another one, by another tree of this process, is news here.
         self.search = graph.search(name if isinstance(search, Graph) else search.name)
         self._graph = graph
@@ -178,6 +178,14 @@ class Asker:
         if len(self._growth.by_commit) >= self._growth.nodes_max:
             self._make_room()
 
+    def take_over(self) -> None:
+        """Take over all that others made, also where no descent has come by yet: then totals are whole.
+
+        O(tree), with one call of the problem's `apply` for each node that was not seen here.
+        """
+        self.flush()
+        self._growth.enter_all()
+
     # Throwing away
 
     def prune(self, keep: Keep | None = None, *, fraction: float | None = None) -> int:
@@ -193,8 +201,8 @@ class Asker:
         growth.flush()
         span = self._referee.high - self._referee.low
         found = losers(growth.root, Hopeful() if keep is None else keep, span, growth.new_mark())
-        for position, edge in found:
-            growth.throw_away(position, edge)
+        for edge in found:
+            growth.throw_away(edge)
         if found:
             growth.sweep()
         return len(found)

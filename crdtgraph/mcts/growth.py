@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from random import Random
 from typing import Any
 
@@ -92,7 +92,7 @@ class Growth:
             decides = bool(actions) and self.referee.chances(state, actions) is None
             mover = ((self.referee.player(state) if decides else 0) - 1) % self.referee.players
         self.time = time
-        edge = Edge(None, "", Position(mover))
+        edge = Edge(Position(mover), None, "", Position(mover))
         edge.commit = commit
         edge.child = self.reach(state, edge.child)
         self.root = edge
@@ -107,12 +107,22 @@ class Growth:
         path = [self.root]
         position = self.root.child
         position.mark = mark
+        fast = self.chooser.fast
         while position.proven is None and (position.visits or position.flying):
-            edge = self._next(position, path)
-            if edge is None:
+            if fast is not None and not position.untried and not position.flying and position.edges:
+                # `_next` would come to the same; most steps end here.
+                edge = fast.pick(position, position.edges)
+                child = edge.child
+                if edge.commit is not None and child.is_known and child.mark != mark and position.chances is None:
+                    path.append(edge)
+                    position = child
+                    position.mark = mark
+                    continue
+            following = self._next(position, path)
+            if following is None:
                 break
-            path.append(edge)
-            position = edge.child
+            path.append(following)
+            position = following.child
             position.mark = mark
         return path
 
@@ -129,6 +139,11 @@ class Growth:
             edge.squared += squares[mover]
             child.visits += 1
             child.value += reward
+            if child.proven is None:
+                child.mean = child.value / child.visits
+                edge.spread = 1 / sqrt(edge.visits)
+            else:
+                edge.spread = 0.0
             if not edge.is_dirty:
                 edge.is_dirty = True
                 dirty.append(edge)
@@ -148,8 +163,9 @@ class Growth:
             edge = dirty[-1]
             counted = edge.counted
             new = edge.statistics
-            if new != counted:
-                assert edge.commit is not None, "what was followed has a commit"
+            # One without a commit lost it to a discard further up while it was in flight; it has another when it is
+            # followed again, and is counted then.
+            if new != counted and edge.commit is not None:
                 count(edge.commit, new.minus(counted))
                 edge.counted = new
             edge.is_dirty = False
@@ -189,7 +205,7 @@ class Growth:
                 return found
         actions = referee.actions(state)
         if not actions:
-            fresh.proven = referee.read(referee.evaluate(state, self.rng), actions)[0]
+            fresh.prove(referee.read(referee.evaluate(state, self.rng), actions)[0])
         else:
             texts = referee.texts(state, actions)
             chances = referee.chances(state, actions)
@@ -215,6 +231,26 @@ class Growth:
         for commit in edge.commits:
             self.adopt_children(edge, commit)
 
+    def enter_all(self) -> None:
+        """Find out where all edges lead. O(tree), one call of `apply` for each that nobody here came along."""
+        entered = True
+        while entered:
+            # What is found on one way to a position may add edges to it after it was looked at on another way.
+            entered = False
+            mark = self.new_mark()
+            stack = [[self.root]]
+            while stack:
+                path = stack.pop()
+                position = path[-1].child
+                if position.mark == mark:
+                    continue
+                position.mark = mark
+                for edge in list(position.edges):
+                    if not edge.child.is_known:
+                        self.enter(path, edge)
+                        entered = True
+                    stack.append([*path, edge])
+
     def adopt_children(self, edge: Edge, commit: CommitId) -> None:
         """Add what others made of a commit; `sharing` knows how."""
 
@@ -225,7 +261,7 @@ class Growth:
     def open_edge(self, position: Position, number: int) -> Edge:
         """Take an action of a position from those that nobody tried: an edge whose other end is not known yet."""
         mover = position.player if position.player != CHANCE else position.mover
-        edge = Edge(position.actions[number], position.text(number), Position(mover), position.prior(number))
+        edge = Edge(position, position.actions[number], position.text(number), Position(mover), position.prior(number))
         if position.untried[-1] == number:
             position.untried.pop()
         else:
@@ -315,7 +351,7 @@ class Growth:
         state = self.referee.apply(self.state(path), position.actions[number])
         child = self.reach(state, Position(mover))
         edge = self.open_edge(position, number)
-        edge.child = child
+        edge.lead_to(child)
         return edge
 
     def follow(self, edge: Edge, path: list[Edge]) -> Edge:
@@ -338,9 +374,11 @@ class Growth:
         for edge in reversed(path[:-1]):
             position = edge.child
             if position.proven is None:
-                position.proven = self._follows(position)
-                if position.proven is None:
+                rewards = self._follows(position)
+                if rewards is None:
                     return
+                position.prove(rewards)
+                edge.spread = 0.0
 
     def _follows(self, position: Position) -> Fixed | None:
         found = [edge.child.proven for edge in position.edges]

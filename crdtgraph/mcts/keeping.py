@@ -142,7 +142,7 @@ class Keeper:
         if discard:
             for other in list(position.edges):
                 if other is not edge:
-                    growth.throw_away(position, other)
+                    growth.throw_away(other)
         growth.root = edge
         growth.sweep()
 
@@ -165,7 +165,7 @@ class Keeper:
         copied = [each for one in also for each in self._search.promote(one)]
         copied += self._search.promote(commit, ref=ref)
         growth.search.flush()
-        kept = dict.fromkeys([*copied, *self._above(commit)])
+        kept = dict.fromkeys([*also, *copied, *self._above(commit)])
         for each in kept:
             self._keep(each)
         root = growth.root.commit
@@ -202,7 +202,7 @@ class Keeper:
     def _above(self, commit: CommitId) -> list[CommitId]:
         """A promoted commit and what is above it up to the root, which all may have been counted since."""
         found = [commit]
-        while found[-1] != self._growth.root.commit and (parents := self._search.parents(found[-1])):
+        while found[-1] != self._growth.root.commit and (parents := self._graph.parents(found[-1])):
             found.append(parents[0])
         return found
 

@@ -6,12 +6,14 @@ how often an action was tried is read from its edge, summed over the commits tha
 Kocsis, "Transpositions and move groups in Monte Carlo tree search", 2008). Sums do not depend on who found what first.
 
 An edge holds what it knows to be counted by all writers (`counted`) plus what this tree has seen since; the difference
-is what it will count itself. All sums are integers.
+is what it will count itself. All sums are integers. What a selection computes of them for every child at every step is
+kept beside them (`mean`, `spread`) and made anew when they change, which is once a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 from crdtgraph.ids import CommitId
@@ -19,6 +21,7 @@ from crdtgraph.mcts.statistics import Statistics
 
 Key = tuple[int, bytes]
 """Of a position: who moved into it, and the problem's key. Values of the same state seen by another are others."""
+UNSEEN = float("inf")
 
 
 class Position:
@@ -27,12 +30,12 @@ class Position:
     `player` moves here, `mover` moved into it (whose view values have). `untried` are the numbers of the actions that
     nobody tried, `priors` and `texts` those of all actions where the problem gives any. `proven` are the rewards where
     they are certain: because it is over, or because best play leads there. `mark` is the number of the last descent
-    that came through.
+    that came through, `mean` the mean value in fixed point, or the proven one.
     """
 
     __slots__ = (
-        "actions", "chances", "edges", "flying", "is_known", "key", "mark", "mover", "player", "priors", "proven",
-        "pruned", "state", "texts", "untried", "value", "visits",
+        "actions", "chances", "edges", "flying", "is_known", "key", "mark", "mean", "mover", "player", "priors",
+        "proven", "pruned", "state", "texts", "untried", "value", "visits",
     )  # fmt: skip
 
     def __init__(self, mover: int) -> None:
@@ -53,6 +56,20 @@ class Position:
         self.value = 0
         self.flying = 0
         self.mark = 0
+        self.mean = 0.0
+
+    def grow(self, visits: int, value: int, flying: int = 0) -> None:
+        """Count more, or less."""
+        self.visits += visits
+        self.value += value
+        self.flying += flying
+        if self.proven is None:
+            self.mean = self.value / self.visits if self.visits else 0.0
+
+    def prove(self, rewards: tuple[int, ...]) -> None:
+        """Know for certain what it is worth."""
+        self.proven = rewards
+        self.mean = float(rewards[self.mover])
 
     def text(self, number: int) -> str:
         """The text of its action of that number."""
@@ -64,18 +81,20 @@ class Position:
 
 
 class Edge:
-    """An action of a position, the position that it leads to, and the commits that say so.
+    """An action of a position (`home`), the position that it leads to, and the commits that say so.
 
     `commit` is the one that this tree counts with, `others` the rest: the same action taken after another commit of
-    the position. The root is an edge, too, with no action.
+    the position. The root is an edge, too, with no action. `spread` is 1 over the square root of `visits`, how unsure
+    the mean is: infinite without any, nothing when the position was seen to be proven.
     """
 
     __slots__ = (
-        "action", "child", "commit", "counted", "flying", "is_dirty", "others", "prior", "squared", "text", "value",
-        "visits",
+        "action", "child", "commit", "counted", "flying", "home", "is_dirty", "others", "prior", "spread", "squared",
+        "text", "value", "visits",
     )  # fmt: skip
 
-    def __init__(self, action: Any, text: str, child: Position, prior: float = 1.0) -> None:
+    def __init__(self, home: Position, action: Any, text: str, child: Position, prior: float = 1.0) -> None:
+        self.home = home
         self.action = action
         self.text = text
         self.child = child
@@ -88,6 +107,7 @@ class Edge:
         self.squared = 0
         self.flying = 0
         self.is_dirty = False
+        self.spread = UNSEEN
 
     @property
     def commits(self) -> tuple[CommitId, ...]:
@@ -109,28 +129,30 @@ class Edge:
         self.visits += visits - before.visits
         self.value += value - before.value
         self.squared += squared - before.squared
-        self.child.visits += visits - before.visits
-        self.child.value += value - before.value
+        self.child.grow(visits - before.visits, value - before.value)
+        self.measure()
+
+    def measure(self) -> None:
+        """Make `spread` anew."""
+        if self.child.proven is not None:
+            self.spread = 0.0
+        else:
+            self.spread = 1 / sqrt(self.visits) if self.visits else UNSEEN
 
     def lead_to(self, position: Position) -> None:
         """Turn out to lead to a position that is known already: what was counted on the way belongs to it."""
         if position is not self.child:
-            position.visits += self.visits
-            position.value += self.value
-            position.flying += self.flying
+            position.grow(self.visits, self.value, self.flying)
             self.child = position
+        self.measure()
 
     def cut(self) -> None:
         """Lead nowhere: the position it led to no longer holds what was counted on this way."""
         before, stump = self.child, Position(self.child.mover)
+        stump.grow(self.visits, self.value, self.flying)
+        before.grow(-self.visits, -self.value, -self.flying)
         self.child = stump
-        for visits, value, flying, position in (
-            (self.visits, self.value, self.flying, stump),
-            (-self.visits, -self.value, -self.flying, before),
-        ):
-            position.visits += visits
-            position.value += value
-            position.flying += flying
+        self.measure()
 
 
 _NOTHING = Statistics()

@@ -55,7 +55,7 @@ class OpenSpielGame:
         self.rewards = (self.game.min_utility() / reach, self.game.max_utility() / reach)
         self._start = tuple(start)
         self.identity = f"OpenSpiel {self.game}" + (f" after {list(self._start)}" if self._start else "")
-        self.initial()
+        self._check_start()
         if kind.chance_mode == pyspiel.GameType.ChanceMode.DETERMINISTIC:
             self.chance: Callable[[Any], list[float] | None] | None = None
         else:
@@ -65,6 +65,14 @@ class OpenSpielGame:
 
     def __repr__(self) -> str:
         return f"OpenSpielGame({str(self.game)!r})"
+
+    def _check_start(self) -> None:
+        try:
+            self.initial()
+        except (pyspiel.SpielError, ValueError, RuntimeError) as error:
+            raise ProblemError(
+                f"{self.game} cannot be played: {error}", hint="its parameters may be out of their range"
+            ) from None
 
     def initial(self) -> Any:
         """The state after the moves of the start."""
@@ -151,5 +159,6 @@ def _check(game: Any, kind: Any) -> None:
         )
     if kind.chance_mode == pyspiel.GameType.ChanceMode.SAMPLED_STOCHASTIC:
         raise ProblemError(
-            f"{game} does not say how probable the outcomes of chance are", hint="games with listed outcomes are searched"
+            f"{game} does not say how probable the outcomes of chance are",
+            hint="games with listed outcomes are searched",
         )

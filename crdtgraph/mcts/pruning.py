@@ -11,7 +11,7 @@ from math import isfinite, sqrt
 from typing import Protocol
 
 from crdtgraph.errors import LocalError
-from crdtgraph.mcts.nodes import Edge, Position
+from crdtgraph.mcts.nodes import Edge
 from crdtgraph.mcts.statistics import UNIT
 
 
@@ -79,12 +79,12 @@ class MostVisited:
         return [place < kept for place in range(count)]
 
 
-def losers(root: Edge, keep: Keep, span: float, mark: int) -> list[tuple[Position, Edge]]:
-    """The edges below the root that a rule does not keep, each with where it hangs; none below another one.
+def losers(root: Edge, keep: Keep, span: float, mark: int) -> list[Edge]:
+    """The edges below the root that a rule does not keep; none below another one.
 
     `mark` is a number that no position is marked with. O(what is kept).
     """
-    found: list[tuple[Position, Edge]] = []
+    found: list[Edge] = []
     stack = [root.child]
     while stack:
         position = stack.pop()
@@ -103,7 +103,7 @@ def losers(root: Edge, keep: Keep, span: float, mark: int) -> list[tuple[Positio
             )
             answers = [True, *_checked(keep, children)[1:]]
             pairs = list(zip(edges, answers, strict=True))
-            found += [(position, edge) for edge, stays in pairs if not stays and not edge.flying]
+            found += [edge for edge, stays in pairs if not stays and not edge.flying]
             kept = [edge for edge, stays in pairs if stays or edge.flying]
         stack += [edge.child for edge in kept]
     return found

@@ -225,6 +225,12 @@ class Referee:
                 return (first,)
             if self.players == 2:
                 return first, self._low6 + self._high6 - first
+        elif type(rewards) is list and len(rewards) == self.players:
+            for reward in rewards:
+                if type(reward) is not float or not self.low <= reward <= self.high:
+                    break
+            else:
+                return tuple([round(reward * UNIT) for reward in rewards])
         return self._fixed(rewards)
 
     def _fixed(self, rewards: object) -> Fixed:

@@ -61,7 +61,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UCT:
-    """mean + c sqrt(ln N / n), what was never tried first (Kocsis and Szepesvari 2006).
+    """mean + c sqrt(ln(N + 1) / n), what was never tried first (Kocsis and Szepesvari 2006).
 
     The default of `c`, the square root of 2, is for rewards between 0 and 1 or -1 and 1 alike.
     """
@@ -73,7 +73,7 @@ class UCT:
 
     def scores(self, node: Numbers) -> list[float]:
         """As in `Rule`."""
-        scale = self.c * sqrt(log(max(node.total, 1)))
+        scale = self.c * sqrt(log(node.total + 1))
         return [
             mean + scale / sqrt(visits) if visits else INFINITE
             for mean, visits in zip(node.means, node.visits, strict=True)
@@ -81,19 +81,12 @@ class UCT:
 
     def pick(self, position: Position, edges: list[Edge]) -> Edge:
         """The same choice, for a position with nothing untried and nothing in flight; twice as fast."""
-        scale = self.c * UNIT * sqrt(log(position.visits or 1))
+        # A visit at least: nothing times infinity would be no number.
+        scale = self.c * UNIT * sqrt(log(position.visits + 1))
         best = edges[0]
         greatest = -INFINITE
-        player = position.player
         for edge in edges:
-            visits = edge.visits
-            child = edge.child
-            if child.proven is not None:
-                score: float = child.proven[player]
-            elif visits:
-                score = child.value / child.visits + scale / sqrt(visits)
-            else:
-                return edge
+            score = edge.child.mean + scale * edge.spread
             if score > greatest:
                 greatest = score
                 best = edge
@@ -139,7 +132,8 @@ class Chooser:
                 hint="take one of " + ", ".join(f"InFlight.{each.name}" for each in InFlight),
             )
         self.rule = rule
-        self._fast = rule if isinstance(rule, UCT) else None
+        self.fast = rule if isinstance(rule, UCT) and rule.c else None
+        """The rule, if it knows a fast way for positions with nothing untried and nothing in flight."""
         self._loss = loss if in_flight is InFlight.VIRTUAL_LOSS else 0
         self._is_lost = in_flight is InFlight.VIRTUAL_LOSS
         self._middle = middle
@@ -147,11 +141,11 @@ class Chooser:
     def choose(self, position: Position, edges: list[Edge], *, may_expand: bool) -> Edge | None:
         """The edge to follow among those given, or None to try an action that nobody tried."""
         expands = may_expand and bool(position.untried)
-        if self._fast is not None:
+        if self.fast is not None:
             if expands:
                 return None
             if not position.flying:
-                return self._fast.pick(position, edges)
+                return self.fast.pick(position, edges)
         scores = self.rule.scores(self.numbers(position, edges, expands=expands))
         if any(edge.child.proven is not None for edge in edges):
             # What is certain needs no exploration.
@@ -186,7 +180,7 @@ class Chooser:
             elif self._is_lost and child.flying:
                 means.append((child.value + self._loss * child.flying) / (child.visits + child.flying) / UNIT)
             else:
-                means.append(child.value / child.visits / UNIT)
+                means.append(child.mean / UNIT)
         priors = [edge.prior for edge in edges]
         if expands:
             visits.append(0)

@@ -11,7 +11,7 @@ from crdtgraph.mcts.budget import Budget, Meter, Spent, Stop
 from crdtgraph.mcts.lines import Best, ordered
 from crdtgraph.mcts.nodes import Edge
 
-FLUSH_AFTER_S = 0.02
+FLUSH_AFTER_S = 0.05
 """As `FLUSH_EVERY`, for problems that take long."""
 BATCH = 16
 """States in one call of a problem that evaluates many."""

@@ -14,7 +14,7 @@ from crdtgraph.graph import Graph
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.errors import ProblemMismatchError
 from crdtgraph.mcts.growth import Growth
-from crdtgraph.mcts.nodes import Edge, Position
+from crdtgraph.mcts.nodes import Edge
 from crdtgraph.mcts.statistics import Statistics
 
 PROBLEM_KEY = "mcts/problem"
@@ -70,24 +70,28 @@ class SharedGrowth(Growth):
             if commit not in by_commit:
                 parents = self.search.parents(commit)
                 edge = by_commit.get(parents[0]) if parents else None
-                if edge is not None:
-                    self._adopt(edge, commit)
+                found = None if edge is None else self._adopt(edge, commit)
+                if found is not None and found.child.is_known:
+                    self.adopt_children(found, commit)
         for commit in news.counted:
             edge = by_commit.get(commit)
             if edge is not None:
                 edge.learn(self._totals(edge))
-        for root in news.discarded:
-            self._discarded(root)
+        for commit in news.discarded:
+            self._discarded(commit)
 
     def adopt_children(self, edge: Edge, commit: CommitId) -> None:
         """Take over what others made of a commit, in the search or, from earlier searches, in the ledger."""
-        for child in self.search.children(commit):
-            if child not in self.by_commit:
-                self._adopt(edge, child)
-        if commit in self.graph:
-            for child in self.graph.children(commit):
-                if child not in self.by_commit:
-                    self._adopt(edge, child)
+        stack = [(edge, commit)]
+        while stack:
+            parent, commit = stack.pop()
+            children = self.search.children(commit)
+            if commit in self.graph:
+                children += self.graph.children(commit)
+            for child in children:
+                found = self._adopt(parent, child) if child not in self.by_commit else None
+                if found is not None and found.child.is_known:
+                    stack.append((found, child))
 
     def learn_root(self) -> None:
         """Take over what was counted of the root."""
@@ -112,28 +116,28 @@ class SharedGrowth(Growth):
 
     # Inside
 
-    def _adopt(self, parent: Edge, commit: CommitId) -> None:
+    def _adopt(self, parent: Edge, commit: CommitId) -> Edge | None:
         """Take over a commit that follows from an edge's, if it is an action there; else it is not ours."""
         position = parent.child
         if not position.is_known or not position.actions:
-            return
+            return None
         text = self.search.get(commit).message
         edge = next((edge for edge in (*position.edges, *position.pruned) if edge.text == text), None)
         if edge is None:
             number = next((number for number in position.untried if position.text(number) == text), None)
             if number is None:
-                return
+                return None
             edge = self.open_edge(position, number)
         if edge.commit is None:
             edge.commit = commit
         else:
             edge.others = (*edge.others, commit)
         self.note(commit, edge)
-        edge.learn(self._totals(edge))
-        if edge.child.is_known:
-            self.adopt_children(edge, commit)
-        if not self.search.is_live(commit):
-            self._leave_out(position, edge)
+        if self.search.is_live(commit):
+            edge.learn(self._totals(edge))
+        else:
+            self._judge(edge)
+        return edge
 
     def note(self, commit: CommitId, edge: Edge) -> None:
         """A commit is of this edge; what others have in flight there counts from now on."""
@@ -158,31 +162,51 @@ class SharedGrowth(Growth):
                 total = total.plus(read_statistics(value))
         return total
 
+    def throw_away(self, edge: Edge) -> None:
+        """Discard what an edge leads to, for all writers, those commits that are not of the ledger."""
+        roots = [commit for commit in edge.commits if commit in self.search]
+        for commit in roots:
+            self.search.discard(commit)
+        for commit in roots:
+            self._discarded(commit)
+
     def _discarded(self, root: CommitId) -> None:
-        edge = self.by_commit.get(root)
-        if edge is None or edge is self.root:
+        """A commit and all that follows from it is not live any more. O(what follows)."""
+        touched: dict[Edge, None] = {}
+        stack = [root]
+        while stack:
+            commit = stack.pop()
+            edge = self.by_commit.get(commit)
+            if edge is not None and edge is not self.root:
+                touched[edge] = None
+            stack += self.search.children(commit)
+        for edge in touched:
+            self._judge(edge)
+
+    def _judge(self, edge: Edge) -> None:
+        """Go on with the commits of an edge that are live. What that comes to depends on what is discarded alone.
+
+        Without any it is pruned, and chosen no more, if one of them was thrown away itself, after a commit that is
+        live. Else all went with what they followed from, on another way to this position than those that are left; it
+        has another commit when it is followed again.
+        """
+        position, search = edge.home, self.search
+        live = [commit for commit in edge.commits if search.is_live(commit)]
+        if not live and any(search.is_live(parent) for commit in edge.commits for parent in search.parents(commit)):
+            if edge in position.edges:
+                position.edges.remove(edge)
+                position.pruned.append(edge)
+                edge.cut()
+            edge.learn(self._totals(edge))
             return
-        for parent in self.search.parents(root):
-            before = self.by_commit.get(parent)
-            if before is not None and edge in before.child.edges:
-                self._leave_out(before.child, edge)
-
-    def throw_away(self, position: Position, edge: Edge) -> None:
-        """Discard what an edge of a position leads to, for all writers, those commits that are not of the ledger."""
         for commit in edge.commits:
-            if commit in self.search:
-                self.search.discard(commit)
-        self._leave_out(position, edge)
-
-    def _leave_out(self, position: Position, edge: Edge) -> None:
-        """Choose an edge no more if all its commits are discarded, else go on with those that are left."""
-        live = [commit for commit in edge.commits if self.search.is_live(commit)]
-        if live:
-            edge.commit, edge.others = live[0], tuple([each for each in edge.commits if each != live[0]])
-        elif edge in position.edges and position.chances is None:
-            position.edges.remove(edge)
-            position.pruned.append(edge)
-            edge.cut()
+            if commit not in live:
+                del self.by_commit[commit]
+        edge.commit, edge.others = (live[0], tuple(live[1:])) if live else (None, ())
+        if edge in position.pruned:
+            position.pruned.remove(edge)
+            position.edges.append(edge)
+        edge.learn(self._totals(edge))
 
 
 def write_statistics(statistics: Sequence[int]) -> bytes:

@@ -25,6 +25,7 @@ the same ones. The order of checks: length, signature, declared size, decompress
 
 from crdtgraph.segment.format import (
     LONE_PAYLOAD_BYTES_MAX,
+    PARTS_MAX,
     PAYLOAD_BYTES_MAX,
     RECORD_OVERHEAD_BYTES,
     RECORDS_MAX,
@@ -33,6 +34,7 @@ from crdtgraph.segment.format import (
     SUPERSEDES_MAX,
     ZSTD_LEVEL,
     Header,
+    Part,
     RemoteSegmentError,
     read_header,
     signed_message,
@@ -42,6 +44,7 @@ from crdtgraph.segment.reading import Segment, unpack
 
 __all__ = [
     "LONE_PAYLOAD_BYTES_MAX",
+    "PARTS_MAX",
     "PAYLOAD_BYTES_MAX",
     "RECORDS_MAX",
     "RECORD_OVERHEAD_BYTES",
@@ -50,6 +53,7 @@ __all__ = [
     "SUPERSEDES_MAX",
     "ZSTD_LEVEL",
     "Header",
+    "Part",
     "Records",
     "RemoteSegmentError",
     "Segment",

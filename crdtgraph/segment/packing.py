@@ -13,9 +13,11 @@ from crdtgraph.ids import CommitId
 from crdtgraph.records import Assign, Commit, Count, Discard, value_to_wire
 from crdtgraph.segment.format import (
     LONE_PAYLOAD_BYTES_MAX,
+    PART_VERSION,
     PAYLOAD_BYTES_MAX,
     RECORDS_MAX,
     SEGMENT_VERSION,
+    Part,
     compress,
     signed_message,
 )
@@ -54,8 +56,18 @@ class Records:
         return self.ids, self.commits, self.stamps, self.assigns, self.counts, self.discards
 
 
-def pack(records: Records, *, plane: str, identity: Identity, seq: int, supersedes: Sequence[int] = ()) -> bytes:
+def pack(
+    records: Records,
+    *,
+    plane: str,
+    identity: Identity,
+    seq: int,
+    supersedes: Sequence[int] = (),
+    part: Part | None = None,
+) -> bytes:
     """The signed bytes of a segment with these records, `supersedes` being earlier seqs of the same writer.
+
+    One that is a `part` of a compaction supersedes by that instead.
 
     About 1 us a record plus 0.2 ms. Raises LocalError beyond a segment's limits, to which callers keep (see `fits`).
     """
@@ -76,14 +88,15 @@ def pack(records: Records, *, plane: str, identity: Identity, seq: int, supersed
         raise LocalError(f"{len(records)} records take {len(payload)} bytes; a segment holds at most {limit}")
     header = encode(
         [
-            SEGMENT_VERSION,
+            SEGMENT_VERSION if part is None else PART_VERSION,
             plane,
             identity.public_key,
             identity.incarnation,
             seq,
-            list(supersedes),
+            list(supersedes) if part is None else [number for run in part.runs for number in run],
             len(records),
             len(payload),
+            *([] if part is None else [[part.start, part.number, part.total]]),
         ]
     )
     compressed = compress(payload)

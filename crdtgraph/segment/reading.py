@@ -84,6 +84,7 @@ class Segment:
         "incarnation",
         "is_verified",
         "key",
+        "part",
         "plane",
         "public_key",
         "stamps",
@@ -98,6 +99,7 @@ class Segment:
         self.public_key = header.public_key
         self.incarnation = header.incarnation
         self.key = header.key
+        self.part = header.part
         self.supersedes = tuple(SegmentKey(header.key.writer, seq) for seq in header.supersedes)
         self._hashed: _Hashed | None = None
         self._unhashed: _Unhashed | None = None

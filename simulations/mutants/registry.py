@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from crdtgraph.errors import NotFoundError
-from simulations.mutants import exchanging, folding, storing
+from simulations.mutants import exchanging, folding, searching, storing
 from simulations.mutants.planting import UNPATCHED, Mutant
 
-MUTANTS = (*folding.MUTANTS, *storing.MUTANTS, *exchanging.MUTANTS)
+MUTANTS = (*folding.MUTANTS, *storing.MUTANTS, *exchanging.MUTANTS, *searching.MUTANTS)
 """Every bug that the simulator has to catch."""
 
 _BY_NAME = {mutant.name: mutant for mutant in (UNPATCHED, *MUTANTS)}

@@ -23,6 +23,7 @@ MODULES = (
     "clustering",
     "measuring",
     "objects",
+    "searching",
 )
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
 

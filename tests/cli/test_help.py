@@ -17,7 +17,7 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, merge_policy, object, simulate, store
+from cli.commands import context, export, importing, merge_policy, object, searches, simulate, store
 from cli.main import COMMANDS, program
 from cli.tables import Table
 from crdtgraph.backup import write_backup
@@ -85,6 +85,7 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (store.COMMANDS, "store"),
         (merge_policy.COMMANDS, "merge_policy"),
         (object.COMMANDS, "object"),
+        (searches.COMMANDS, "searches"),
     ],
 )
 def test_the_table_names_every_command_file(table: Table, folder: str) -> None:
@@ -171,7 +172,7 @@ def test_every_example_runs(
         done = shell(example, tmp_path)
         assert done.returncode == 0, done.stderr
         return
-    if words[1] in NEEDING_A_NODE or "--cluster" in words:
+    if words[1] in NEEDING_A_NODE or "--cluster" in words or words[1:3] == ["searches", "close"]:
         start("serve", "--store", "search.db").wait_for("ready")
     if words[1] == "unblock":
         crdtgraph("block", *words[2:])
@@ -179,6 +180,9 @@ def test_every_example_runs(
         crdtgraph("context", "add", "lab", "--store", "search.db")
     outcome = crdtgraph(*words[1:])
     fine = {0, 1} if words[1] in FINDING_DIFFERENCES else {int("shrink" in words)}
+    if words[1:3] == ["searches", "close"]:
+        assert "no open search" in outcome.err
+        fine = {3}
     if words[1] == "forget":
         # Whoever the example is about is not there.
         assert "no member" in outcome.err

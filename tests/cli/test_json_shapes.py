@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import context, export, importing, merge_policy, object, simulate, store
+from cli.commands import context, export, importing, merge_policy, object, searches, simulate, store
 from cli.main import COMMANDS
 from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
@@ -28,6 +28,7 @@ from sync.client import BlockingControlClient
 from tests.crdtgraph.test_episodes import OVER
 
 from .conftest import ROOT, CommandLine
+from .searching import searching
 from .test_cluster import PATIENCE_S, Line
 
 PAGE = ROOT / "docs" / "json.md"
@@ -37,6 +38,7 @@ GROUPS = {
     "import": importing.COMMANDS,
     "merge-policy": merge_policy.COMMANDS,
     "object": object.COMMANDS,
+    "searches": searches.COMMANDS,
     "simulate": simulate.COMMANDS,
     "store": store.COMMANDS,
 }
@@ -94,6 +96,8 @@ SHAPES = {
     "fsck": ["fsck", "fsck --store empty.db"],
     "object ls": ["object ls", "object ls --store objects.db"],
     "object gc": ["object gc --dry-run", "object gc --store objects.db"],
+    "searches": ["searches --node searcher.db/control", "searches --closed"],
+    "searches close": ["searches close other --node searcher.db/control"],
     "forget": ["forget LOST --node a.db/control"],
     "simulate list": ["simulate list"],
     "store stats": ["store stats", "store stats --node a.db/control", "store stats --store sqlite:new.sqlite"],
@@ -181,6 +185,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         graph.set_merge_policy("notes/**", "text")
         graph.set_meta("note", b"good", commit=root)
         graph.count(root, [1, 2_000_000])
+        with graph.search("over") as search:
+            search.commit(parents=[root], message="x")
         gone = graph.commit(message="aside", parents=[root], changes={"notes": b"x"}, ref="side")
         graph.discard(gone)
         for delta in graph.deltas("ledger", {}):
@@ -218,7 +224,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             while len(client.call("cluster", timeout_s=0.1)["members"]) < 3:  # type: ignore[call-overload, index, arg-type]
                 assert time.monotonic() < deadline
         line.processes["c"].end(signal.SIGKILL)
-        yield folder
+        with searching(folder / "searcher.db", "move 12", "other"):
+            yield folder
     finally:
         line.end()
 
@@ -242,7 +249,7 @@ def inside(folder: Path, crdtgraph: CommandLine, monkeypatch: pytest.MonkeyPatch
     """A command line in a copy of the folder, as commands change what they are about; the nodes are where they are."""
     here = Path.cwd()
     for each in folder.iterdir():
-        if each.name in ("a.db", "b.db", "c.db"):
+        if each.name in ("a.db", "b.db", "c.db", "searcher.db"):
             (here / each.name).symlink_to(each)
         elif each.is_dir():
             shutil.copytree(each, here / each.name)
@@ -267,6 +274,7 @@ def test_a_command_prints_the_keys_that_are_written_down(inside: CommandLine, co
 
 def test_every_command_has_its_shape_on_the_page() -> None:
     leaves = {f"{name} {leaf}" for name, table in GROUPS.items() for leaf in table} | (set(COMMANDS) - set(GROUPS))
+    leaves.add("searches")  # It lists by itself.
     named = {" ".join(each for each in command.split() if each.islower() and each[0] != "-") for command in shapes()}
     assert named == leaves - {"serve"}
     assert set(shapes()) == set(SHAPES)

@@ -67,6 +67,8 @@ AGREE = "all agree once everything is mended"
 HONEST = "honest peers find no fault"
 COMPACTION = "a compaction changes no digest"
 PROMPT = "news travels at once"
+SEARCH_MODEL = "a search is the model's"
+SEARCHING = {"commit": 1, "share": 6, "flush": 3}
 
 WORLDS: dict[str, tuple[Scenario, set[str]]] = {
     "orphans made visible": (replace(world(SPLIT), links=LATE_LINK), {"parents are visible", SCRATCH, EQUAL, ALARM}),
@@ -154,6 +156,12 @@ WORLDS: dict[str, tuple[Scenario, set[str]]] = {
         ),
         {"every wait ends"},
     ),
+    "late peer brings a closed search back": (
+        world(SPLIT, rate=8.0, **SEARCHING),
+        {"a closed search stays closed"},
+    ),
+    "bases that stay bases": (world(SPLIT, rate=8.0, **SEARCHING), {SEARCH_MODEL, EQUAL, ALARM}),
+    "ledger that comes after the search": (world(rate=8.0, **SEARCHING), {SEARCH_MODEL, EQUAL, ALARM}),
 }
 
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crdtgraph import LEDGER, CommitId, Graph
+from crdtgraph import LEDGER, Commit, CommitId, Graph
 from crdtgraph.document import item_update
 from crdtgraph.ids import SegmentKey
-from crdtgraph.segment import Segment, unpack
+from crdtgraph.segment import Records, Segment, pack, unpack
 from tests.sync.replicas import replica
 
 NAME, PLANE = "s", "search/s"
@@ -224,15 +224,18 @@ def test_a_base_that_arrives_as_a_record_takes_its_parents_discard_and_what_foll
         if plane == LEDGER:
             give(b, plane, key, stored_in(a)[plane, key])
     ours = b.search(NAME)
+    watch = ours.watch()
     follower = ours.commit(parents=[child], message="built on what the ledger told of")
     ours.count(follower, [5])
     assert child not in ours
     assert ours.is_live(follower)
     asked = b.heads(plane=PLANE)
+    assert b.short(follower, plane=PLANE) == follower.hex()[:8]
     for (plane, key), data in stored_in(a).items():
         if plane == PLANE:
             give(b, plane, key, data)
     assert child in ours
+    assert set(watch.take().commits) == {follower, parent, child}
     assert ours.parents(child) == (parent,)
     assert ours.children(parent) == (child,)
     assert not ours.is_live(follower)
@@ -244,6 +247,22 @@ def test_a_base_that_arrives_as_a_record_takes_its_parents_discard_and_what_foll
         if key.writer == b.writer:
             give(a, plane, key, data)
     assert a.digest(plane=PLANE) == b.digest(plane=PLANE)
+
+
+def test_a_record_that_waits_beside_what_waits_for_it_makes_no_base_of_itself() -> None:
+    writer, graph = replica("a"), replica("b")
+    parent = Commit((), "a", 1, "parent")
+    middle = Commit((parent.id,), "a", 2, "middle")
+    child = Commit((middle.id,), "a", 3, "child")
+    graph.commit_many([parent, middle])
+    # No honest writer says a child before its parent; a segment may.
+    said = Records([child.id, middle.id], [child, middle], [5, 6])
+    key = SegmentKey(writer._identity.writer, 0)
+    give(graph, PLANE, key, pack(said, plane=PLANE, identity=writer._identity, seq=0))
+    search = graph.search(NAME)
+    assert len(search) == 2
+    assert search.children(middle.id) == (child.id,)
+    assert search.parents(middle.id) == (parent.id,)
 
 
 def test_what_the_ledger_brings_while_a_search_waits_for_it_is_found_at_once() -> None:

@@ -1,0 +1,91 @@
+"""Compactions of searches that are under way: segments that count together or not at all.
+
+What a writer has counted is in many segments, and a hot commit in each of them. Adding all of it up makes a batch of
+segments, the *parts*, which go to peers one by one. To be safe from a crash between two of them, the batch takes effect
+when all its parts are there: then its counts count, and what it supersedes does not any more. A batch whose last part
+never comes changes nothing. Commits, discards and assignments of a part hold at once, as saying them twice is
+saying them once.
+
+Each part names its share of the superseded segments, so that a receiver can take them back step by step; the difference
+is added up beside the counters. It is nothing for nearly all commits, and applied at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from operator import add, sub
+
+from crdtgraph.ids import CommitId, Dot, SegmentKey
+from crdtgraph.records import Assign, Count
+from crdtgraph.segment import Part, Segment
+
+BatchName = tuple[int, int, int]
+"""Writer, seq of the first part, number of parts."""
+
+
+def batch_name(key: SegmentKey, part: Part) -> BatchName:
+    """The batch that a segment is a part of."""
+    return key.writer, part.start, part.total
+
+
+class Batch:
+    """The parts of one compaction that are here, and what becomes of the counters when the rest comes."""
+
+    __slots__ = ("_difference", "_said", "_taken", "added", "numbers", "parts", "runs", "total", "writer")
+
+    def __init__(self, name: BatchName) -> None:
+        self.writer, _, self.total = name
+        self.numbers: set[int] = set()
+        self.parts: list[SegmentKey] = []
+        self.runs: list[tuple[int, int]] = []
+        self.added: list[tuple[Count, SegmentKey]] = []
+        self._taken: dict[Dot, Assign] = {}
+        self._said: set[Dot] = set()
+        self._difference: dict[CommitId, tuple[int, ...]] = {}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all parts are here."""
+        return len(self.numbers) == self.total
+
+    def covers(self, key: SegmentKey) -> bool:
+        """Whether the parts that are here supersede a segment. O(runs)."""
+        return key.writer == self.writer and any(first <= key.seq < first + length for first, length in self.runs)
+
+    def note_part(self, segment: Segment, part: Part) -> None:
+        """A part has come; what it supersedes is to be given to `take_back`, in so far as it was folded."""
+        self.numbers.add(part.number)
+        self.parts.append(segment.key)
+        self.runs += part.runs
+        for count in segment.counts:
+            self.added.append((count, segment.key))
+            self._add(count, add)
+        self._said.update(assign.dot for assign in segment.assigns)
+
+    def take_back(self, segment: Segment) -> None:
+        """A segment that this batch supersedes was folded."""
+        for count in segment.counts:
+            self._add(count, sub)
+        for assign in segment.assigns:
+            self._taken[assign.dot] = assign
+
+    def take_back_counts(self, counts: Iterable[tuple[Count, SegmentKey]]) -> None:
+        """Another batch is whole, and these counts hold now; of some of its parts this one supersedes."""
+        for count, key in counts:
+            if self.covers(key):
+                self._add(count, sub)
+
+    def differences(self) -> Iterator[tuple[CommitId, tuple[int, ...]]]:
+        """What the batch changes, by commit; few after a compaction of what is all here."""
+        return ((commit, vector) for commit, vector in self._difference.items() if any(vector))
+
+    def dropped(self) -> list[Assign]:
+        """Assignments of superseded segments that no part has again."""
+        return [assign for dot, assign in self._taken.items() if dot not in self._said]
+
+    def _add(self, count: Count, operation: Callable[[int, int], int]) -> None:
+        before, vector = self._difference.get(count.commit, ()), count.vector
+        if len(before) != len(vector):
+            width = max(len(before), len(vector))
+            before, vector = before + (0,) * (width - len(before)), vector + (0,) * (width - len(vector))
+        self._difference[count.commit] = tuple(map(operation, before, vector))

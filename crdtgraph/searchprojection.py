@@ -1,0 +1,248 @@
+"""The fold of a search whose writers take back what is of no use any more.
+
+A search grows with its iterations, and what is left of them is small: counts of one commit add up, and what was
+discarded need not be kept. Each writer compacts its own segments (searchcompaction.py), and every replica lets go of
+the nodes that were discarded (`prune_steps`). What follows from that for a fold:
+
+- Compactions change no digest. A digest is over what is live, and a compaction drops what is not, and adds up.
+- A discarded commit whose parents are live stays, with the discard: another writer may hold the same commit. What is
+  below it goes, and discards below it with it. A discarded commit that the ledger has stays, too: without its record it
+  would be taken for ground to build on.
+- What one writer made below a commit of another that is gone waits for it, and is in no digest, as it would not be if
+  the commit were here. It waits no longer than its writer holds on to it: the records of a superseded segment that were
+  waiting go with it. What a process that died has said below a discarded commit waits until the search is closed.
+
+Superseded segments are kept as runs of numbers, so that the memory they leave is none.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Iterable
+from itertools import compress
+
+from crdtgraph.batches import Batch, BatchName, batch_name
+from crdtgraph.dates import CorrectedDates
+from crdtgraph.discards import Discards
+from crdtgraph.grounded import GroundedProjection
+from crdtgraph.growing import GrowingSet
+from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.index import Index
+from crdtgraph.pending import PendingCount
+from crdtgraph.projection import Projection
+from crdtgraph.records import Discard
+from crdtgraph.runs import KeyRuns
+from crdtgraph.segment import Segment
+
+PRUNED_MIN = 2_000
+"""Discarded commits that are worth letting go of; a search of fewer is small in any case."""
+NODES_AT_ONCE = 2_000
+"""Looked at in one step of `prune_steps`, about 2 ms."""
+
+Load = Callable[[SegmentKey], Iterable[Segment]]
+
+
+class SearchProjection(GroundedProjection):
+    """See above. `ground` and `locate` as for `GroundedProjection`."""
+
+    __slots__ = ("_backers", "_batches", "_discarded_kept", "_finished", "_runs")
+
+    def __init__(self, ground: Projection, locate: Callable[[CommitId], int]) -> None:
+        super().__init__(ground, locate)
+        self.superseded = self._runs = KeyRuns()
+        self._batches: dict[BatchName, Batch] = {}
+        # The latest batch of each writer that is whole; earlier ones are superseded by it.
+        self._finished: dict[int, BatchName] = {}
+        # Which segments say what waits: when none is left, nobody says it.
+        self._backers: dict[CommitId | Discard, set[SegmentKey]] = {}
+        self._discarded_kept = 0
+
+    # Folding
+
+    def fold(self, segment: Segment, location: int, load: Load) -> bool:
+        """See `Projection.fold`."""
+        key, part = segment.key, segment.part
+        if key in self._runs:
+            return False
+        if part is None:
+            folded = super().fold(segment, location, load)
+        else:
+            folded = self._fold_part(segment, location, load)
+        if folded:
+            for batch in self._batches.values():
+                if batch.covers(key) and not self.is_open(segment):
+                    batch.take_back(segment)
+            if self.pending:
+                self._note_backers(segment)
+        return folded
+
+    def _fold_part(self, segment: Segment, location: int, load: Load) -> bool:
+        key, part = segment.key, segment.part
+        assert part is not None
+        seen = self._folded.setdefault(key, set())
+        if segment.digest in seen:
+            return False
+        seen.add(segment.digest)
+        self._fold_commits(segment, location)
+        for assign in segment.assigns:
+            self.add_assign(assign)
+        for discard in segment.discards:
+            self.add_discard(discard)
+        name = batch_name(key, part)
+        batch = self._batches.get(name)
+        if batch is None:
+            batch = self._batches[name] = Batch(name)
+            if self._finished.get(key.writer) == name:
+                # A second segment under the number of a part, as only a cloned process makes.
+                batch.total = 1
+        for old in self._folded_in(key.writer, part.runs):
+            for earlier in load(old):
+                if not self.is_open(earlier):
+                    batch.take_back(earlier)
+        batch.note_part(segment, part)
+        if batch.is_whole:
+            self._finish(name, batch)
+        return True
+
+    def _folded_in(self, writer: int, runs: Iterable[tuple[int, int]]) -> list[SegmentKey]:
+        # What a run claims to cover may be anything; what is folded is what is here.
+        found = []
+        for first, length in runs:
+            if length <= len(self._folded):
+                keys: Iterable[SegmentKey] = (SegmentKey(writer, seq) for seq in range(first, first + length))
+                found += [key for key in keys if self._folded.get(key)]
+            else:
+                found += [key for key in self._folded if key.writer == writer and first <= key.seq < first + length]
+        return sorted(key for key in found if key not in self._runs)
+
+    def is_open(self, segment: Segment) -> bool:
+        """Whether it is a part of a batch that is not whole, so that its counts do not hold."""
+        return segment.part is not None and batch_name(segment.key, segment.part) in self._batches
+
+    def _finish(self, name: BatchName, batch: Batch) -> None:
+        """All parts are here: what they supersede is no more, and their counts hold."""
+        self._let_leave()
+        del self._batches[name]
+        self._finished[batch.writer] = name
+        old = self._folded_in(batch.writer, batch.runs)
+        for first, length in batch.runs:
+            self._runs.add_run(batch.writer, first, length)
+        for key in old:
+            del self._folded[key]
+        for each in [each for each, other in self._batches.items() if all(key in self._runs for key in other.parts)]:
+            del self._batches[each]
+        for other in self._batches.values():
+            other.take_back_counts(batch.added)
+        if self.pending:
+            self.pending.drop_counts_of(self._runs)
+            self._forget_unbacked()
+        for commit, vector in batch.differences():
+            node = self.nodes.get(commit)
+            if node is not None:
+                self.counters.add(commit, vector, live=node not in self.discards)
+        for count, key in batch.added:
+            if count.commit not in self.nodes and key not in self._runs:
+                self.pending.wait(count.commit, PendingCount(count, key))
+        for assign in batch.dropped():
+            self.registers.take_back(assign)
+
+    def _retract(self, old: Segment) -> None:
+        if not self.is_open(old):
+            super()._retract(old)
+
+    def _note_backers(self, segment: Segment) -> None:
+        for commit in segment.ids:
+            if self.pending.holds(commit):
+                self._backers.setdefault(commit, set()).add(segment.key)
+        for discard in segment.discards:
+            if discard.commit not in self.nodes:
+                self._backers.setdefault(discard, set()).add(segment.key)
+
+    def _forget_unbacked(self) -> None:
+        for record, keys in list(self._backers.items()):
+            keys -= {key for key in keys if key in self._runs}
+            if not keys:
+                del self._backers[record]
+                self.pending.forget(record)
+
+    # Letting go
+
+    def is_kept(self, node: int) -> bool:
+        """Whether a commit is of use: live, discarded below live ones, or one that the ledger has. O(parents)."""
+        marks = self.discards.marks
+        if not marks[node] or self.ids[node] in self._ground.nodes:
+            return True
+        return not any(marks[parent] for parent in self.dag.parents(node))
+
+    def needs_pruning(self) -> bool:
+        """Whether more than half of all nodes were discarded since the last time. O(nodes), 0.1 ms for a million."""
+        discarded = len(self.discards) - self._discarded_kept
+        return discarded > PRUNED_MIN and 2 * discarded > len(self.ids)
+
+    def prune_steps(self) -> Generator[None, None, bool]:
+        """Let go of the discarded nodes of no use, in steps of about 2 ms; returns whether any were.
+
+        The others are numbered anew beside the old ones, and change places with them at the end. Anything may happen
+        between two steps; when nodes get other numbers there, nothing comes of it.
+        """
+        renumbered = self.renumbered
+        dag, ids, nodes = Index(), list[CommitId](), dict[CommitId, int]()
+        times, locations, bases = array("q"), array("Q"), set[int]()
+        kept, places = bytearray(), array("I")
+        while len(kept) < len(self.ids):
+            self._let_leave()
+            for node in range(len(kept), min(len(kept) + NODES_AT_ONCE, len(self.ids))):
+                commit = self.ids[node]
+                above = self.dag.parents(node)
+                is_kept = self.is_kept(node) and all(kept[parent] for parent in above)
+                kept.append(is_kept)
+                places.append(len(ids))
+                if not is_kept:
+                    self.counters.forget(commit)
+                    continue
+                nodes[commit] = dag.append([places[parent] for parent in above])
+                if node in self.bases:
+                    bases.add(len(ids))
+                ids.append(commit)
+                times.append(self.times[node])
+                locations.append(self.locations[node])
+            if len(kept) < len(self.ids):
+                yield
+                if self.renumbered != renumbered:
+                    return False
+        self._let_leave()
+        self.on_numbering(None)
+        self._replace(dag, ids, nodes, times, locations, bases, kept)
+        self.renumbered += 1
+        self.on_numbering([])
+        return True
+
+    def _replace(
+        self,
+        dag: Index,
+        ids: list[CommitId],
+        nodes: dict[CommitId, int],
+        times: array[int],
+        locations: array[int],
+        bases: set[int],
+        kept: bytearray,
+    ) -> None:
+        marks = bytearray(compress(self.discards.marks, kept))
+        # What was moved to other segments between the steps is there now.
+        locations[:] = array("Q", compress(self.locations, kept))
+        gone = [root for root in self.discards.roots.order if root in self.nodes and root not in nodes]
+        roots = GrowingSet[CommitId]()
+        dropped = set(gone)
+        roots.update(root for root in self.discards.roots.order if root not in dropped)
+        self.dag, self.ids, self.nodes, self.times, self.locations, self.bases = (
+            dag,
+            ids,
+            nodes,
+            times,
+            locations,
+            bases,
+        )
+        self.dates = CorrectedDates(dag, times)
+        self.discards = Discards()
+        self.discards.marks, self.discards.roots = marks, roots
+        self._discarded_kept = len(self.discards)
