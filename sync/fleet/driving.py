@@ -8,12 +8,13 @@ Nothing here knows Ray: the cluster is behind `Cluster`, and time is handed in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import CrdtGraphError, LocalError
 from crdtgraph.mcts.budget import Budget, Meter, Stop
 from sync.fleet.allotment import lease, spread
 from sync.fleet.errors import FleetLostError, HeadLostError, SiteLostError
@@ -99,7 +100,7 @@ class Drive:
         feed: the ledger, likewise.
         workers: how many, and what each takes.
         version: of this software; that of a site must be the same.
-        budget: what the run may take; `now` is the clock of its seconds.
+        budget: what the run may take; its seconds are those of `now`, from the first result on.
         pace: the times.
         looked: called with the driver, some times a second.
     """
@@ -131,8 +132,10 @@ class Drive:
         self._failures: dict[str, int] = {}
         self._places: Mapping[str, Place] = {}
         self._began_at = self._heard_at = self._looked_at = now()
-        self._end = None if budget.seconds is None else self._began_at + budget.seconds
-        self.meter = Meter(budget, self._began_at)
+        self._budget = budget
+        self._end = math.inf
+        # Its time begins with the first result.
+        self.meter = Meter(budget, math.inf)
         self.sites: dict[str, Site] = {}
         self.tally = Tally()
 
@@ -280,8 +283,7 @@ class Drive:
         return left - sum(site.granted + site.under_way for site in self.sites.values())
 
     def _lease_s(self) -> float:
-        left = self._pace.lease_s if self._end is None else self._end - self._now()
-        return max(0.0, min(self._pace.lease_s, left))
+        return max(0.0, min(self._pace.lease_s, self._end - self._now()))
 
     def _is_exhausted(self) -> bool:
         return any(site.report is not None and site.report.work.exhausted for site in self.sites.values())
@@ -292,14 +294,22 @@ class Drive:
             return
         try:
             result = self._cluster.result(call)
+            if site.stage is Stage.BOOTING:
+                self._check_version(site, result)
         except SiteLostError as error:
             self._lose(site, error.message)
             if replace:
                 # Another is started if the node is still there.
                 self._look()
             return
+        except CrdtGraphError as error:
+            if site.stage is Stage.WORKING or not self.meter.iterations:
+                raise
+            # A node that came late and is not fit for it does not end what the others do.
+            self.tally.left_out.add(site.node)
+            self._lose(site, error.message)
+            return
         if site.stage is Stage.BOOTING:
-            self._check_version(site, result)
             site.stage = Stage.BOOTED
         elif site.stage is Stage.STARTING:
             site.arrived, site.stage = result, Stage.READY
@@ -310,6 +320,9 @@ class Drive:
     def _note(self, site: Site, report: Report) -> None:
         site.stage, site.report = Stage.READY, report
         site.granted, site.under_way = 0, report.work.under_way
+        if report.work.done and not self.meter.iterations:
+            self.meter = Meter(self._budget, self._now())
+            self._end = self._now() + (self._budget.seconds or math.inf)
         self.meter.iterations += report.work.done
         self.tally.workers_lost += report.work.lost
         if report.work.done:

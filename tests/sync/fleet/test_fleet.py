@@ -70,7 +70,9 @@ def test_the_answer_comes_home(cluster: Any, graph: Graph) -> None:
     game = games.TicTacToe(WIN_AT_TWO)
     answer = Fleet(game, workers=2, graph=graph, solve=False, pace=QUICK).run(600)
     assert answer.iterations == answer.visits == 600
-    assert (answer.stop, answer.nodes, answer.nodes_lost, answer.workers_lost) == (Stop.ITERATIONS, 2, 0, 0)
+    assert (answer.stop, answer.nodes_lost, answer.workers_lost) == (Stop.ITERATIONS, 0, 0)
+    # One may be done before the other is there.
+    assert 1 <= answer.nodes <= 2
     assert answer.line == ("2",)
     assert graph.refs.targets(answer.ref) == (answer.commit,)
     assert graph.is_durable(answer.commit)
@@ -101,10 +103,10 @@ def test_a_certain_win_ends_a_search(cluster: Any, graph: Graph) -> None:
 @pytest.mark.slow
 def test_a_budget_of_time_and_a_store_by_its_url(cluster: Any, tmp_path: Path) -> None:
     url = f"rocksdb:{tmp_path / 'ledger'}"
-    answer = Fleet(games.Slow(), workers=3, graph=url, directory=tmp_path / "nodes", pace=QUICK).run(Budget(seconds=6))
+    answer = Fleet(games.Slow(), workers=3, graph=url, directory=tmp_path / "nodes", pace=QUICK).run(Budget(seconds=2))
     assert answer.stop is Stop.TIME
     assert answer.visits >= answer.iterations > 0
-    assert len([*(tmp_path / "nodes").iterdir()]) == 2
+    assert len([*(tmp_path / "nodes").iterdir()]) == answer.nodes
     with crdtgraph.open(answer.store, create=False, read_only=True) as graph:
         assert graph.digest() == answer.digest
         assert answer.commit in graph
