@@ -219,13 +219,13 @@ class Fleet:
                 pace=self._pace,
                 looked=looked,
             )
-            stack.callback(part, drive, self._pace)
+            stack.callback(part, drive)
             try:
                 stop = drive.run()
             except HeadLostError as error:
                 is_headless = True
-                raise _without_head(drive, graph, ref, self._pace, error) from error
-            found = bring_home(drive, graph, ref, self._pace)
+                raise _without_head(drive, graph, ref, error) from error
+            found = bring_home(drive, graph, ref)
             return Answer(
                 commit=found.commit,
                 ref=ref,
@@ -304,10 +304,11 @@ def _packed(matter: Matter) -> bytes:
         ) from error
 
 
-def _without_head(drive: Drive, graph: Graph, ref: str, pace: Pace, error: HeadLostError) -> HeadLostError:
+def _without_head(drive: Drive, graph: Graph, ref: str, error: HeadLostError) -> HeadLostError:
     """The error of a lost head, after what was found until then has been brought home if that is possible."""
+    drive.hurry()
     try:
-        bring_home(drive, graph, ref, pace)
+        bring_home(drive, graph, ref)
     except CrdtGraphError:
         hint = f"the ledger at {graph.url} is as it was before the search; start it again"
     else:

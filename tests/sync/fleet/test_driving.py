@@ -212,6 +212,8 @@ def test_a_head_that_is_gone_ends_the_run() -> None:
     with pytest.raises(HeadLostError):
         run.run()
     # The nodes can still be asked.
+    run.hurry()
+    assert run.pace.answer_s < PACE.answer_s
     run.settle()
     assert run.ask(run.ready(), "hello", timeout_s=1) == [(run.sites["a"], "1.0")]
 
@@ -246,6 +248,16 @@ def test_a_node_with_another_version_that_comes_late_is_left_out() -> None:
     assert run.tally.left_out == {"c"}
     assert "Ray node c has crdtgraph 0.9" in run.tally.last_loss
     assert cluster.sites[0].workers[-1] == 4
+
+
+def test_who_does_not_end_its_last_lease_is_lost() -> None:
+    cluster = FakeCluster("a", "b")
+    cluster.at(6, lambda: setattr(cluster.sites[1], "silent", True))
+    run = drive(cluster, Budget(seconds=5))
+    run.run()
+    run.settle()
+    assert [site.node for site in run.ready()] == ["a"]
+    assert run.tally.last_loss == "its last lease did not end"
 
 
 def test_who_does_not_answer_a_question_is_lost() -> None:
