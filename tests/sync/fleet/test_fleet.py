@@ -20,6 +20,8 @@ from tests.sync.fleet import games
 
 pytest.importorskip("ray", reason="a fleet needs Ray: pip install 'crdtgraph[ray]'")
 
+pytestmark = pytest.mark.timeout(300)
+"""Each test starts up to a dozen processes, of a second of computing each."""
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = Pace(lease_s=0.2, look_s=0.2, head_s=3.0, start_s=60.0, answer_s=20.0, agree_s=10.0)
 OBJECT_STORE_BYTES = 80 << 20
@@ -196,7 +198,6 @@ def test_other_mistakes_of_a_problem(cluster: Any, graph: Graph, problem: type, 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_a_head_that_dies_ends_the_search_and_the_best_line_is_kept(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "tests.sync.fleet.headless", str(tmp_path)]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
