@@ -4,8 +4,8 @@ A *site* is an actor pinned to its node that takes no CPUs; its workers are acto
 a site dies its workers go with it. None of them is restarted by Ray: whoever notices a loss starts another, because it
 knows what was lost.
 
-Whatever asks the head of the cluster (the list of nodes) would wait for ever for a head that is gone, and after 60 s of
-that Ray ends the process. So it is only asked after it took a connection; calls between actors need no head.
+Calls between actors need no head. Whoever asks the head for something (the list of nodes) and finds it gone waits, and
+after 60 s of that Ray ends the process; so a process of its own asks (`lookout.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from crdtgraph.mcts import Task
 from sync.fleet.crew import Crew
 from sync.fleet.errors import HeadLostError, SiteLostError, WorkerLostError
 from sync.fleet.evaluating import Evaluator
+from sync.fleet.lookout import Lookout, alive
 from sync.fleet.plan import Arrived, Feed, Found, Place, Plan, Report
 from sync.fleet.searching import Searching
 from sync.version import software_version
@@ -81,15 +82,21 @@ class Cluster:
                 ) from error
         host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
         self._head = host.strip("[]"), int(port)
+        self._places = alive()
+        self._lookout: Actor
+        self._asked: Call = None
+        self._is_looking = False
+        self._look_out()
 
-    def close(self) -> None:
-        """Disconnect, if it was this object that connected."""
-        if self._is_ours:
-            self.disconnect()
+    def close(self, *, headless: bool = False) -> None:
+        """Disconnect, if it was this object that connected, or if the head is gone; that takes some seconds then.
 
-    def disconnect(self) -> None:
-        """Disconnect in any case; some seconds if the head is gone, and then it has to be done."""
-        _ray().shutdown()
+        Nothing of this object may be used any more: Ray would look for another cluster by itself.
+        """
+        if not headless:
+            _ray().kill(self._lookout)
+        if self._is_ours or headless:
+            _ray().shutdown()
 
     def head_answers(self) -> bool:
         """Whether the head of the cluster takes a connection."""
@@ -102,12 +109,29 @@ class Cluster:
     def places(self) -> dict[str, Place]:
         """The nodes that are alive, by id. Raises HeadLostError when the head does not answer."""
         if not self.head_answers():
-            raise HeadLostError(f"the head of the Ray cluster at {self._head[0]}:{self._head[1]} does not answer")
-        return {
-            node["NodeID"]: Place(node["NodeManagerAddress"], node["Resources"].get("CPU", 0.0))
-            for node in _ray().nodes()
-            if node["Alive"]
-        }
+            raise self._headless()
+        ray = _ray()
+        if self._asked is None:
+            self._asked = self._lookout.places.remote()
+        done, _ = ray.wait([self._asked], timeout=HEAD_TIMEOUT_S if self._is_looking else 0)
+        if done:
+            asked, self._asked = self._asked, None
+            try:
+                self._places, self._is_looking = ray.get(asked), True
+            except ray.exceptions.RayError:
+                self._look_out()
+        elif self._is_looking:
+            raise self._headless()
+        return self._places
+
+    def _look_out(self) -> None:
+        """Start the process that asks the head. Until it is there the nodes are those of now."""
+        here = _ray().get_runtime_context().get_node_id()
+        self._lookout = _on(here, Lookout, cpus=0.0).remote()
+        self._asked, self._is_looking = None, False
+
+    def _headless(self) -> HeadLostError:
+        return HeadLostError(f"the head of the Ray cluster at {self._head[0]}:{self._head[1]} does not answer")
 
     def share(self, value: object) -> object:
         """Put a value where all nodes can get it; it is given to calls in place of the value."""

@@ -8,12 +8,13 @@ Nothing here knows Ray: the cluster is behind `Cluster`, and time is handed in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import CrdtGraphError, LocalError
 from crdtgraph.mcts.budget import Budget, Meter, Stop
 from sync.fleet.allotment import lease, spread
 from sync.fleet.errors import FleetLostError, HeadLostError, SiteLostError
@@ -21,6 +22,9 @@ from sync.fleet.plan import Arrived, Pace, Place, Report
 
 STARTS_MAX = 3
 """Sites of one node that may be lost one after the other, with no lease in between; then the node is left out."""
+
+HURRIED = Pace(answer_s=4.0, agree_s=3.0)
+"""When the head is gone: 60 s after it was, Ray ends this process, unless all is over by then."""
 
 
 class Cluster(Protocol):
@@ -99,7 +103,7 @@ class Drive:
         feed: the ledger, likewise.
         workers: how many, and what each takes.
         version: of this software; that of a site must be the same.
-        budget: what the run may take; `now` is the clock of its seconds.
+        budget: what the run may take; its seconds are those of `now`, from the first result on.
         pace: the times.
         looked: called with the driver, some times a second.
     """
@@ -125,14 +129,16 @@ class Drive:
         self._cpus_per_worker = cpus_per_worker
         self._version = version
         self._now = now
-        self._pace = pace
+        self.pace = pace
         self._looked = looked
         self._calls: dict[Any, Site] = {}
         self._failures: dict[str, int] = {}
         self._places: Mapping[str, Place] = {}
         self._began_at = self._heard_at = self._looked_at = now()
-        self._end = None if budget.seconds is None else self._began_at + budget.seconds
-        self.meter = Meter(budget, self._began_at)
+        self._budget = budget
+        self._end = math.inf
+        # Its time begins with the first result.
+        self.meter = Meter(budget, math.inf)
         self.sites: dict[str, Site] = {}
         self.tally = Tally()
 
@@ -149,21 +155,28 @@ class Drive:
             if self._is_exhausted():
                 return Stop.PROVEN
             self._give_leases()
-            for call in self._cluster.wait([*self._calls], self._pace.lease_s):
+            for call in self._cluster.wait([*self._calls], self.pace.lease_s):
                 self._take(call)
             self._looked(self)
-            if self._now() - self._looked_at >= self._pace.look_s:
+            if self._now() - self._looked_at >= self.pace.look_s:
                 self._look()
             self._check_anybody_works()
 
     def settle(self) -> None:
-        """Wait for the calls that are under way: leases end by themselves. Whoever is not there by then is left out."""
+        """Wait for the leases that are under way, which end by themselves. Whoever does not answer by then is lost."""
         for site in [site for site in self.sites.values() if site.stage is not Stage.WORKING]:
             self._drop_calls(site)
-        end = self._now() + self._pace.lease_s + self._pace.answer_s
+        end = self._now() + self.pace.lease_s + self.pace.answer_s
         while self._calls and self._now() < end:
-            for call in self._cluster.wait([*self._calls], self._pace.lease_s):
+            for call in self._cluster.wait([*self._calls], self.pace.lease_s):
                 self._take(call, replace=False)
+        for site in [*self._calls.values()]:
+            self._lose(site, "its last lease did not end")
+
+    def hurry(self) -> None:
+        """Wait for nobody longer than some seconds from now on."""
+        answer_s, agree_s = min(self.pace.answer_s, HURRIED.answer_s), min(self.pace.agree_s, HURRIED.agree_s)
+        self.pace = replace(self.pace, answer_s=answer_s, agree_s=agree_s)
 
     def ask(self, sites: Sequence[Site], method: str, *arguments: object, timeout_s: float) -> list[tuple[Site, Any]]:
         """Call all of these sites, and return what they answer in that time, in their order; the others are lost."""
@@ -197,15 +210,15 @@ class Drive:
         try:
             self._places = self._cluster.places()
         except HeadLostError:
-            if self._now() - self._heard_at >= self._pace.head_s:
+            if self._now() - self._heard_at >= self.pace.head_s:
                 raise
             return
         self._heard_at = self._now()
         for node in [*self.sites.keys() - self._places.keys()]:
             self._lose(self.sites[node], "the node left the cluster")
         for site in [*self.sites.values()]:
-            silent_s = self._now() - site.since - self._pace.lease_s
-            if site.stage is Stage.WORKING and silent_s > self._pace.answer_s:
+            silent_s = self._now() - site.since - self.pace.lease_s
+            if site.stage is Stage.WORKING and silent_s > self.pace.answer_s:
                 self._lose(site, f"it did not answer for {silent_s:.0f} s")
         for node in self._places:
             if node not in self.sites and node not in self.tally.left_out:
@@ -243,9 +256,9 @@ class Drive:
             raise FleetLostError(f"no node of the fleet is left: {reason}", hint="see `ray status` and its logs")
 
     def _check_anybody_works(self) -> None:
-        if self.meter.iterations == 0 and self._now() - self._began_at > self._pace.start_s:
+        if self.meter.iterations == 0 and self._now() - self._began_at > self.pace.start_s:
             raise FleetLostError(
-                f"no worker has answered within {self._pace.start_s:g} s",
+                f"no worker has answered within {self.pace.start_s:g} s",
                 hint="are CPUs free for them? see `ray status`; fewer workers or a smaller cpus_per_worker may fit",
             )
 
@@ -280,8 +293,7 @@ class Drive:
         return left - sum(site.granted + site.under_way for site in self.sites.values())
 
     def _lease_s(self) -> float:
-        left = self._pace.lease_s if self._end is None else self._end - self._now()
-        return max(0.0, min(self._pace.lease_s, left))
+        return max(0.0, min(self.pace.lease_s, self._end - self._now()))
 
     def _is_exhausted(self) -> bool:
         return any(site.report is not None and site.report.work.exhausted for site in self.sites.values())
@@ -292,14 +304,22 @@ class Drive:
             return
         try:
             result = self._cluster.result(call)
+            if site.stage is Stage.BOOTING:
+                self._check_version(site, result)
         except SiteLostError as error:
             self._lose(site, error.message)
             if replace:
                 # Another is started if the node is still there.
                 self._look()
             return
+        except CrdtGraphError as error:
+            if site.stage is Stage.WORKING or not self.meter.iterations:
+                raise
+            # A node that came late and is not fit for it does not end what the others do.
+            self.tally.left_out.add(site.node)
+            self._lose(site, error.message)
+            return
         if site.stage is Stage.BOOTING:
-            self._check_version(site, result)
             site.stage = Stage.BOOTED
         elif site.stage is Stage.STARTING:
             site.arrived, site.stage = result, Stage.READY
@@ -310,6 +330,9 @@ class Drive:
     def _note(self, site: Site, report: Report) -> None:
         site.stage, site.report = Stage.READY, report
         site.granted, site.under_way = 0, report.work.under_way
+        if report.work.done and not self.meter.iterations:
+            self.meter = Meter(self._budget, self._now())
+            self._end = self._now() + (self._budget.seconds or math.inf)
         self.meter.iterations += report.work.done
         self.tally.workers_lost += report.work.lost
         if report.work.done:

@@ -40,7 +40,7 @@ from sync.fleet.driving import Drive
 from sync.fleet.errors import HeadLostError
 from sync.fleet.evaluating import Matter, reported
 from sync.fleet.homecoming import bring_home, feed_of, part
-from sync.fleet.plan import IN_MEMORY, Found, Pace, Plan
+from sync.fleet.plan import IN_MEMORY, Pace, Plan
 from sync.version import software_version
 
 BATCH = 32
@@ -156,8 +156,8 @@ class Fleet:
         self._workers = workers
         self._graph = graph
         self._root = root
-        self._search = check_search_name(search) if search is not None else f"fleet-{os.urandom(6).hex()}"
-        self._ref = check_name(ref, "ref") if ref is not None else f"mcts/{self._search}"
+        self._search = check_search_name(search) if search is not None else None
+        self._ref = check_name(ref, "ref") if ref is not None else None
         self._address = address
         self._stores = IN_MEMORY if directory is None else os.path.abspath(directory)
         self._beyond_loopback = beyond_loopback
@@ -170,7 +170,8 @@ class Fleet:
         """Search, and bring the answer home.
 
         Args:
-            budget: of all nodes together, see `crdtgraph.mcts.Budget`; or a number of iterations.
+            budget: of all nodes together, see `crdtgraph.mcts.Budget`; or a number of iterations. Seconds count from
+                the first result: until then some processes have to start, which takes a few.
             on_progress: called some times a second.
 
         Returns:
@@ -186,10 +187,13 @@ class Fleet:
             FleetLostError: no node is left, or workers are lost one after the other.
         """
         budget = Budget.of(budget)
+        search = self._search if self._search is not None else f"fleet-{os.urandom(6).hex()}"
+        ref = self._ref if self._ref is not None else f"mcts/{search}"
         began = time.monotonic()
         with ExitStack() as stack:
             cluster = Cluster(self._address)
-            stack.callback(cluster.close)
+            is_headless = False
+            stack.callback(lambda: cluster.close(headless=is_headless))
             check_places(
                 cluster.places(),
                 workers=self._workers,
@@ -197,7 +201,7 @@ class Fleet:
                 beyond_loopback=self._beyond_loopback,
             )
             graph = stack.enter_context(self._opened())
-            self._check_ledger(graph)
+            self._check_ledger(graph, search, ref)
 
             def looked(drive: Drive) -> None:
                 if on_progress is not None:
@@ -205,7 +209,7 @@ class Fleet:
 
             drive = Drive(
                 cluster,
-                plan=cluster.share(self._plan(graph.cluster)),
+                plan=cluster.share(self._plan(graph.cluster, search)),
                 feed=cluster.share(feed_of(graph)),
                 workers=self._workers,
                 cpus_per_worker=self._cpus_per_worker,
@@ -215,44 +219,28 @@ class Fleet:
                 pace=self._pace,
                 looked=looked,
             )
-            stack.callback(part, drive, self._pace)
+            stack.callback(part, drive)
             try:
                 stop = drive.run()
             except HeadLostError as error:
-                # Ray ends the process of whoever waits for a head that is gone.
-                stack.callback(cluster.disconnect)
-                raise self._without_head(drive, graph, error) from error
-            found = bring_home(drive, graph, self._ref, self._pace)
-            return self._answer(drive, graph, found, stop, time.monotonic() - began)
-
-    def _answer(self, drive: Drive, graph: Graph, found: Found, stop: Stop, seconds: float) -> Answer:
-        return Answer(
-            commit=found.commit,
-            ref=self._ref,
-            line=found.line,
-            search=self._search,
-            visits=found.visits,
-            iterations=drive.meter.iterations,
-            seconds=seconds,
-            stop=stop,
-            digest=graph.digest(),
-            store=graph.url,
-            nodes=drive.tally.sites_started,
-            nodes_lost=drive.tally.sites_lost,
-            workers_lost=drive.tally.workers_lost,
-        )
-
-    def _without_head(self, drive: Drive, graph: Graph, error: HeadLostError) -> HeadLostError:
-        """The error of a lost head, after what was found until then has been brought home if that is possible."""
-        try:
-            bring_home(drive, graph, self._ref, self._pace)
-        except CrdtGraphError:
-            hint = f"the ledger at {graph.url} is as it was before the search; start it again"
-        else:
-            hint = f"the best line until then is {self._ref!r} in the ledger at {graph.url}"
-        return HeadLostError(
-            f"{error.message}; the search ended after {drive.meter.iterations:,} iterations", hint=hint
-        )
+                is_headless = True
+                raise _without_head(drive, graph, ref, error) from error
+            found = bring_home(drive, graph, ref)
+            return Answer(
+                commit=found.commit,
+                ref=ref,
+                line=found.line,
+                search=search,
+                visits=found.visits,
+                iterations=drive.meter.iterations,
+                seconds=time.monotonic() - began,
+                stop=stop,
+                digest=graph.digest(),
+                store=graph.url,
+                nodes=drive.tally.sites_started,
+                nodes_lost=drive.tally.sites_lost,
+                workers_lost=drive.tally.workers_lost,
+            )
 
     def _check_problem(self) -> None:
         """Raise what is wrong with the problem before anything is started: of a copy that went through pickling."""
@@ -265,20 +253,20 @@ class Fleet:
                     hint="begin at a state that is not over; actions(state) must not be empty there",
                 )
 
-    def _check_ledger(self, graph: Graph) -> None:
+    def _check_ledger(self, graph: Graph, search: str, ref: str) -> None:
         if graph.read_only:
             raise LocalError(f"{graph.url} is open for reading only", hint="the answer is to be written there")
-        if self._search in graph.closed_searches():
+        if search in graph.closed_searches():
             raise LocalError(
-                f"a search {self._search!r} was closed before, and a name is good for one search",
+                f"a search {search!r} was closed before, and a name is good for one search",
                 hint="take another name, or none",
             )
         if self._root is not None and self._root not in graph:
             raise LocalError(f"the root {self._root.hex()[:12]} is not in {graph.url}", hint="promote it first")
-        for target in graph.refs.targets(self._ref):
+        for target in graph.refs.targets(ref):
             if self._root is None or not graph.is_ancestor(target, self._root):
                 raise LocalError(
-                    f"ref {self._ref!r} is at {target.hex()[:12]}, and the answer would not descend from it",
+                    f"ref {ref!r} is at {target.hex()[:12]}, and the answer would not descend from it",
                     hint="take another ref, or none; or search on from there, with root=...",
                 )
 
@@ -289,10 +277,10 @@ class Fleet:
         url = self._graph if self._graph is not None else tempfile.mkdtemp(prefix="crdtgraph-fleet-")
         return crdtgraph.open(url)
 
-    def _plan(self, cluster: str) -> Plan:
+    def _plan(self, cluster: str, search: str) -> Plan:
         return Plan(
             cluster=cluster,
-            search=self._search,
+            search=search,
             root=self._root,
             matter=self._matter,
             seed=self._seed,
@@ -314,6 +302,19 @@ def _packed(matter: Matter) -> bytes:
             f"the problem cannot be sent to other processes: {type(error).__name__}: {error}",
             hint="make it of values that can be pickled; open files, locks and connections where they are used",
         ) from error
+
+
+def _without_head(drive: Drive, graph: Graph, ref: str, error: HeadLostError) -> HeadLostError:
+    """The error of a lost head, after what was found until then has been brought home if that is possible."""
+    drive.hurry()
+    try:
+        bring_home(drive, graph, ref)
+    except CrdtGraphError:
+        hint = f"the ledger at {graph.url} is as it was before the search; start it again"
+    else:
+        hint = f"the best line until then is {ref!r} in the ledger at {graph.url}"
+    message = f"{error.message}; the search ended after {drive.meter.iterations:,} iterations"
+    return HeadLostError(message, hint=hint)
 
 
 def _progress(drive: Drive, seconds: float) -> Progress:

@@ -14,7 +14,7 @@ from crdtgraph import LEDGER, Durability, Graph
 from crdtgraph.errors import CrdtGraphError
 from sync.fleet.driving import Drive, Site
 from sync.fleet.errors import FleetLostError
-from sync.fleet.plan import Feed, Found, Pace
+from sync.fleet.plan import Feed, Found
 
 AGREE_SPACING_S = 0.02
 """Between two looks whether the nodes agree."""
@@ -26,7 +26,7 @@ def feed_of(graph: Graph) -> Feed:
     return [(delta.plane, delta.update) for delta in graph.deltas(LEDGER, {})]
 
 
-def bring_home(drive: Drive, graph: Graph, ref: str, pace: Pace) -> Found:
+def bring_home(drive: Drive, graph: Graph, ref: str) -> Found:
     """Have the best line promoted, and take it into this ledger, durably.
 
     The ref moves to it; should somebody have moved it elsewhere meanwhile, it is in conflict, and nothing is lost.
@@ -34,12 +34,12 @@ def bring_home(drive: Drive, graph: Graph, ref: str, pace: Pace) -> Found:
     Raises FleetLostError when no node answers any more.
     """
     drive.settle()
-    rested = drive.ask(drive.ready(), "rest", timeout_s=pace.answer_s)
+    rested = drive.ask(drive.ready(), "rest", timeout_s=drive.pace.answer_s)
     sites = [site for site, _ in rested]
-    _agree(drive, sites, pace)
+    _agree(drive, sites)
     # Whoever knows most; if they all agree, that is any of them.
     for site in sorted(sites, key=lambda site: -site.visits):
-        found = _promoted(drive, site, graph, pace)
+        found = _promoted(drive, site, graph)
         if found is not None:
             graph.set_ref(ref, found.commit, keep_others=True, durability=Durability.CRITICAL)
             return found
@@ -49,30 +49,30 @@ def bring_home(drive: Drive, graph: Graph, ref: str, pace: Pace) -> Found:
     )
 
 
-def part(drive: Drive, pace: Pace) -> None:
+def part(drive: Drive) -> None:
     """Close all replicas, and end the actors in any case."""
     sites = [*drive.sites.values()]
     with suppress(CrdtGraphError):
-        drive.ask([site for site in sites if site.arrived is not None], "close", timeout_s=pace.agree_s)
+        drive.ask([site for site in sites if site.arrived is not None], "close", timeout_s=drive.pace.agree_s)
     for site in sites:
         drive.kill(site)
 
 
-def _agree(drive: Drive, sites: Sequence[Site], pace: Pace) -> None:
+def _agree(drive: Drive, sites: Sequence[Site]) -> None:
     """Wait until all have the same search, but not for ever: one may not be reached by the others."""
-    end = time.monotonic() + pace.agree_s
+    end = time.monotonic() + drive.pace.agree_s
     while time.monotonic() < end:
-        digests = {digest for _, digest in drive.ask(sites, "digest", timeout_s=pace.answer_s)}
+        digests = {digest for _, digest in drive.ask(sites, "digest", timeout_s=drive.pace.answer_s)}
         if len(digests) <= 1:
             return
         time.sleep(AGREE_SPACING_S)
 
 
-def _promoted(drive: Drive, site: Site, graph: Graph, pace: Pace) -> Found | None:
+def _promoted(drive: Drive, site: Site, graph: Graph) -> Found | None:
     vector = dict(graph.state_vector(LEDGER))
-    for _, found in drive.ask([site], "promote", timeout_s=pace.answer_s):
+    for _, found in drive.ask([site], "promote", timeout_s=drive.pace.answer_s):
         assert isinstance(found, Found)
-        for _, feed in drive.ask([site], "ledger", vector, timeout_s=pace.answer_s):
+        for _, feed in drive.ask([site], "ledger", vector, timeout_s=drive.pace.answer_s):
             for plane, update in feed:
                 graph.receive(plane, update)
             graph.flush()

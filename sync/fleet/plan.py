@@ -57,7 +57,7 @@ class Pace:
 
     lease_s: float = 0.5
     look_s: float = 1.0
-    head_s: float = 15.0
+    head_s: float = 10.0
     start_s: float = 120.0
     answer_s: float = 30.0
     agree_s: float = 10.0

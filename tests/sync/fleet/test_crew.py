@@ -152,6 +152,14 @@ def test_workers_that_are_lost_one_after_the_other_end_the_search() -> None:
     assert not scene.tree.in_flight
 
 
+def test_many_losses_with_results_between_them_are_accidents() -> None:
+    scene = Scene(workers=1)
+    scene.hands.fails = {ticket: WorkerLostError("killed") for ticket in range(0, 8 * LOSSES_MAX, 4)}
+    work = scene.crew.lease(400, seconds=1000)
+    assert work.done == 400
+    assert work.lost > LOSSES_MAX
+
+
 def test_what_a_problem_raises_is_raised() -> None:
     scene = Scene(workers=1)
     scene.hands.fails = {1: ProblemFailedError("the problem raised", report="Traceback ...")}

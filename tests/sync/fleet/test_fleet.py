@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +20,9 @@ from tests.sync.fleet import games
 
 pytest.importorskip("ray", reason="a fleet needs Ray: pip install 'crdtgraph[ray]'")
 
+pytestmark = pytest.mark.timeout(300)
+"""Each test starts up to a dozen processes, of a second of computing each."""
+ROOT = Path(__file__).resolve().parents[3]
 QUICK = Pace(lease_s=0.2, look_s=0.2, head_s=3.0, start_s=60.0, answer_s=20.0, agree_s=10.0)
 OBJECT_STORE_BYTES = 80 << 20
 WIN_AT_TWO = "XX.OO...."
@@ -63,11 +69,13 @@ def once(condition: Callable[[Progress], bool], event: Callable[[], object]) -> 
 
 def test_the_answer_comes_home(cluster: Any, graph: Graph) -> None:
     before = graph.commit(message="what was there")
-    answer = Fleet(games.TicTacToe(), workers=2, graph=graph, pace=QUICK).run(600)
+    game = games.TicTacToe(WIN_AT_TWO)
+    answer = Fleet(game, workers=2, graph=graph, solve=False, pace=QUICK).run(600)
     assert answer.iterations == answer.visits == 600
-    assert (answer.stop, answer.nodes, answer.nodes_lost, answer.workers_lost) == (Stop.ITERATIONS, 2, 0, 0)
-    # In the middle is best, as everybody knows.
-    assert answer.line[0] == "4"
+    assert (answer.stop, answer.nodes_lost, answer.workers_lost) == (Stop.ITERATIONS, 0, 0)
+    # One may be done before the other is there.
+    assert 1 <= answer.nodes <= 2
+    assert answer.line == ("2",)
     assert graph.refs.targets(answer.ref) == (answer.commit,)
     assert graph.is_durable(answer.commit)
     assert graph.get(answer.commit).message == answer.line[-1]
@@ -97,10 +105,10 @@ def test_a_certain_win_ends_a_search(cluster: Any, graph: Graph) -> None:
 @pytest.mark.slow
 def test_a_budget_of_time_and_a_store_by_its_url(cluster: Any, tmp_path: Path) -> None:
     url = f"rocksdb:{tmp_path / 'ledger'}"
-    answer = Fleet(games.Slow(), workers=3, graph=url, directory=tmp_path / "nodes", pace=QUICK).run(Budget(seconds=6))
+    answer = Fleet(games.Slow(), workers=3, graph=url, directory=tmp_path / "nodes", pace=QUICK).run(Budget(seconds=2))
     assert answer.stop is Stop.TIME
     assert answer.visits >= answer.iterations > 0
-    assert len([*(tmp_path / "nodes").iterdir()]) == 2
+    assert len([*(tmp_path / "nodes").iterdir()]) == answer.nodes
     with crdtgraph.open(answer.store, create=False, read_only=True) as graph:
         assert graph.digest() == answer.digest
         assert answer.commit in graph
@@ -187,6 +195,48 @@ def test_other_mistakes_of_a_problem(cluster: Any, graph: Graph, problem: type, 
     with pytest.raises(ProblemError, match=error):
         Fleet(problem(), workers=1, graph=graph, pace=QUICK).run(500)
     assert len(graph) == 0
+
+
+@pytest.mark.slow
+def test_a_head_that_dies_ends_the_search_and_the_best_line_is_kept(tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "tests.sync.fleet.headless", str(tmp_path)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    said, found = map(json.loads, done.stdout.splitlines()[-2:])
+    assert "the head of the Ray cluster" in said["error"]
+    assert "does not answer; the search ended after" in said["error"]
+    assert "the best line until then is 'move'" in said["hint"]
+    # Ray would have ended the process after 60 s.
+    assert not said["ray"]
+    assert found["problems"] == []
+    assert found["refs"] == ["move"]
+    assert found["commits"] > 1
+
+
+@pytest.mark.slow
+def test_the_example_starts_ray_by_itself() -> None:
+    program = [sys.executable, "-m", "examples.fleet", "1", "3"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "take 2: commit" in done.stdout
+
+
+def test_without_ray_it_is_said_what_to_install() -> None:
+    program = """
+import sys
+sys.modules["ray"] = None
+from crdtgraph import LocalError
+from sync.fleet import Fleet
+from tests.sync.fleet.games import TicTacToe
+try:
+    Fleet(TicTacToe(), workers=1)
+except LocalError as error:
+    print(error, "|", error.hint)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert "a fleet needs Ray, which cannot be imported" in done.stdout
+    assert "pip install 'crdtgraph[ray]'" in done.stdout
 
 
 def test_what_is_wrong_before_anything_is_started(tmp_path: Path) -> None:
