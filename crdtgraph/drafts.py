@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from crdtgraph.buffer import commit_size, fits
 from crdtgraph.durability import Durability, WriteKind
@@ -29,6 +29,7 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_
 from crdtgraph.steps import Stepwise
 
 if TYPE_CHECKING:
+    from crdtgraph.graph import Graph
     from crdtgraph.searching import Searching
 
 BATCH_ITEMS_MAX = 1_000
@@ -126,7 +127,7 @@ def count_batch(
     if plane == LEDGER:
         yield from _each_in_steps(graph, home, plane, checked, lambda pair: graph.count(*pair), "counted")
     else:
-        search = Search(graph, plane.removeprefix(PREFIX))
+        search = Search(cast("Graph", graph), plane.removeprefix(PREFIX))
         yield from _each_in_steps(graph, home, plane, checked, lambda pair: search.count(*pair), "counted")
 
 
