@@ -32,6 +32,7 @@ NAMES = {
     "mcts-overhead": "iterations a second of a search tree with node and peer, against MCTSBot of OpenSpiel",
     "mcts-strength": "games against MCTSBot at equal simulations: Connect Four and Hex",
     "cache": "recorded searches played to the caches, against LRU and Belady's optimum",
+    "branches": "50 writers on branches of their own, merged to main, against git worktrees with a lock",
     "mcts-scale": "one tree by 1 to 32 writers against one by one, on random game trees, and root parallelism",
     "mcts-split": "a search that is split in two for half of its time: what both sides counted, and how it chose",
     "growth": "agreement after a split: time and bytes against cluster size and divergence",

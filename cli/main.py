@@ -40,6 +40,8 @@ COMMANDS: Table = {
     "ops": ("ops", "List what every writer said, newest first."),
     "merge": ("merge", "Merge the targets of a conflicted ref."),
     "merge-policy": ("merge_policy", "Choose how merges treat paths that both sides changed."),
+    "branch": ("branch", "List, merge and remove the branches that writers work on."),
+    "mcts": ("mcts", "Search trees by Monte Carlo, with any number of writers."),
     "serve": ("serve", "Run a node in the foreground."),
     "status": ("status", "Show how a store or a running node is doing."),
     "peers": ("peers", "List the peers of a running node."),

@@ -8,6 +8,7 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from crdtgraph.branch import Branch, BranchInfo, MergeConflictError, OnConflict
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
     from crdtgraph.drafts import Draft
@@ -49,6 +50,8 @@ __all__ = [
     "STANDARD_POLICY",
     "SYSTEM",
     "AmbiguousError",
+    "Branch",
+    "BranchInfo",
     "CheckpointUse",
     "Collected",
     "Commit",
@@ -66,6 +69,7 @@ __all__ = [
     "Host",
     "LastStop",
     "LocalError",
+    "MergeConflictError",
     "MergeFunction",
     "MergePolicy",
     "MergeResult",
@@ -74,6 +78,7 @@ __all__ = [
     "NotFoundError",
     "ObjectCorruptError",
     "ObjectMissingError",
+    "OnConflict",
     "PathChange",
     "PathConflict",
     "Policy",
@@ -106,6 +111,8 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
+    "Branch": "branch",
+    "BranchInfo": "branch",
     "Collected": "objects",
     "CheckpointUse": "recovery",
     "Commit": "records",
@@ -124,6 +131,7 @@ _HOMES = {
     "LEDGER": "planes",
     "LastStop": "recovery",
     "LocalError": "errors",
+    "MergeConflictError": "branch",
     "MergeFunction": "state",
     "MergePolicy": "state",
     "MergeResult": "state",
@@ -132,6 +140,7 @@ _HOMES = {
     "NotFoundError": "errors",
     "ObjectCorruptError": "objects",
     "ObjectMissingError": "objects",
+    "OnConflict": "branch",
     "PathChange": "state",
     "PathConflict": "state",
     "Policy": "durability",

@@ -17,7 +17,7 @@ from crdtgraph.writer import MadeCommit, Writer
 
 if TYPE_CHECKING:
     from crdtgraph.state import MergePolicy, MergeResult
-    from crdtgraph.state.policies import PathPolicies
+    from crdtgraph.state.policies import PathPolicies, Policies
 
 META_VALUE_BYTES_MAX = 64 << 10
 REFS_AT_ONCE = 500
@@ -184,13 +184,24 @@ class Assigner(Writer):
     # Inside
 
     def _prepare_merge(self, name: str, given: PathPolicies | None) -> tuple[Commit | None, MergeResult]:
-        from crdtgraph.state import MergeResult, merge_heads
-        from crdtgraph.state.policies import read_policies
+        from crdtgraph.state import MergeResult
 
-        policies = read_policies(self.merge_policies() if given is None else given)
+        policies = self._policies(given)
         targets = self.refs.require(name).targets
         if len(targets) == 1:
             return None, MergeResult(targets[0], targets, (), merged=False)
+        return self._merge_commit(targets, policies)
+
+    def _policies(self, given: PathPolicies | None) -> Policies:
+        """Those of the call, or of the ledger."""
+        from crdtgraph.state.policies import read_policies
+
+        return read_policies(self.merge_policies() if given is None else given)
+
+    def _merge_commit(self, targets: tuple[CommitId, ...], policies: Policies) -> tuple[Commit, MergeResult]:
+        """The commit that merges several heads; nothing is written."""
+        from crdtgraph.state import MergeResult, merge_heads
+
         home = self._plane(LEDGER)
         commit, conflicts, settled = merge_heads(
             home.projection,

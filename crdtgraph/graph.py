@@ -1,6 +1,7 @@
 """`Graph`: the commit graph as a program uses it: opening, flushing, looking after it, closing.
 
-Reading is in `reader.py`, what peers ask for in `replica.py`, what is written in `writer.py` and `assigning.py`.
+Reading is in `reader.py`, what peers ask for in `replica.py`, what is written in `writer.py`, `assigning.py` and
+`branching.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from crdtgraph.branching import Brancher
 from crdtgraph.cache import LearnedPolicy
 from crdtgraph.cache import Policy as CachePolicy
 from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
@@ -37,7 +39,7 @@ Written = Mapping[str, list[SegmentKey]]
 """Segments by plane that were written and may not be on disk yet."""
 
 
-class Graph(Searching):
+class Graph(Brancher, Searching):
     """One open replica. Made by `crdtgraph.open`; a context manager that flushes and closes at the end.
 
     One thread at a time uses a graph; `store.sync` alone may run beside.

@@ -8,9 +8,11 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from sync.asyncbranches import AsyncRemoteBranch
     from sync.asyncclient import ControlClient
     from sync.asyncremote import AsyncRemotePlane, AsyncRemoteSearch, async_remote_ledger, async_remote_search
     from sync.asyncworker import run_worker
+    from sync.branches import RemoteBranch
     from sync.client import BlockingControlClient
     from sync.control import open_control, open_workers_port
     from sync.daemon import serve
@@ -28,6 +30,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "Address",
     "AlarmStatus",
+    "AsyncRemoteBranch",
     "AsyncRemotePlane",
     "AsyncRemoteSearch",
     "BlockingControlClient",
@@ -37,6 +40,7 @@ __all__ = [
     "Node",
     "NodeStatus",
     "PeerStatus",
+    "RemoteBranch",
     "RemotePlane",
     "RemoteSearch",
     "Settings",
@@ -60,6 +64,7 @@ __all__ = [
 _HOMES = {
     "Address": "transport",
     "AlarmStatus": "status",
+    "AsyncRemoteBranch": "asyncbranches",
     "AsyncRemotePlane": "asyncremote",
     "AsyncRemoteSearch": "asyncremote",
     "BlockingControlClient": "client",
@@ -69,6 +74,7 @@ _HOMES = {
     "Node": "node",
     "NodeStatus": "status",
     "PeerStatus": "status",
+    "RemoteBranch": "branches",
     "RemotePlane": "remote",
     "RemoteSearch": "remote",
     "Settings": "limits",

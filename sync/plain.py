@@ -12,6 +12,7 @@ from crdtgraph.errors import CrdtGraphError, LocalError
 if TYPE_CHECKING:
     from crdtgraph.ids import CommitId
     from crdtgraph.records import Commit, Value
+    from crdtgraph.state import MergeResult
     from sync.calls import Plain
 
 
@@ -64,6 +65,27 @@ def value_from_plain(value: Plain) -> Value:
 
             return Reference(scheme, digest, size)
     raise LocalError(f"{value!r:.60} is no value of a path", hint="bytes, nothing, or [scheme, digest, size]")
+
+
+def merge_to_plain(result: MergeResult) -> dict[str, Plain]:
+    """What a merge came to, as a table."""
+    return {
+        "commit": result.commit,
+        "parents": list(result.parents),
+        "merged": result.merged,
+        "conflicts": [
+            {
+                "path": each.path,
+                "base": value_to_plain(each.base),
+                "ours": value_to_plain(each.ours),
+                "theirs": value_to_plain(each.theirs),
+            }
+            for each in result.conflicts
+        ],
+        "settled": [
+            {"path": each.path, "policy": each.policy, "value": value_to_plain(each.value)} for each in result.settled
+        ],
+    }
 
 
 def vector_to_plain(vector: Mapping[int, int]) -> list[Plain]:

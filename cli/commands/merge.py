@@ -10,8 +10,6 @@ import click
 from cli.context import Access, Invocation, Output, complete_ref, examples, graph_options
 
 if TYPE_CHECKING:
-    from cli.answers import Conflict, Settled
-    from crdtgraph.ids import CommitId
     from sync.calls import Plain
 
 
@@ -41,46 +39,46 @@ def command(invocation: Invocation, ref: str, dry_run: bool, policies: tuple[str
     crdtgraph merge-policy keeps in the graph. Without a policy the winner's value stands, and the path is listed.
     The merge follows from its parents and the policies: every replica that merges them so makes the same commit.
     """
-    from cli.answers import conflicts_of, ids_of, of, settled_of, table_of
+    from cli.answers import table_of
     from cli.output import print_document
     from cli.render import print_lines
-    from cli.views import value_document
-    from crdtgraph.ids import CommitId
 
     with invocation.open(Access.READ if dry_run else Access.WRITE) as backend:
-        chosen = _chosen(policies)
+        chosen = chosen_policies(policies)
         answer = table_of(backend.call("merge", ref=ref, preview=dry_run, durability="critical", policies=chosen))
-    commit, parents = CommitId(of(bytes, answer["commit"])), ids_of(answer["parents"])
-    conflicts = conflicts_of(answer["conflicts"])
-    settled = settled_of(answer["settled"])
-    merged = of(bool, answer["merged"])
     if invocation.output is not Output.TEXT:
-        print_document(
-            invocation.output,
-            {
-                "ref": ref,
-                "commit": commit,
-                "parents": parents,
-                "merged": merged,
-                "conflicts": [
-                    {
-                        "path": each.path,
-                        "base": value_document(each.base),
-                        "ours": value_document(each.ours),
-                        "theirs": value_document(each.theirs),
-                    }
-                    for each in conflicts
-                ],
-                "settled": [
-                    {"path": each.path, "policy": each.policy, "value": value_document(each.value)} for each in settled
-                ],
-            },
-        )
+        print_document(invocation.output, merge_document(ref, answer))
     else:
-        print_lines(_lines(ref, commit, parents, conflicts, settled, merged=merged, dry_run=dry_run))
+        print_lines(merge_lines(ref, answer, dry_run=dry_run))
 
 
-def _chosen(policies: tuple[str, ...]) -> dict[str, Plain] | None:
+def merge_document(ref: str, answer: dict[str, Plain]) -> dict[str, object]:
+    """What merging into a ref came to, for programs."""
+    from cli.answers import conflicts_of, ids_of, of, settled_of
+    from cli.views import value_document
+
+    return {
+        "ref": ref,
+        "commit": of(bytes, answer["commit"]),
+        "parents": ids_of(answer["parents"]),
+        "merged": of(bool, answer["merged"]),
+        "conflicts": [
+            {
+                "path": each.path,
+                "base": value_document(each.base),
+                "ours": value_document(each.ours),
+                "theirs": value_document(each.theirs),
+            }
+            for each in conflicts_of(answer["conflicts"])
+        ],
+        "settled": [
+            {"path": each.path, "policy": each.policy, "value": value_document(each.value)}
+            for each in settled_of(answer["settled"])
+        ],
+    }
+
+
+def chosen_policies(policies: tuple[str, ...]) -> dict[str, Plain] | None:
     """The policies of the command line by pattern; None if there are none."""
     chosen: dict[str, Plain] = {}
     for each in policies:
@@ -93,21 +91,16 @@ def _chosen(policies: tuple[str, ...]) -> dict[str, Plain] | None:
     return chosen or None
 
 
-def _lines(
-    ref: str,
-    commit: CommitId,
-    parents: tuple[CommitId, ...],
-    conflicts: list[Conflict],
-    settled: list[Settled],
-    *,
-    merged: bool,
-    dry_run: bool,
-) -> Iterator[str]:
+def merge_lines(ref: str, answer: dict[str, Plain], *, dry_run: bool) -> Iterator[str]:
+    """The same for people."""
+    from cli.answers import conflicts_of, ids_of, of, settled_of
     from cli.render import printable
     from cli.views import short, value_text
 
+    commit, parents = of(bytes, answer["commit"]), ids_of(answer["parents"])
+    conflicts, settled = conflicts_of(answer["conflicts"]), settled_of(answer["settled"])
     name = printable(ref)
-    if not merged:
+    if not of(bool, answer["merged"]):
         yield f"{name} is not in conflict; it is at {commit.hex()}"
         return
     verb = "would merge" if dry_run else "merged"

@@ -23,6 +23,8 @@ MODULES = (
     "clustering",
     "measuring",
     "objects",
+    "branching",
+    "treesearch",
     "batches",
     "desks",
     "searching",

@@ -11,7 +11,7 @@ from sync.calls import Plain
 from sync.limits import COMMITS_PER_CALL_MAX
 from sync.methods.target import REVS_MAX, Handler, Target
 from sync.params import Params
-from sync.plain import value_from_plain, value_to_plain
+from sync.plain import merge_to_plain, value_from_plain
 
 if TYPE_CHECKING:
     from sync.node import Node
@@ -123,23 +123,7 @@ def _merge(target: Target, params: Params) -> Plain:
         result = graph.preview_merge(name, policies=policies)
     else:
         result = graph.merge(name, policies=policies, durability=durability)
-    return {
-        "commit": result.commit,
-        "parents": list(result.parents),
-        "merged": result.merged,
-        "conflicts": [
-            {
-                "path": each.path,
-                "base": value_to_plain(each.base),
-                "ours": value_to_plain(each.ours),
-                "theirs": value_to_plain(each.theirs),
-            }
-            for each in result.conflicts
-        ],
-        "settled": [
-            {"path": each.path, "policy": each.policy, "value": value_to_plain(each.value)} for each in result.settled
-        ],
-    }
+    return merge_to_plain(result)
 
 
 def _merge_policy_set(target: Target, params: Params) -> Plain | Awaitable[Plain]:

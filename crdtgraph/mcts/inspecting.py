@@ -1,0 +1,158 @@
+"""A tree as its search has it, for whoever has no problem: what was counted of its commits, by whom, and the best line.
+
+A `SearchTree` knows positions; here are only commits, so a position that several lines lead to stands in each of them
+with what was counted on that way. Visits and values are the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from crdtgraph.errors import LocalError, NotFoundError
+from crdtgraph.graph import Graph
+from crdtgraph.ids import CommitId, ReplicaId
+from crdtgraph.mcts.growth import AUTHOR
+from crdtgraph.mcts.keeping import ROOT_KEY
+from crdtgraph.mcts.sharing import META_PREFIX, PROBLEM_KEY, read_statistics, write_statistics
+from crdtgraph.mcts.statistics import Statistics
+from crdtgraph.planes import Plane
+from crdtgraph.records import Count
+from crdtgraph.search import Search
+from crdtgraph.searchplane import PREFIX
+from crdtgraph.segment import unpack
+
+SEGMENTS_A_STEP = 8
+"""Segments that are looked through before others get a turn: some 3 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchNode:
+    """One commit of a tree. `children` are those that are live; `depth` counts from where the look began."""
+
+    commit: CommitId
+    depth: int
+    action: str
+    statistics: Statistics
+    children: int
+
+
+class Inspection:
+    """An open search, looked at as a tree.
+
+    Raises NotFoundError when no search of that name is open in this process, LocalError when no tree is in it.
+    """
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        if name not in graph.searches():
+            known = ", ".join(graph.searches()[:10]) or "none"
+            raise NotFoundError(f"no search {name!r} is open here", hint=f"open searches: {known}")
+        self._graph = graph
+        self._search: Search = graph.search(name)
+        self._home: Plane = graph._plane(PREFIX + name)
+        problems = self._search.values(PROBLEM_KEY)
+        if not problems:
+            raise LocalError(f"there is no tree in search {name!r}", hint="crdtgraph mcts run PROBLEM --search NAME")
+        self.fingerprint = problems[0]
+
+    @property
+    def problem(self) -> str:
+        """What the tree is of: format, players, range of rewards, identity."""
+        return self.fingerprint.decode(errors="replace")
+
+    def __len__(self) -> int:
+        """How many commits the search has."""
+        return len(self._search)
+
+    def resolve(self, rev: str) -> CommitId:
+        """A commit of the search by a prefix of its id."""
+        return self._graph.resolve(rev, plane=self._search.plane)
+
+    def action(self, commit: CommitId) -> str:
+        """The text of the action that led to a commit."""
+        return self._search.get(commit).message
+
+    def root(self) -> CommitId:
+        """Where the tree begins: of several, the one with the most visits, then the lowest id."""
+        roots = self._graph.roots(plane=self._search.plane)
+        if not roots:
+            raise LocalError(f"search {self._search.name!r} is empty", hint="wait until its tree has begun to grow")
+        return max(sorted(roots), key=lambda root: self.statistics(root).visits)
+
+    def statistics(self, commit: CommitId) -> Statistics:
+        """What was counted of a commit, in this search and in earlier ones that promoted it."""
+        total = Statistics.of(self._search.counters(commit))
+        if commit in self._graph:
+            for key, value in self._graph.meta(commit).items():
+                if key.startswith(META_PREFIX) and key != META_PREFIX + self._search.name:
+                    total = total.plus(read_statistics(value))
+        return total
+
+    def children(self, commit: CommitId) -> list[CommitId]:
+        """Live commits that follow, the most visited first."""
+        found = set(self._search.children(commit))
+        if commit in self._graph:
+            found.update(each for each in self._graph.children(commit) if self._graph.get(each).author == AUTHOR)
+        live = [each for each in found if self._search.is_live(each)]
+        return sorted(live, key=lambda each: (-self.statistics(each).visits, self._search.get(each).message, each))
+
+    def top(self, start: CommitId, depth: int, width: int) -> Iterator[SearchNode]:
+        """A commit and what follows, to a depth, so many of each one's children; each after its parent."""
+        stack = [(start, 0)]
+        while stack:
+            commit, level = stack.pop()
+            children = self.children(commit)
+            yield SearchNode(commit, level, self.action(commit), self.statistics(commit), len(children))
+            if level < depth:
+                stack += [(child, level + 1) for child in reversed(children[:width])]
+
+    def best_line(self, start: CommitId) -> list[CommitId]:
+        """The most visited child, the most visited after it, and so on."""
+        found: list[CommitId] = []
+        children = self.children(start)
+        while children and self.statistics(children[0]).visits:
+            found.append(children[0])
+            children = self.children(children[0])
+        return found
+
+    def visits_by_writer(self, commits: set[CommitId]) -> Iterator[dict[CommitId, dict[ReplicaId, int]]]:
+        """How many visits each replica has counted of these commits; what is known so far, after every few segments.
+
+        The last one is whole. O(segments of the search).
+        """
+        home, found = self._home, dict[CommitId, dict[ReplicaId, int]]()
+
+        def add(counts: list[Count], replica: ReplicaId) -> None:
+            for count in counts:
+                if count.commit in commits and count.vector:
+                    by_writer = found.setdefault(count.commit, {})
+                    by_writer[replica] = by_writer.get(replica, 0) + count.vector[0]
+
+        add(list(home.buffer.records.counts), self._graph.replica_id)
+        for number, key in enumerate(home.document.segment_keys()):
+            if number % SEGMENTS_A_STEP == SEGMENTS_A_STEP - 1:
+                yield found
+            # It may have been compacted away while others had their turn.
+            for data in home.segment_bytes(key) if key not in home.projection.superseded else []:
+                segment = unpack(data, check_signature=False)
+                add(list(segment.counts), segment.replica_id)
+        yield found
+
+    def promote(self, commit: CommitId) -> list[CommitId]:
+        """Copy a commit and what is above it to the ledger, with what was counted; see `SearchTree.promote`.
+
+        Returns all of them from the root on. NORMAL: the caller sees to the disk.
+        """
+        search, graph = self._search, self._graph
+        search.promote(commit)
+        line = [commit]
+        while parents := search.parents(line[-1]):
+            line.append(parents[0])
+        for each in line:
+            counted = search.counters(each)
+            key = META_PREFIX + search.name
+            if counted and graph.meta(each).get(key) != (value := write_statistics(counted)):
+                graph.set_meta(key, value, commit=each)
+        if graph.meta(line[-1]).get(ROOT_KEY) != self.fingerprint:
+            graph.set_meta(ROOT_KEY, self.fingerprint, commit=line[-1])
+        return line[::-1]
