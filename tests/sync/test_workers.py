@@ -40,14 +40,6 @@ from tests.sync.replicas import replica
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60
 SETTINGS = Settings(seed=1, goodbye_timeout_s=0.2)
-PROGRAM = """
-import sys, trio
-from sync.daemon import LogFormat, process_log, serve
-from tests.sync.problems import Nim
-store, control = sys.argv[1:]
-log = process_log(LogFormat.JSON)
-trio.run(lambda: serve(store, control=control, control_listen="127.0.0.1:0", problems=[Nim()], cluster="test", log=log))
-"""
 
 
 @pytest.fixture
@@ -356,8 +348,12 @@ class Daemon:
 
     def __init__(self, folder: Path) -> None:
         self.store, self.control = f"rocksdb:{folder / 'store'}", str(folder / "control")
+        options = ("--control-listen", "127.0.0.1:0", "--problem", "tests.sync.problems:Nim", "--log", "json")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, self.store, self.control], cwd=ROOT, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "cli", "serve", "--store", self.store, "--control", self.control, *options],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stderr is not None
         for line in self.process.stderr:
