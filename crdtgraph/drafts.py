@@ -177,9 +177,7 @@ class _Batch:
 
     def _make(self, draft: Draft, place: int) -> _Made:
         graph = self._graph
-        parents, message, changes, author, time = draft
-        if not isinstance(parents, list | tuple):
-            raise LocalError(f"parents are {parents!r:.80}", hint="pass a list of ids and places")
+        parents, message, changes, author, time = fields_of(draft)
         if time is not None and type(time) is not int:
             raise LocalError(f"time {time!r:.80} is not a whole number of microseconds")
         stamp = graph._clock.tick()
@@ -213,6 +211,16 @@ class _Batch:
                 f"with this one the batch has more than the {PAYLOAD_BYTES_MAX} bytes of a segment",
                 hint="the ledger takes or refuses a batch as one segment: send several batches",
             )
+
+
+def fields_of(draft: Draft) -> Draft:
+    """A draft, or a row with its five fields; LocalError for anything else. The fields are checked by who uses them."""
+    given: object = draft
+    if not isinstance(given, list | tuple) or len(given) != len(Draft._fields):
+        raise LocalError(f"{given!r:.80} is no draft", hint="pass crdtgraph.Draft(parents, message, changes)")
+    if not isinstance(given[0], list | tuple):
+        raise LocalError(f"parents are {given[0]!r:.80}", hint="pass a list of ids and places")
+    return draft
 
 
 def _write_to_ledger(home: Plane, made: Sequence[_Made]) -> None:
