@@ -7,7 +7,7 @@
 A rule sees plain numbers (`Numbers`) and gives a score for each; the greatest is taken, of equal ones the first.
 Simulations that are under way, here and elsewhere, count as `InFlight` says:
 
-- `WU_UCT`: as visits without a value, n + o in the place of n (Liu, Chen, Yu, Ge, Xiang, Liu, Wang, "Watch the
+- `WU_UCT`: as visits without a value, n + o in the place of n (Liu, Chen, Yu, Zhai, Zhou, Liu, "Watch the
   Unobserved", ICLR 2020). Writers spread out, and nothing is said about a node's worth that nobody found.
 - `VIRTUAL_LOSS`: as visits that were lost (Chaslot, Winands, van den Herik, "Parallel Monte-Carlo Tree Search", 2008).
 - `IGNORED`: not at all.

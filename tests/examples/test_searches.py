@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,10 @@ def test_connect_four_is_played_to_its_end(capsys: pytest.CaptureFixture[str]) -
     board = connect_four.main(iterations=60)
     assert abs(board.count("x") - board.count("o")) <= 1
     assert "of the ledger" in capsys.readouterr().out
+
+
+def test_the_first_program_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "mcts.md").read_text(encoding="utf-8")
+    program = page.split("```python\n")[1].split("```")[0]
+    exec(program, {"__name__": "page"})
+    assert "['1', " in capsys.readouterr().out
