@@ -23,6 +23,7 @@ NAMES = {
     "objects": "large values: put, read, and fetched by another node while commits go on",
     "mixed": "1 % critical and 99 % speculative commits while a peer replicates",
     "discard": "987 of 1,000 speculative commits thrown away, and what a dropped search gives back",
+    "mcts-size": "a search of a million iterations: bytes gossiped and held, memory, against its live tree",
     "memory": "resident memory of 100,000 commits, live and after their search is over",
     "random-state": "the state at a random commit, cold and warm, against naive replay",
     "recovery": "from SIGKILL to the first read: a million changed paths, a million commits",

@@ -28,6 +28,7 @@ from crdtgraph.opening import attach
 from crdtgraph.searchplane import SearchPlane
 from crdtgraph.segment import unpack
 from crdtgraph.store.memory import MemoryStore
+from crdtgraph.update import decode_update
 from simulations.pgame import PGame
 from simulations.seeds import child
 from sync.inflightexchange import InFlightExchange
@@ -212,13 +213,14 @@ class World:
 
 @contextmanager
 def segments_read_once() -> Iterator[None]:
-    """Let all writers of a process read each segment once together: equal bytes are equal segments."""
-    original = unpack
-    vars(crdtgraph.exchange)["unpack"] = lru_cache(SEGMENTS_KNOWN)(original)
+    """Let all writers of a process read each update and segment once together: equal bytes are equal segments."""
+    originals = {"unpack": unpack, "decode_update": decode_update}
+    for name, original in originals.items():
+        vars(crdtgraph.exchange)[name] = lru_cache(SEGMENTS_KNOWN)(original)
     try:
         yield
     finally:
-        vars(crdtgraph.exchange)["unpack"] = original
+        vars(crdtgraph.exchange).update(originals)
 
 
 def _graph(number: int) -> Graph:

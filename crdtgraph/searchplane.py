@@ -29,6 +29,8 @@ from crdtgraph.written import Durable
 
 PREFIX = "search/"
 """How the names of search planes begin."""
+UNSEEN_MAX = 4
+"""Discarded commits for each that was not, beyond which they go although a watch has not told of them yet."""
 STEPS_A_FLUSH = 2
 """Of tidying up, each after a call that wrote something: twice as many as compactions need to keep up."""
 
@@ -131,7 +133,7 @@ class SearchPlane(Plane):
 
     def needs_compaction(self) -> bool:
         """Whether there is enough to add up or to let go of for `compact_steps` to be worth its while."""
-        return self._work is not None or is_due(sum(self._own.values()), self._kept) or self.grounded.needs_pruning()
+        return self._work is not None or is_due(sum(self._own.values()), self._kept) or self._needs_pruning()
 
     def compact_steps(self) -> Generator[None, None, bool]:
         """Join our own segments and let go of discarded commits, in steps of some 3 ms; whether there was any to do.
@@ -152,7 +154,7 @@ class SearchPlane(Plane):
         if self._work is None:
             if is_due(sum(self._own.values()), self._kept):
                 self._work = self._compact()
-            elif self.grounded.needs_pruning():
+            elif self._needs_pruning():
                 self._work = self._prune()
             else:
                 return False
@@ -190,6 +192,10 @@ class SearchPlane(Plane):
         self._own[key] = len(records)
         for each in superseded:
             del self._own[each]
+
+    def _needs_pruning(self) -> bool:
+        due = self.grounded.pruning_due()
+        return due > 1 and (due > UNSEEN_MAX or all(watch.knows_discards for watch in self.watches))
 
     def _compact(self) -> Generator[None, None, None]:
         self._kept = yield from compact_steps(self)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from crdtgraph import LEDGER, Commit, CommitId, Graph
 from crdtgraph.ids import SegmentKey
+from crdtgraph.searching import SEARCHES_MAX
 from simulations.journal import Journal, Written
 from simulations.model import REF, Model, Said, SegmentName
 from simulations.reading import Held, Order
@@ -223,7 +224,7 @@ def check_bounds(name: str, node: Node) -> None:
     """Queues, tables and lists stay within their limits."""
     sizes = [
         ("connections", len(node.connections), CONNECTIONS_MAX),
-        ("wants", len(node.gossip.wants), len(node.graph.planes())),
+        ("wants", len(node.gossip.wants), 1 + SEARCHES_MAX),
     ]
     sizes.append(("alarms", len(node.gossip.alarms.standing), ALARMS_MAX))
     for peer in node.gossip.peers.values():

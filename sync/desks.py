@@ -49,6 +49,7 @@ class HostedTree:
         self._node = node
         self._told_at = float("-inf")
         self._end_hearing: Callable[[], None] | None = None
+        self._heard: dict[str, None] = {}
         if node is not None:
             self._end_hearing = node.inflight.subscribe(desk.tree.search.name, self._hear)
 
@@ -132,6 +133,8 @@ class HostedTree:
         if self.desk.is_over:
             self._end_hearing()
             self._end_hearing = None
+            for source in self._heard:
+                self.desk.tree.set_remote_inflight(source, {})
             self._node.inflight.publish(name, {})
         elif self.desk.in_flight <= FEW or now - self._told_at >= self._node.settings.inflight_every_s:
             # With many in flight it takes a while to add them up, and then the next call is not far.
@@ -139,6 +142,7 @@ class HostedTree:
             self._node.inflight.publish(name, self.desk.tree.inflight())
 
     def _hear(self, writer: int, counts: Mapping[CommitId, int]) -> None:
+        self._heard[f"{writer:x}"] = None
         self.desk.tree.set_remote_inflight(f"{writer:x}", counts)
 
 

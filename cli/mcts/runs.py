@@ -139,7 +139,10 @@ async def _run(order: Order, graph: Graph, folder: str, bar: Bar, stopper: Stopp
         spent: Spent | None = None
         failure: CrdtGraphError | None = None
         try:
-            spent = await _search(order, tree, node, desks, _shower(order, tree, bar, stopper, began))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(node.inflight.share, order.name, tree)
+                spent = await _search(order, tree, node, desks, _shower(order, tree, bar, stopper, began))
+                nursery.cancel_scope.cancel()
         except (CrdtGraphError, _StoppedError, ExceptionGroup) as error:
             ended = innermost(error)
             if isinstance(ended, CrdtGraphError) and tree.iterations:
