@@ -100,6 +100,9 @@ class SearchProjection(GroundedProjection):
                 if not self.is_open(earlier):
                     batch.take_back(earlier)
         batch.note_part(segment, part)
+        # What waits and is in this part, too, waits on when what it supersedes is no more.
+        if self.pending:
+            self._note_backers(segment)
         if batch.is_whole:
             self._finish(name, batch)
         return True
