@@ -219,14 +219,14 @@ class SearchPlane(Plane):
         super().integrate(update, segments, earlier)
         if any(segment.part is not None for segment in segments):
             self.beside.close_superseded()
-        self._settle()
+        self.grounded.settle()
         if self.watches:
             note_segments(self.watches, self, segments)
 
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = nothing) -> None:
         """See `Plane.add_stray`."""
         super().add_stray(segment, data, earlier)
-        self._settle()
+        self.grounded.settle()
         if self.watches:
             note_segments(self.watches, self, [segment])
 
@@ -266,16 +266,14 @@ class SearchPlane(Plane):
             self.on_renumbered,
         )
 
-    def _settle(self) -> None:
-        if self.grounded.settle():
-            self.on_renumbered()
-
     def _note_numbering(self, claimed: list[CommitId] | None) -> None:
         for watch in self.watches:
             if claimed is None:
                 watch.leave()
             else:
                 watch.enter(claimed)
+        if claimed is not None:
+            self.on_renumbered()
 
     def _locate_in_ledger(self, commit: CommitId) -> int:
         return self.contents.start(_Base(self.ledger, commit))

@@ -68,14 +68,14 @@ def check(graph: Graph, model: SearchModel) -> None:
     shown = [commit for commit in graph.topological(plane=PLANE) if commit in search]
     live = [commit for commit in shown if search.is_live(commit)]
     assert {commit: search.parents(commit) for commit in live} == model.live
-    assert set(shown) <= model.visible.keys()
     place = {commit: number for number, commit in enumerate(shown)}
     assert all(place.get(parent, -1) < place[commit] for commit in shown for parent in search.parents(commit))
     counted = {commit: search.counters(commit) for commit in {*live, *model.live_totals}}
     assert {commit: total for commit, total in counted.items() if total} == model.live_totals
     assert search.live_count() == len(live)
-    for commit in shown:
-        assert set(search.children(commit)) == {each for each in shown if commit in model.visible[each]}
+    for commit in live:
+        children = {each for each in search.children(commit) if search.is_live(each)}
+        assert children == {each for each in live if commit in model.visible[each]}
         assert search.get(commit).id == commit
         assert graph.generation(commit, plane=PLANE) == 1 + max(
             (graph.generation(parent, plane=PLANE) for parent in search.parents(commit)), default=0
@@ -263,3 +263,57 @@ def test_a_search_that_is_dropped_waits_for_nothing_any_more() -> None:
     b.search(NAME).close()
     assert not ledger.awaited
     b.commit(message="base", author="a", time=2)
+
+
+def test_what_was_discarded_and_is_promoted_elsewhere_is_as_dead_for_those_who_never_had_it() -> None:
+    a, b, late = (replica(name) for name in ("a", "b", "late"))
+    for graph in (a, b, late):
+        graph.commit(message="root", author="all", time=1)
+    root = a.roots()[0]
+    top = a.search(NAME).commit(parents=[root], message="top")
+    below = a.search(NAME).commit(parents=[top], message="below")
+    for (plane, key), data in stored_in(a).items():
+        give(b, plane, key, data)
+    deeper = b.search(NAME).commit(parents=[below], message="deeper, by another")
+    b.search(NAME).count(deeper, [3])
+    a.search(NAME).discard(top)
+    a.flush()
+    # Its writer lets go of what is below; somebody who has it promotes it all the same.
+    a.compact()
+    b.search(NAME).promote(below)
+    for plane, key, data in shuffled(stored_in(b), random.Random(3)):
+        if plane == LEDGER or key.writer == b.writer:
+            give(late, plane, key, data)
+            give(a, plane, key, data)
+    for (plane, key), data in stored_in(a).items():
+        if key.writer == a.writer and not late.segments_of(plane, key.text):
+            late.adopt(plane, [data]) if key.seq else give(late, plane, key, data)
+    ledger = {commit: late.parents(commit) for commit in late.topological()}
+    assert below in ledger
+    for graph in (a, late):
+        given = [data for key in graph.segment_keys(PLANE) for data in graph.segments_of(PLANE, key)]
+        check(graph, model_of(graph, given))
+        assert deeper not in graph.search(NAME) or not graph.search(NAME).is_live(deeper)
+
+
+def test_a_discard_takes_bases_along_that_follow_by_way_of_the_ledger() -> None:
+    graph = replica("a")
+    root = graph.commit(message="root")
+    search = graph.search(NAME)
+    top = search.commit(parents=[root], message="top")
+    search.promote(top)
+    beside = graph.commit(parents=[top], message="made in the ledger")
+    before = search.commit(parents=[beside], message="on it")
+    search.count(before, [1])
+    search.discard(top)
+    assert not search.is_live(before)
+    later = graph.commit(parents=[beside], message="one more in the ledger")
+    after = search.commit(parents=[later], message="on that")
+    assert not search.is_live(after)
+    assert search.is_live(root)
+    assert search.live_count() == 0
+    graph.flush()
+    given = [data for key in graph.segment_keys(PLANE) for data in graph.segments_of(PLANE, key)]
+    model = model_of(graph, given)
+    assert model.live == {}
+    check(graph, model)
