@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar, cast
 
-from crdtgraph.drafts import Draft, fields_of
+from crdtgraph.bulk import Draft, fields_of
 from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import COMMIT_ID_BYTES, CommitId

@@ -9,7 +9,7 @@ import pytest
 
 import crdtgraph
 from crdtgraph import CommitId, Draft, Durability, Graph, LocalError, NotFoundError, Reference, StoreError
-from crdtgraph.drafts import BATCH_ITEMS_MAX, STEP_ITEMS, commit_batch, count_batch, discard_batch
+from crdtgraph.bulk import BATCH_ITEMS_MAX, STEP_ITEMS, commit_batch, count_batch, discard_batch
 from crdtgraph.objects.format import INLINE_BYTES_MAX
 from crdtgraph.opening import attach
 from crdtgraph.segment import PAYLOAD_BYTES_MAX
