@@ -62,7 +62,7 @@ class StoppedError(Exception):
 
 def report(failure: BaseException) -> int:
     """Print a failure to standard error and return the exit code for it."""
-    failure = _innermost(failure)
+    failure = innermost(failure)
     if os.environ.get("CRDTGRAPH_DEBUG"):
         import traceback
 
@@ -105,8 +105,8 @@ def report(failure: BaseException) -> int:
             return ExitCode.BUG
 
 
-def _innermost(failure: BaseException) -> BaseException:
-    # A task group wraps whatever ended it; one failure alone is the story.
+def innermost(failure: BaseException) -> BaseException:
+    """The story of a failure: a task group wraps whatever ended it, and one alone is all there is to say."""
     while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
         failure = failure.exceptions[0]
     return failure

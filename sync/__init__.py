@@ -8,26 +8,34 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from sync.asyncbranches import AsyncRemoteBranch
     from sync.asyncclient import ControlClient
     from sync.asyncremote import AsyncRemotePlane, AsyncRemoteSearch, async_remote_ledger, async_remote_search
+    from sync.asyncworker import run_worker
     from sync.branches import RemoteBranch
     from sync.client import BlockingControlClient
     from sync.control import open_control, open_workers_port
     from sync.daemon import serve
+    from sync.desks import Desks
     from sync.limits import Settings
     from sync.node import Node
     from sync.remote import RemotePlane, RemoteSearch, remote_ledger, remote_search
     from sync.requests import LocalCaller
     from sync.status import AlarmStatus, NodeStatus, PeerStatus
+    from sync.threads import search_with_threads
     from sync.transport import Address, TcpTransport, Transport
+    from sync.worker import Worker
+    from sync.workers import Workers, async_search_with_workers, search_with_workers
 
 __all__ = [
     "Address",
     "AlarmStatus",
+    "AsyncRemoteBranch",
     "AsyncRemotePlane",
     "AsyncRemoteSearch",
     "BlockingControlClient",
     "ControlClient",
+    "Desks",
     "LocalCaller",
     "Node",
     "NodeStatus",
@@ -38,22 +46,30 @@ __all__ = [
     "Settings",
     "TcpTransport",
     "Transport",
+    "Worker",
+    "Workers",
     "async_remote_ledger",
     "async_remote_search",
+    "async_search_with_workers",
     "open_control",
     "open_workers_port",
     "remote_ledger",
     "remote_search",
+    "run_worker",
+    "search_with_threads",
+    "search_with_workers",
     "serve",
 ]
 
 _HOMES = {
     "Address": "transport",
     "AlarmStatus": "status",
+    "AsyncRemoteBranch": "asyncbranches",
     "AsyncRemotePlane": "asyncremote",
     "AsyncRemoteSearch": "asyncremote",
     "BlockingControlClient": "client",
     "ControlClient": "asyncclient",
+    "Desks": "desks",
     "LocalCaller": "requests",
     "Node": "node",
     "NodeStatus": "status",
@@ -64,12 +80,18 @@ _HOMES = {
     "Settings": "limits",
     "TcpTransport": "transport",
     "Transport": "transport",
+    "Worker": "worker",
+    "Workers": "workers",
     "async_remote_ledger": "asyncremote",
     "async_remote_search": "asyncremote",
+    "async_search_with_workers": "workers",
     "open_control": "control",
     "open_workers_port": "control",
     "remote_ledger": "remote",
     "remote_search": "remote",
+    "run_worker": "asyncworker",
+    "search_with_threads": "threads",
+    "search_with_workers": "workers",
     "serve": "daemon",
 }
 

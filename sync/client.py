@@ -20,8 +20,8 @@ from types import TracebackType
 from crdtgraph.errors import LocalError, UnreachableError
 from sync.callcodec import decode_reply, encode_request
 from sync.calls import Plain, Reply, ReplyKind, Request
-from sync.framing import FrameParser, encode_frame
-from sync.limits import READ_BYTES
+from sync.framing import FrameParser, encode_frame, new_compressor
+from sync.limits import FRAME_BYTES_MAX, READ_BYTES
 from sync.plain import error_from_plain
 
 ANSWER_TIMEOUT_S = 60.0
@@ -38,12 +38,18 @@ class Conversation:
     def __init__(self, path: str) -> None:
         self.path = path
         self._parser = FrameParser()
+        self._compressor = new_compressor()  # Clients may be in several threads.
         self._number = 0
 
     def ask(self, method: str, params: dict[str, Plain]) -> bytes:
         """The bytes of the next request."""
         self._number += 1
-        return encode_frame(encode_request(Request(self._number, method, params)))
+        payload = encode_request(Request(self._number, method, params))
+        if len(payload) > FRAME_BYTES_MAX:
+            raise LocalError(
+                f"{method}: the request has {len(payload)} bytes; {FRAME_BYTES_MAX} fit", hint="ask for less at a time"
+            )
+        return encode_frame(payload, compressor=self._compressor)
 
     def receive(self, data: bytes | bytearray) -> None:
         """Bytes that came; raises UnreachableError when the node has closed the connection."""

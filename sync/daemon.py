@@ -96,6 +96,8 @@ async def serve(
                 Node(graph, listen=listen, peers=peers, settings=settings, name=name, log=log)
             )
             desks = _desks(problems)
+            if desks is not None:
+                stack.callback(desks.close)
             if control is not None:
                 target = Target(graph, node, stopping.set, desks=desks)
                 await stack.enter_async_context(open_control(control, target, log))

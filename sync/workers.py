@@ -28,10 +28,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from crdtgraph.errors import CrdtGraphError, LocalError
+from crdtgraph.mcts.desk import LEASE_S
 from sync.worker import Worker
 
 if TYPE_CHECKING:
     from crdtgraph.mcts import Budget, SearchTree, Spent
+    from sync.desks import Desks
     from sync.node import Node
 
 WORKERS_MAX = 64
@@ -134,6 +136,7 @@ def search_with_workers(
     workers: int,
     seed: int = 0,
     batch: int | None = None,
+    lease_s: float = LEASE_S,
     on_progress: Callable[[SearchTree], object] | None = None,
 ) -> Spent:
     """Search a tree with so many processes beside this one, until the budget is spent. Blocks; `async_` for trio.
@@ -145,6 +148,7 @@ def search_with_workers(
         workers: how many processes.
         seed: of their randomness. With several workers the order of answers differs from run to run all the same.
         batch: leaves that a worker asks for at a time; by default as many as take about 5 ms.
+        lease_s: how long a worker may keep a leaf before it is taken back; longer than an evaluation takes.
         on_progress: called ten times a second with the tree.
 
     Raises:
@@ -157,7 +161,7 @@ def search_with_workers(
 
     async def run() -> Spent:
         return await async_search_with_workers(
-            tree, problem, budget, workers=workers, seed=seed, batch=batch, on_progress=on_progress
+            tree, problem, budget, workers=workers, seed=seed, batch=batch, lease_s=lease_s, on_progress=on_progress
         )
 
     return trio.run(run)
@@ -171,37 +175,43 @@ async def async_search_with_workers(
     workers: int,
     seed: int = 0,
     batch: int | None = None,
+    lease_s: float = LEASE_S,
     on_progress: Callable[[SearchTree], object] | None = None,
     node: Node | None = None,
+    desks: Desks | None = None,
 ) -> Spent:
-    """The same under trio, for a program whose graph is a node's, perhaps: other tasks go on meanwhile."""
+    """The same under trio, for a program whose graph is a node's, perhaps: other tasks go on meanwhile.
+
+    With `desks`, those that the program's own control socket has, workers of other machines may come as well.
+    """
     # Whoever only starts a worker needs none of these.
     from sync.control import open_control
-    from sync.desks import Desks
+    from sync.desks import Desks as OwnDesks
     from sync.methods import Target
 
-    desks, graph = Desks(), tree._graph
+    desks, graph = desks if desks is not None else OwnDesks(), tree._graph
     with tempfile.TemporaryDirectory(prefix="crdtgraph-") as folder:
         path = str(Path(folder) / "control")
-        async with open_control(path, Target(graph, node, desks=desks)):
-            hosted = desks.open(tree, budget)
-            pool = Workers(problem, workers, path, search=tree.search.name, seed=seed, batch=batch)
-            try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_watch, pool, tree, on_progress)
-                    spent = await hosted.result()
-                    nursery.cancel_scope.cancel()
-                if on_progress is not None:
-                    on_progress(tree)
-                # They hear that it is over with their next question, which is answered here meanwhile.
-                await trio.to_thread.run_sync(pool.close, abandon_on_cancel=True)
-                return spent
-            except BaseExceptionGroup as group:
-                raise _only(group) from None
-            finally:
-                if not hosted.desk.is_over:
-                    hosted.stop()
-                pool.close(patience_s=0)
+        try:
+            async with open_control(path, Target(graph, node, desks=desks)):
+                hosted = desks.open(tree, budget, lease_s=lease_s, node=node)
+                pool = Workers(problem, workers, path, search=tree.search.name, seed=seed, batch=batch)
+                try:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(_watch, pool, tree, on_progress)
+                        spent = await hosted.result()
+                        nursery.cancel_scope.cancel()
+                    # They hear that it is over with their next question, which is answered here meanwhile.
+                    await trio.to_thread.run_sync(pool.close, abandon_on_cancel=True)
+                finally:
+                    if not hosted.desk.is_over:
+                        hosted.stop()
+                    pool.close(patience_s=0)
+        except BaseExceptionGroup as group:
+            raise _only(group) from None
+    if on_progress is not None:
+        on_progress(tree)
+    return spent
 
 
 async def _watch(pool: Workers, tree: SearchTree, on_progress: Callable[[SearchTree], object] | None) -> None:

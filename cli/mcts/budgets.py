@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from crdtgraph.mcts import Budget
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0}
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)")
-_COUNT = re.compile(r"[\d_]+")
-_STABLE = re.compile(r"stable:([\d_]+)")
-HINT = "such as 10000 (iterations), 30s, 5m, stable:500 (the best move has settled), or several: 10000,30s"
+_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|min|h)")
+_COUNT = re.compile(r"[0-9_]+")
+_STABLE = re.compile(r"stable:([0-9_]+)")
+HINT = "give 10000 (iterations), 30s, 5m, stable:500 (the best move has settled), or several: 10000,30s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class BudgetType(click.ParamType[TypedBudget]):
             if kind in found:
                 self.fail(f"{part.strip()!r}: a limit on {kind} was given before", param, ctx)
             if not number:
-                self.fail(f"{part.strip()!r} is a budget of nothing; it is {HINT}", param, ctx)
+                self.fail(f"{part.strip()!r} is a budget of nothing; {HINT}", param, ctx)
             found[kind] = number
         count, stable = (found.get(kind) for kind in ("iterations", "stable"))
         return TypedBudget(
@@ -63,4 +63,4 @@ class BudgetType(click.ParamType[TypedBudget]):
         # Above it is no number that a search would ever reach, and reading one of a million digits takes its time.
         if _COUNT.fullmatch(digits) and digits.strip("_") and len(digits) <= 18:
             return "stable" if stable else "iterations", int(digits.replace("_", ""))
-        raise click.BadParameter(f"{text!r} is no budget; it is {HINT}", ctx, param)
+        raise click.BadParameter(f"{text!r} is no budget; {HINT}", ctx, param)

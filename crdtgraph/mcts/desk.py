@@ -14,7 +14,8 @@ moment, whatever workers do:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from crdtgraph.errors import LocalError
@@ -26,8 +27,9 @@ from crdtgraph.mcts.tree import SearchTree
 
 FAILURES_MAX = 3
 """The first try and two more."""
-LEASE_S = 60.0
-"""How long a worker may keep a task: longer than an evaluation takes. One that died is noticed by its connection."""
+LEASE_S = 600.0
+"""How long a worker may keep a task: longer than an evaluation takes. One that died is noticed by its connection; this
+is for those that hang."""
 TASKS_MAX = 1_024
 """That one worker may have at a time."""
 FLUSH_AFTER_S = 0.02
@@ -173,8 +175,9 @@ class Desk:
             card.told += 1
             self._failures.pop(lease.task.commit, None)
             good.append((number, answer))
-        if good and not self.is_over:
-            self.tree.tell(good)
+        if good and self._is_open():
+            with self._ending():
+                self.tree.tell(good)
             self._note(now)
 
     def fail(self, worker: str, number: int, message: str, detail: str) -> None:
@@ -221,9 +224,9 @@ class Desk:
     # Inside
 
     def _retries(self, worker: str, count: int, now: float) -> list[Order]:
-        """What failed with others, or with this one if there is no other."""
-        alone = len(self.workers) == 1
-        found = [lease for lease in self._again if alone or worker not in lease.failed_with][:count]
+        """What failed with others, or with everybody who is here."""
+        here = self.workers.keys()
+        found = [lease for lease in self._again if worker not in lease.failed_with or here <= lease.failed_with][:count]
         for lease in found:
             self._again.remove(lease)
             lease.worker, lease.until = worker, now + self._lease_s
@@ -236,12 +239,9 @@ class Desk:
         room = count if left is None else min(count, left - self.in_flight)
         if room < 1:
             return []
-        try:
+        with self._ending():
             tasks = self.tree.ask(room)
-            orders = [Order(task.id, (*self._root_line, *self._line(task.id))) for task in tasks]
-        except LocalError as error:
-            self._end(error)
-            raise
+        orders = [Order(task.id, (*self._root_line, *self._line(task.id))) for task in tasks]
         for task, order in zip(tasks, orders, strict=True):
             self._leases[task.id] = _Lease(task, order, worker, now + self._lease_s)
         self.workers[worker].tasks += len(tasks)
@@ -272,8 +272,28 @@ class Desk:
                     )
                 )
 
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """What the tree raises is the end of the search."""
+        try:
+            yield
+        except LocalError as error:
+            self._end(error)
+            raise
+
+    def _is_open(self) -> bool:
+        """Whether to go on. Somebody may have closed the search, here or elsewhere."""
+        if not self.is_over and not self.tree.search.is_open:
+            self._end(
+                LocalError(
+                    f"search {self.tree.search.name!r} was closed while workers worked for it",
+                    hint="what was promoted is in the ledger",
+                )
+            )
+        return not self.is_over
+
     def _note(self, now: float) -> None:
-        if self.is_over:
+        if not self._is_open():
             return
         meter = self._meter
         meter.iterations = self.iterations
@@ -284,7 +304,8 @@ class Desk:
             self._finish(stop, now)
         elif now - self._flushed >= FLUSH_AFTER_S:
             self._flushed = now
-            self.tree.flush()
+            with self._ending():
+                self.tree.flush()
 
     def _finish(self, stop: Stop, now: float) -> None:
         if not self.is_over:

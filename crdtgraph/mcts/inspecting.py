@@ -116,9 +116,9 @@ class Inspection:
         return found
 
     def visits_by_writer(self, commits: set[CommitId]) -> Iterator[dict[CommitId, dict[ReplicaId, int]]]:
-        """How many visits each replica has counted of these commits; what is known so far, after every few segments.
+        """How many visits each replica has counted of these commits by now: first a part, the last one is whole.
 
-        The last one is whole. O(segments of the search).
+        It takes a few segments of the search at a time. O(segments).
         """
         home, found = self._home, dict[CommitId, dict[ReplicaId, int]]()
 
@@ -128,14 +128,15 @@ class Inspection:
                     by_writer = found.setdefault(count.commit, {})
                     by_writer[replica] = by_writer.get(replica, 0) + count.vector[0]
 
+        # All of one moment: what is written or compacted while others have their turn is not looked at.
         add(list(home.buffer.records.counts), self._graph.replica_id)
-        for number, key in enumerate(home.document.segment_keys()):
+        keys = [key for key in home.document.segment_keys() if key not in home.projection.superseded]
+        held = [data for key in keys for data in home.segment_bytes(key)]
+        for number, data in enumerate(held):
             if number % SEGMENTS_A_STEP == SEGMENTS_A_STEP - 1:
                 yield found
-            # It may have been compacted away while others had their turn.
-            for data in home.segment_bytes(key) if key not in home.projection.superseded else []:
-                segment = unpack(data, check_signature=False)
-                add(list(segment.counts), segment.replica_id)
+            segment = unpack(data, check_signature=False)
+            add(list(segment.counts), segment.replica_id)
         yield found
 
     def promote(self, commit: CommitId) -> list[CommitId]:

@@ -21,19 +21,20 @@ SEED_MAX = (1 << 63) - 1
 
 
 def _mcts_open(target: Target, params: Params) -> Plain:
+    desks = _desks(target)
     name, fingerprint = params.text("search"), params.blob("fingerprint")
     iterations = params.optional_integer("iterations")
     seconds = params.seconds("seconds", 0) if params.has("seconds") else None
     seed = params.integer("seed", 0, 0, SEED_MAX)
     params.done()
-    desks = _desks(target)
-    return _status(desks.open_known(target.graph, name, fingerprint, Budget(iterations, seconds), seed))
+    return _status(desks.open_known(target.graph, name, fingerprint, Budget(iterations, seconds), seed, target.node))
 
 
 def _mcts_join(target: Target, params: Params) -> Plain:
+    desks, caller = _desks(target), target.caller
     name, fingerprint = params.text("search"), params.blob("fingerprint")
     params.done()
-    hosted, caller = _desks(target).of(name, fingerprint), target.caller
+    hosted = desks.of(name, fingerprint)
     if caller is None:
         raise LocalError("a worker comes over a connection, which tells when it is gone", hint="use sync.Worker")
     if name in caller.desks:
@@ -74,15 +75,15 @@ def _mcts_work(target: Target, params: Params) -> Awaitable[Plain]:
 
 
 def _mcts_status(target: Target, params: Params) -> Plain:
-    name = params.text("search")
+    desks, name = _desks(target), params.text("search")
     params.done()
-    return _status(_desks(target).of(name))
+    return _status(desks.of(name))
 
 
 def _mcts_stop(target: Target, params: Params) -> Plain:
-    name = params.text("search")
+    desks, name = _desks(target), params.text("search")
     params.done()
-    hosted = _desks(target).of(name)
+    hosted = desks.of(name)
     hosted.stop()
     return _status(hosted)
 

@@ -23,11 +23,11 @@ MODULES = (
     "clustering",
     "measuring",
     "objects",
-    "searching",
     "branching",
     "treesearch",
     "batches",
     "desks",
+    "searching",
 )
 """Each has a `TABLE`; no two have a method of the same name. What commands ask first stands first."""
 

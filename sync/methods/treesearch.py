@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NODES_MAX = 10_000
 """Of a tree in one answer: about 20 ms to find."""
 DEPTH_MAX = 100
+NODES_A_STEP = 512
+"""Found before others get a turn, some 10 ms; the numbers of fewer are of one moment."""
 
 
 def _mcts_tree(target: Target, params: Params) -> Awaitable[Plain]:
@@ -33,7 +35,7 @@ def _mcts_tree(target: Target, params: Params) -> Awaitable[Plain]:
             if len(nodes) >= NODES_MAX:
                 raise LocalError(f"the answer has more than {NODES_MAX} nodes", hint="ask for less depth or width")
             nodes.append(node)
-            if len(nodes) % 64 == 0:
+            if len(nodes) % NODES_A_STEP == 0:
                 await trio.lowlevel.checkpoint()
         writers: dict[CommitId, dict[ReplicaId, int]] = {}
         for found in tree.visits_by_writer({node.commit for node in nodes}):

@@ -17,7 +17,7 @@ import click
 import pytest
 
 import crdtgraph as library
-from cli.commands import branch, context, export, importing, merge_policy, object, searches, simulate, store
+from cli.commands import branch, context, export, importing, mcts, merge_policy, object, searches, simulate, store
 from cli.main import COMMANDS, program
 from cli.tables import Table
 from crdtgraph.backup import write_backup
@@ -26,6 +26,7 @@ from crdtgraph.store import open_store
 
 from .conftest import ROOT, CommandLine, Starter
 from .test_processes import shell
+from .tree_running import NIM, until_it_grows
 
 HEAVY = {
     "crdtgraph", "sync", "simulations", "trio", "networkx", "pycrdt", "rocksdict", "pygit2", "rich", "structlog",
@@ -85,6 +86,7 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
         (store.COMMANDS, "store"),
         (merge_policy.COMMANDS, "merge_policy"),
         (branch.COMMANDS, "branch"),
+        (mcts.COMMANDS, "mcts"),
         (object.COMMANDS, "object"),
         (searches.COMMANDS, "searches"),
     ],
@@ -118,6 +120,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git = "git init -q . && git config user.name A && git config user.email a@b && git commit -q --allow-empty -m x"
     subprocess.run(["sh", "-ec", git], cwd=folder, check=True, env={"PATH": "/usr/bin:/bin", "HOME": str(folder)})
     (folder / "README.md").write_text("read me")
+    (folder / "nim.py").write_text(NIM)
     yesterday = library.Host(lambda: library.SYSTEM.now_us() - 86_400_000_000, library.SYSTEM.random_bytes)
     with (
         library.open(str(folder / "search.db"), host=yesterday) as graph,
@@ -175,6 +178,9 @@ def test_every_example_runs(
         return
     if words[1] in NEEDING_A_NODE or "--cluster" in words or words[1:3] == ["searches", "close"]:
         start("serve", "--store", "search.db").wait_for("ready")
+    if words[1:3] in (["mcts", "tree"], ["mcts", "promote"]):
+        start("mcts", "run", "nim.py:Nim", "--budget", "600s", "--store", "search.db").wait_for("ready")
+        until_it_grows(tmp_path / "search.db" / "control")
     if words[1] == "unblock":
         crdtgraph("block", *words[2:])
     if words[1:3] in (["context", "use"], ["context", "rm"]):

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph as library
-from cli.commands import branch, context, export, importing, merge_policy, object, searches, simulate, store
+from cli.commands import branch, context, export, importing, mcts, merge_policy, object, searches, simulate, store
 from cli.main import COMMANDS
 from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
@@ -27,9 +27,10 @@ from crdtgraph.store import open_store
 from sync.client import BlockingControlClient
 from tests.crdtgraph.test_episodes import OVER
 
-from .conftest import ROOT, CommandLine
+from .conftest import ROOT, CommandLine, Process
 from .searching import searching
 from .test_cluster import PATIENCE_S, Line
+from .tree_running import NIM, until_it_grows
 
 PAGE = ROOT / "docs" / "json.md"
 GROUPS = {
@@ -37,6 +38,7 @@ GROUPS = {
     "context": context.COMMANDS,
     "export": export.COMMANDS,
     "import": importing.COMMANDS,
+    "mcts": mcts.COMMANDS,
     "merge-policy": merge_policy.COMMANDS,
     "object": object.COMMANDS,
     "searches": searches.COMMANDS,
@@ -73,6 +75,11 @@ SHAPES = {
     "branch ls": ["branch ls", "branch ls --store conflict.db --into side", "branch ls --node a.db/control"],
     "branch merge": ["branch merge side", "branch merge main --into side --policy '**=latest' --store conflict.db"],
     "branch rm": ["branch rm side --force"],
+    "mcts run": [
+        "mcts run nim.py:Nim --budget 50 --store search.db", "mcts run nim.py:Nim --budget 50 --promote-to best",
+    ],
+    "mcts tree": ["mcts tree nim.py:Nim --store tree.db"],
+    "mcts promote": ["mcts promote nim.py:Nim --ref best --store tree.db", "mcts promote nim.py:Nim --store tree.db"],
     "merge-policy set": ["merge-policy set 'scores/*' max"],
     "merge-policy ls": ["merge-policy ls"],
     "merge-policy rm": ["merge-policy rm 'notes/**'"],
@@ -221,8 +228,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write_episode(lived.store, 0, OVER)
     with library.open(str(folder / "a.db")) as counted:
         counted.commit(message="start", ref="main")
+    library.open(str(folder / "tree.db")).close()
+    (folder / "nim.py").write_text(NIM)
     line = Line(folder, "abc")
+    tree = Process(folder, "mcts", "run", "nim.py:Nim", "--budget", "600s", "--store", "tree.db")
     try:
+        until_it_grows(folder / "tree.db" / "control")
         with BlockingControlClient(line.place("a") + "/control") as client:
             deadline = time.monotonic() + PATIENCE_S
             while len(client.call("cluster", timeout_s=0.1)["members"]) < 3:  # type: ignore[call-overload, index, arg-type]
@@ -232,6 +243,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             yield folder
     finally:
         line.end()
+        tree.end(signal.SIGKILL)
 
 
 def answers(crdtgraph: CommandLine, command: str) -> Iterator[tuple[str, object]]:
@@ -253,7 +265,7 @@ def inside(folder: Path, crdtgraph: CommandLine, monkeypatch: pytest.MonkeyPatch
     """A command line in a copy of the folder, as commands change what they are about; the nodes are where they are."""
     here = Path.cwd()
     for each in folder.iterdir():
-        if each.name in ("a.db", "b.db", "c.db", "searcher.db"):
+        if each.name in ("a.db", "b.db", "c.db", "searcher.db", "tree.db"):
             (here / each.name).symlink_to(each)
         elif each.is_dir():
             shutil.copytree(each, here / each.name)

@@ -185,7 +185,11 @@ async def test_large_batches_of_many_workers_do_not_stop_gossip(graph: Graph, ro
                     assert await peer.wait_for_digest(graph.digest(), 30), "gossip stands still"
                     assert tip in other
                     reached.append(sum(map(len, together)))
-            assert len(graph.search("s")) == len(set().union(*together)) == 4 * batches * size
+            made = set().union(*together)
+            assert len(graph.search("s")) == len(made) == 4 * batches * size
+            with trio.fail_after(60):
+                while len(other.search("s")) < len(made):
+                    await peer.wait_changed()
             assert reached[0] == 0, "the first commit was with the peer before the batches were over"
 
 
@@ -321,9 +325,34 @@ def test_within_a_program_the_same_methods_need_no_greeting(graph: Graph) -> Non
     assert LocalCaller(graph).call("search_open", name="s") == "search/s"
 
 
+@pytest.mark.parametrize(
+    "draft, message",
+    [
+        (5, "is no draft"),
+        (([], "m"), "is no draft"),
+        (Draft(CommitId(b"x" * 32)), "parents are"),  # type: ignore[arg-type]
+        (Draft([], "m", [("a", b"1")]), "changes are"),  # type: ignore[arg-type]
+        (Draft([], "m", {"a": "text"}), "the value of path 'a' is str"),  # type: ignore[dict-item]
+    ],
+)
+def test_drafts_are_checked_before_they_travel(draft: Any, message: str) -> None:
+    with pytest.raises(LocalError, match=f"^item 1: .*{message}"):
+        asks.commit_many("ledger", [Draft(), draft], None)
+
+
 def test_ids_are_checked_before_they_travel() -> None:
     with pytest.raises(LocalError, match="item 1"):
         asks.get_many("ledger", [CommitId(b"x" * 32), CommitId(b"x" * 31)])
+
+
+async def test_a_batch_that_fits_into_no_frame_is_an_error_here(graph: Graph, root: CommitId, tmp_path: Path) -> None:
+    async with served(graph, tmp_path) as (path, _), await ControlClient.connect(path) as client:
+        search = await async_remote_search(client, "s")
+        with pytest.raises(LocalError, match=r"commit_batch: the request has \d+ bytes; 16777216 fit"):
+            await search.commit_many([Draft([root], "m" * 4_000_000)] * 5)
+        with pytest.raises(LocalError, match=r"^item 1: .*4194304 bytes"):
+            await search.commit_many([Draft([root], "m" * 4_000_000)] * 2)
+        assert len(await search.commit_many([Draft([root], "m" * 4_000_000)])) == 1
 
 
 # --- the port

@@ -10,7 +10,16 @@ import trio
 
 from crdtgraph import CommitId, Graph, LocalError, MergeConflictError, NotFoundError, RemoteError
 from crdtgraph.records import Reference, Value
-from sync import BlockingControlClient, LocalCaller, Node, RemoteBranch, Settings, open_control
+from sync import (
+    AsyncRemoteBranch,
+    BlockingControlClient,
+    ControlClient,
+    LocalCaller,
+    Node,
+    RemoteBranch,
+    Settings,
+    open_control,
+)
 from sync.calls import Plain
 from sync.methods import Target
 from tests.sync.replicas import replica
@@ -105,17 +114,33 @@ def test_what_is_wrong_is_said(graph: Graph, node: LocalCaller) -> None:
         RemoteBranch(node, NAME, from_=None, policies={"x": "best"}).merge()
 
 
-@pytest.mark.parametrize("answer", [None, 7, {"commit": b"x"}])
-def test_a_node_that_answers_nonsense(answer: Plain) -> None:
-    class Strange:
-        def call(self, method: str, **params: Plain) -> Plain:
-            return answer
+MERGED: dict[str, Plain] = {"commit": b"x" * 32, "parents": [], "merged": True, "conflicts": [], "settled": []}
 
-    branch = RemoteBranch(Strange(), NAME)
-    with pytest.raises(RemoteError):
-        branch.merge()
-    with pytest.raises(RemoteError):
+
+@pytest.mark.parametrize(
+    "method, answer",
+    [
+        ("branch_open", 7),
+        ("branch_open", b"short"),
+        ("branch_commit", None),
+        ("state", [["x"]]),
+        ("branch_merge", None),
+        *(("branch_merge", MERGED | {key: wrong}) for key in MERGED for wrong in (None, [7])),
+    ],
+)
+def test_a_node_that_answers_nonsense(method: str, answer: Plain) -> None:
+    class Strange:
+        def call(self, called: str, **params: Plain) -> Plain:
+            return answer if called == method else b"x" * 32
+
+    def work() -> None:
+        branch = RemoteBranch(Strange(), NAME)
         branch.commit()
+        branch.state()
+        branch.merge()
+
+    with pytest.raises(RemoteError):
+        work()
 
 
 def test_two_clients_on_one_name_follow_each_other(graph: Graph, node: LocalCaller) -> None:
@@ -138,6 +163,36 @@ def test_branches_are_listed(graph: Graph, node: LocalCaller) -> None:
         {"name": NAME, "targets": [tip], "ahead": 1, "behind": 0, "author": "planner", "time": 7, "title": "one"}
     ]
     assert node.call("branches", prefix="x") == []
+
+
+async def test_under_trio_it_is_the_same(graph: Graph, tmp_path: Path) -> None:
+    path = tmp_path / "control"
+    async with (
+        Node(graph, settings=Settings(seed=1, goodbye_timeout_s=0.2)) as node,
+        open_control(path, Target(graph, node)),
+        await ControlClient.connect(path) as client,
+    ):
+        async with AsyncRemoteBranch(client, NAME, author="planner", keep=True) as branch:
+            assert branch.name == NAME
+            made = await branch.commit(changes={"score": b"2"})
+            assert branch.head == made
+            assert await branch.state() == {"readme": b"hello", "score": b"2"}
+        assert main(graph) == made == graph.refs[NAME]
+        assert branch.result is not None
+        graph.commit(changes={"score": b"3"}, ref="main")
+        await branch.commit(changes={"score": b"4"})
+        with pytest.raises(MergeConflictError):
+            await branch.merge()
+        assert (await branch.update(on_conflict="winner")).merged
+        last = await branch.commit(changes={"score": b"5"})
+        assert (await branch.merge()).commit == last
+        with trio.CancelScope() as scope:
+            async with AsyncRemoteBranch(client, "agents/cancelled") as cancelled:
+                await cancelled.commit(changes={"x": b"1"})
+                scope.cancel()
+                await trio.sleep_forever()
+        assert graph.refs["agents/cancelled"] == cancelled.head
+        assert main(graph) == last
 
 
 async def test_fifty_clients_of_one_node_lose_nothing(graph: Graph, tmp_path: Path) -> None:

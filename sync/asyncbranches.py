@@ -1,0 +1,100 @@
+"""A node's branch under trio, from a process that has no replica; `branches.py` says what it is about.
+
+    async with await ControlClient.connect("node/control") as node:
+        async with AsyncRemoteBranch(node, "agents/planner/fix-17") as branch:
+            await branch.commit(changes={"src/a.py": b"..."}, message="try this")
+
+Every method is that of the blocking class, and awaited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TypeVar
+
+from crdtgraph.branch import OnConflict
+from crdtgraph.ids import CommitId
+from crdtgraph.records import Value
+from crdtgraph.state import MergeResult
+from sync.asks import Ask
+from sync.asyncclient import ControlClient
+from sync.branchasks import MAIN, BranchAsks
+
+_Result = TypeVar("_Result")
+
+
+class AsyncRemoteBranch:
+    """A branch of a node's graph; an async context manager that opens it, and merges it at the end.
+
+    Arguments and errors are those of `RemoteBranch`. Whatever ends the block, cancellation too, leaves the branch.
+    """
+
+    def __init__(
+        self,
+        node: ControlClient,
+        name: str,
+        *,
+        from_: str | CommitId | None = MAIN,
+        into: str | None = MAIN,
+        policies: Mapping[str, str] | None = None,
+        on_conflict: OnConflict | str = OnConflict.RAISE,
+        author: str | None = None,
+        keep: bool = False,
+    ) -> None:
+        self._asks = BranchAsks(name, from_, into, policies, on_conflict, author)
+        self._node = node
+        self._keep = keep
+
+    async def __aenter__(self) -> AsyncRemoteBranch:
+        await self._ask(self._asks.opening())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._asks.note_error(error)
+        elif self._asks.into is not None and self.head is not None:
+            await self._ask(self._asks.merging(None, None, remove=not self._keep))
+
+    @property
+    def name(self) -> str:
+        """The ref's."""
+        return self._asks.name
+
+    @property
+    def head(self) -> CommitId | None:
+        """Our last commit, or where it started; None while it has none."""
+        return self._asks.head
+
+    @property
+    def result(self) -> MergeResult | None:
+        """What the last merge came to."""
+        return self._asks.result
+
+    async def commit(
+        self,
+        *,
+        changes: Mapping[str, Value] | None = None,
+        message: str = "",
+        author: str | None = None,
+        time: int | None = None,
+    ) -> CommitId:
+        """See `RemoteBranch.commit`."""
+        return await self._ask(self._asks.committing(changes, message, author, time))
+
+    async def state(self) -> dict[str, Value]:
+        """See `RemoteBranch.state`."""
+        return {} if self.head is None else await self._ask(self._asks.reading())
+
+    async def update(self, ref: str | None = None, *, on_conflict: OnConflict | str | None = None) -> MergeResult:
+        """See `RemoteBranch.update`."""
+        return await self._ask(self._asks.updating(ref, on_conflict))
+
+    async def merge(self, into: str | None = None, *, on_conflict: OnConflict | str | None = None) -> MergeResult:
+        """See `RemoteBranch.merge`."""
+        return await self._ask(self._asks.merging(into, on_conflict))
+
+    async def _ask(self, ask: Ask[_Result]) -> _Result:
+        return ask.read(await self._node.call(ask.method, **ask.params))
