@@ -3,7 +3,6 @@
 from crdtgraph.mcts.budget import Budget, Spent, Stop
 from crdtgraph.mcts.desk import WorkersFailedError
 from crdtgraph.mcts.errors import ProblemError, ProblemMismatchError
-from crdtgraph.mcts.growth import Widening
 from crdtgraph.mcts.lines import Best, Node
 from crdtgraph.mcts.problem import Evaluation, Problem, RandomRollouts, Rewards
 from crdtgraph.mcts.pruning import Children, Hopeful, Keep, MostVisited
@@ -11,6 +10,7 @@ from crdtgraph.mcts.rules import PUCT, UCT, InFlight, Numbers, Rule
 from crdtgraph.mcts.statistics import Statistics
 from crdtgraph.mcts.tasks import Task, evaluate_tasks
 from crdtgraph.mcts.tree import SearchTree
+from crdtgraph.mcts.widening import Widening
 
 __all__ = [
     "PUCT",

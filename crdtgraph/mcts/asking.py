@@ -13,13 +13,14 @@ from typing import Any, Self
 from crdtgraph.errors import LocalError
 from crdtgraph.graph import Graph
 from crdtgraph.ids import CommitId
-from crdtgraph.mcts.growth import NODES_MAX, Widening
+from crdtgraph.mcts.growth import NODES_MAX
 from crdtgraph.mcts.keeping import Keeper
 from crdtgraph.mcts.pruning import Hopeful, Keep, MostVisited, losers
 from crdtgraph.mcts.referee import Referee
 from crdtgraph.mcts.rules import UCT, Chooser, InFlight, Rule
 from crdtgraph.mcts.sharing import SharedGrowth
 from crdtgraph.mcts.tasks import Flights, Task
+from crdtgraph.mcts.widening import Widening
 from crdtgraph.search import Search
 
 FLUSH_EVERY = 512

@@ -12,49 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
 from random import Random
 from typing import Any
 
-from crdtgraph.errors import LocalError, NotFoundError
+from crdtgraph.errors import NotFoundError
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.nodes import Edge, Key, Position
 from crdtgraph.mcts.referee import CHANCE, Fixed, Referee
 from crdtgraph.mcts.rules import Chooser
 from crdtgraph.mcts.statistics import UNIT
+from crdtgraph.mcts.widening import Widening
 from crdtgraph.search import Search
 
 AUTHOR = "mcts"
 """Of all commits of a tree."""
-NODES_MAX = 1_000_000
-"""Commits that a tree keeps in memory by default: about 1 GB with the plane's part."""
+NODES_MAX = 500_000
+"""Commits that a tree keeps in memory by default: some 1 GB for a small game, with the plane's part."""
 STATES_MAX = 200_000
 """States that are kept; those of the other nodes are made again when they are needed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Widening:
-    """Progressive widening: a node that was visited n times has at most `k` n^`alpha` children.
-
-    For problems with more actions than can be tried (Couetoux, Hoock, Sokolovska, Teytaud, Bonnard, "Continuous Upper
-    Confidence Trees", 2011). The best by their priors come first.
-    """
-
-    k: float = 1.0
-    alpha: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name, value, most in (("k", self.k, float("inf")), ("alpha", self.alpha, 1.0)):
-            if type(value) not in (int, float) or not isfinite(value) or not 0 < value <= most:
-                raise LocalError(
-                    f"{name} of progressive widening is {value!r:.80}", hint="k is above 0, alpha above 0 and at most 1"
-                )
-
-    def allows(self, children: int, visits: int) -> bool:
-        """Whether a node with so many children and visits may have one more."""
-        allowed: float = self.k * visits**self.alpha
-        return children < max(1.0, allowed)
 
 
 class Growth:
@@ -80,6 +56,9 @@ class Growth:
         self.by_key: dict[Key, Position] = {}
         self.dirty: list[Edge] = []
         self.time = 0
+        self.greatest = referee.loss - 1
+        """Of a problem of one player: the greatest reward that a simulation of this tree had, and from where."""
+        self.greatest_at: CommitId | None = None
         self._widening = widening
         self._solve = solve
         self._mark = 0
@@ -148,6 +127,8 @@ class Growth:
             if not edge.is_dirty:
                 edge.is_dirty = True
                 dirty.append(edge)
+        if reward > self.greatest and len(rewards) == 1:
+            self.greatest, self.greatest_at = reward, edge.commit
         if self._solve and child.proven is not None:
             self._prove(path)
 

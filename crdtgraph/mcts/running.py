@@ -8,7 +8,7 @@ from typing import Self
 from crdtgraph.errors import LocalError
 from crdtgraph.mcts.asking import FLUSH_EVERY, Asker
 from crdtgraph.mcts.budget import Budget, Meter, Spent, Stop
-from crdtgraph.mcts.lines import Best, ordered
+from crdtgraph.mcts.lines import Best, line, ordered
 from crdtgraph.mcts.nodes import Edge
 
 FLUSH_AFTER_S = 0.05
@@ -112,6 +112,8 @@ class Runner(Asker):
         finally:
             if self.search.is_open:
                 self.flush()
+                # Once a run, and not whenever a clock says so: the same search is to be written the same way.
+                self._growth.offer(list(line(self._growth.root, Best.VISITS, self._referee.middle)))
         return meter.spent(clock(), stop)
 
     def _iterate(self) -> None:

@@ -21,6 +21,10 @@ from crdtgraph.reader import show_id
 
 PROBLEM_KEY = "mcts/problem"
 """The register of a search that holds what problem it is about."""
+LINE_KEY = "mcts/line"
+"""The register with the end of the best line, by the root's visits: of all writers the one who knew most."""
+GREATEST_KEY = "mcts/greatest"
+"""The register with the greatest reward of a problem of one player, in fixed point, and the node it was found from."""
 META_PREFIX = "mcts/"
 """Begins the metadata that holds what was counted of a promoted commit; the search's name follows."""
 
@@ -104,6 +108,14 @@ class SharedGrowth(Growth):
     def learn_root(self) -> None:
         """Take over what was counted of the root."""
         self.root.learn(self._totals(self.root))
+
+    def offer(self, line: Sequence[Edge]) -> None:
+        """Write the best line and the greatest reward into the search's registers, if nobody knows better."""
+        end = line[-1].commit if line else None
+        if end is not None:
+            self.search.raise_to(LINE_KEY, self.root.visits, end)
+        if self.greatest_at is not None:
+            self.search.raise_to(GREATEST_KEY, self.greatest, self.greatest_at)
 
     def fly_far(self, source: str, flying: Mapping[CommitId, int]) -> None:
         """What somebody else has in flight now, by commit; replaces what they said before."""

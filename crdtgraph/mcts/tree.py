@@ -24,7 +24,8 @@ from crdtgraph.mcts.keeping import Keeper
 from crdtgraph.mcts.lines import Best, Node, line, ordered, top, view
 from crdtgraph.mcts.referee import Referee
 from crdtgraph.mcts.running import Runner
-from crdtgraph.mcts.statistics import Statistics
+from crdtgraph.mcts.sharing import GREATEST_KEY
+from crdtgraph.mcts.statistics import UNIT, Statistics
 
 
 class SearchTree(Runner):
@@ -104,6 +105,15 @@ class SearchTree(Runner):
         """The root and what is below it, to a depth, each node after its parent, the best first."""
         for edge, level in top(self._growth.root, depth, visits_min, self._referee.middle):
             yield view(edge, level)
+
+    def greatest(self) -> tuple[float, CommitId] | None:
+        """The greatest reward that any writer's simulation had, and the node that it began from.
+
+        Of problems of one player, whose best is what is looked for, and not the mean; None before the end of a run and
+        for other problems.
+        """
+        found = self.search.greatest(GREATEST_KEY)
+        return None if found is None else (found.number / UNIT, CommitId(found.payload))
 
     def statistics(self, commit: CommitId) -> Statistics:
         """What this tree knows to be counted of the position that a commit leads to; nothing of one it never saw.

@@ -48,7 +48,7 @@ def every_total(tree: SearchTree) -> dict[tuple[int, bytes], tuple[int, int]]:
     return {key: (found[key], values[key]) for key in found}
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(steps, st.booleans())
 def test_totals_agree_in_any_order(script: list[tuple[str, int, int]], cyclic: bool) -> None:
     problem = Ring(5) if cyclic else Nim(9)
@@ -173,6 +173,23 @@ def test_a_state_from_which_all_leads_back_is_a_leaf() -> None:
     tree = SearchTree(open_graph(0), Trap(4), seed=1)
     tree.run(200)
     assert tree.iterations == 200
+
+
+def test_the_greatest_reward_and_the_best_line_are_known_to_all() -> None:
+    trees = [SearchTree(open_graph(number), Line(5), seed=number, solve=False) for number in range(2)]
+    for tree, iterations in zip(trees, (3, 500), strict=True):
+        assert tree.greatest() is None
+        tree.run(iterations)
+    for source, target in ((0, 1), (1, 0)):
+        send(trees[source].search, trees[target].search)
+    assert trees[0].greatest() == trees[1].greatest()
+    greatest = trees[0].greatest()
+    assert greatest is not None
+    assert greatest[0] == 1
+    assert greatest[1] in trees[0].search
+    line = trees[0].search.greatest("mcts/line")
+    assert line is not None
+    assert (line.number, line.payload) == (500, trees[1].best_line()[-1].commit)
 
 
 # Which problem it is
