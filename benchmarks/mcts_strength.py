@@ -21,10 +21,12 @@ from crdtgraph.mcts import UCT, SearchTree
 from crdtgraph.mcts.openspiel import OpenSpielGame
 
 GAMES = 200
-SIMULATIONS = 400
+SIMULATIONS = 200
 CONSTANT = 1.4
 PLAYED = {"Connect Four": "connect_four", "Hex 5x5": "hex(board_size=5)"}
 BAR = 0.48
+SHOWN_EVERY = 20
+"""Games between two lines of progress where no terminal is."""
 
 
 def run(*, quick: bool) -> Report:
@@ -59,8 +61,9 @@ def run(*, quick: bool) -> Report:
 
 
 def _show(title: str, scores: list[float], games: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if len(scores) == games else ""
+    is_shown = sys.stderr.isatty() or len(scores) % SHOWN_EVERY == 0
+    if is_shown or len(scores) == games:
+        end = "" if sys.stderr.isatty() and len(scores) < games else "\n"
         print(f"\r{title}: {sum(scores):g} of {len(scores)} of {games} games", end=end, file=sys.stderr, flush=True)
 
 

@@ -27,8 +27,8 @@ from crdtgraph.search import Search
 
 AUTHOR = "mcts"
 """Of all commits of a tree."""
-NODES_MAX = 1_000_000
-"""Commits that a tree keeps in memory by default: about 1 GB with the plane's part."""
+NODES_MAX = 500_000
+"""Commits that a tree keeps in memory by default: some 1 GB for a small game, with the plane's part."""
 STATES_MAX = 200_000
 """States that are kept; those of the other nodes are made again when they are needed."""
 

@@ -147,18 +147,13 @@ class Chooser:
             if not position.flying:
                 return self.fast.pick(position, edges)
         scores = self.rule.scores(self.numbers(position, edges, expands=expands))
-        if any(edge.child.proven is not None for edge in edges):
-            # What is certain needs no exploration.
-            certain = [None if edge.child.proven is None else edge.child.proven[position.player] for edge in edges]
-            scores = [
-                score if proven is None else proven / UNIT
-                for score, proven in zip(scores, [*certain, None][: len(scores)], strict=True)
-            ]
         try:
+            if any(edge.child.proven is not None for edge in edges):
+                scores = self._certain(position, edges, scores)
             greatest = max(scores)
             best = list(scores).index(greatest)
             wrong = len(scores) != len(edges) + expands
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, IndexError):
             wrong = True
         if wrong or greatest != greatest:
             raise LocalError(
@@ -166,6 +161,16 @@ class Chooser:
                 hint="it gives one number for each entry of its argument, in their order",
             )
         return edges[best] if best < len(edges) else None
+
+    @staticmethod
+    def _certain(position: Position, edges: list[Edge], scores: Sequence[float]) -> list[float]:
+        """Scores with the values of proven children in their place: what is certain needs no exploration."""
+        proven = [edge.child.proven for edge in edges]
+        found = list(scores)
+        for number, rewards in enumerate(proven):
+            if rewards is not None:
+                found[number] = rewards[position.player] / UNIT
+        return found
 
     def numbers(self, position: Position, edges: list[Edge], *, expands: bool) -> Numbers:
         """What a rule sees of these edges of a position, and of its best untried action. O(edges)."""
