@@ -30,12 +30,12 @@ from crdtgraph.store.memory import MemoryStore
 from simulations.pgame import PGame
 from simulations.seeds import child
 from sync.inflightexchange import InFlightExchange
+from sync.limits import DEFAULTS
 
 ROLLOUT_S = 0.01
 JITTER = 0.25
 """A rollout takes so much more or less, evenly, and the way between two writers up to so much more."""
-INFLIGHT_EVERY_S = 0.02
-"""As `Settings.inflight_every_s`."""
+FLUSH_S, INFLIGHT_EVERY_S = DEFAULTS.search_flush_s, DEFAULTS.inflight_every_s
 SEARCH = "move"
 SEGMENTS_KNOWN = 1 << 14
 
@@ -159,7 +159,7 @@ class World:
 
     def _flush_now(self, writer: _Writer) -> None:
         writer.is_flush_due = False
-        writer.flush_at = self.now + self.cluster.gossip_s
+        writer.flush_at = self.now + FLUSH_S
         known = dict(writer.plane.document.state_vector)
         writer.tree.flush()
         writer.tree.search.flush()
