@@ -2,8 +2,8 @@
 
 Each writer is a real graph with a real search plane and a `SearchTree` on it. What they tell each other are the real
 things as well: segments, signed, as updates of the plane, and states of simulations in flight. Only what is between
-them is made up: a queue of events by time. A rollout takes some 10 ms, a writer tells what is new at most once in
-`gossip_s`, and each message is under way for `gossip_s` and a bit. So a run is a function of its seed.
+them is made up: a queue of events by time. A rollout takes some 10 ms, a writer gives away what is new every 10 ms,
+as a node does, and each message is under way for `gossip_s` and a bit. So a run is a function of its seed.
 
 Root parallelism is the other way of sharing the work (Chaslot, Winands, van den Herik, "Parallel Monte-Carlo Tree
 Search", 2008): every writer has a tree of its own, and in the end the visits of the root's moves are added up.
