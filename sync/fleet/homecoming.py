@@ -31,18 +31,25 @@ def bring_home(drive: Drive, graph: Graph, ref: str) -> Found:
 
     The ref moves to it; should somebody have moved it elsewhere meanwhile, it is in conflict, and nothing is lost.
 
-    Raises FleetLostError when no node answers any more.
+    Raises FleetLostError when no node answers any more, and what promoting raised when all refuse.
     """
     drive.settle()
     rested = drive.ask(drive.ready(), "rest", timeout_s=drive.pace.answer_s)
     sites = [site for site, _ in rested]
     _agree(drive, sites)
+    failure: CrdtGraphError | None = None
     # Whoever knows most; if they all agree, that is any of them.
     for site in sorted(sites, key=lambda site: -site.visits):
-        found = _promoted(drive, site, graph)
+        try:
+            found = _promoted(drive, site, graph)
+        except CrdtGraphError as error:
+            failure = failure or error
+            continue
         if found is not None:
             graph.set_ref(ref, found.commit, keep_others=True, durability=Durability.CRITICAL)
             return found
+    if failure is not None:
+        raise failure
     raise FleetLostError(
         f"no node of the fleet is left that could say what was found; the last was lost so: {drive.tally.last_loss}",
         hint="see `ray status` and its logs; the ledger is as it was before the search",
