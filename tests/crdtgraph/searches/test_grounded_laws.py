@@ -317,3 +317,25 @@ def test_a_discard_takes_bases_along_that_follow_by_way_of_the_ledger() -> None:
     model = model_of(graph, given)
     assert model.live == {}
     check(graph, model)
+
+
+def test_what_waits_for_the_ledger_waits_on_when_its_segments_were_compacted_meanwhile() -> None:
+    a, b = replica("a"), replica("b")
+    base = a.commit(message="base")
+    first = a.search(NAME).commit(parents=[base], message="first")
+    a.flush()
+    a.search(NAME).count(first, [2])
+    a.flush()
+    for (plane, key), data in stored_in(a).items():
+        if plane == PLANE:
+            give(b, plane, key, data)
+    a.compact()
+    a.flush()
+    for delta in a.deltas(PLANE, b.state_vector(PLANE)):
+        b.receive(PLANE, delta.update)
+    assert first not in b.search(NAME)
+    for delta in a.deltas(LEDGER, b.state_vector(LEDGER)):
+        b.receive(LEDGER, delta.update)
+    assert first in b.search(NAME)
+    assert b.search(NAME).counters(first) == (2,)
+    assert a.digest(plane=PLANE) == b.digest(plane=PLANE)
