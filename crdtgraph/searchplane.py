@@ -31,6 +31,10 @@ PREFIX = "search/"
 """How the names of search planes begin."""
 UNSEEN_MAX = 4
 """Discarded commits for each that was not, beyond which they go although a watch has not told of them yet."""
+WORTH = 4
+"""One record in so many must have a chance to go, for our own segments to be joined on that account."""
+SMALL_RECORDS = 128
+"""Segments with fewer than this on the average are worth joining, whatever goes."""
 STEPS_A_FLUSH = 2
 """Of tidying up, each after a call that wrote something: twice as many as compactions need to keep up."""
 
@@ -57,6 +61,8 @@ class SearchPlane(Plane):
         self.watches: list[Watch] = []
         # The records in each of our own segments, and how many of those before were of use in the last compaction.
         self._own: dict[SegmentKey, int] = {}
+        self._others: dict[SegmentKey, int] = {}
+        """How many of those are not commits."""
         self._kept = 0
         self._work: Generator[None, None, object] | None = None
         self._steps_due = 0
@@ -120,13 +126,14 @@ class SearchPlane(Plane):
 
     def _flush(self, *, sync: bool, ahead: Records | None) -> bool:
         """Pack what is buffered into a segment of the document; there is no disk to wait for."""
-        count = len(self.buffer)
+        count, commits = len(self.buffer), len(self.buffer.records.ids)
         if count:
             self._written_us = max(self._written_us, _latest(self.buffer.records))
         is_on_disk = super()._flush(sync=True, ahead=ahead)
         if count:
             self._small.clear()
-            self._own[SegmentKey(self.identity.writer, self._seq - 1)] = count
+            key = SegmentKey(self.identity.writer, self._seq - 1)
+            self._own[key], self._others[key] = count, count - commits
             self._steps_due = STEPS_A_FLUSH
         return is_on_disk
 
@@ -134,7 +141,7 @@ class SearchPlane(Plane):
 
     def needs_compaction(self) -> bool:
         """Whether there is enough to add up or to let go of for `compact_steps` to be worth its while."""
-        return self._work is not None or is_due(sum(self._own.values()), self._kept) or self._needs_pruning()
+        return self._work is not None or self._is_due() or self._needs_pruning()
 
     def compact_steps(self) -> Generator[None, None, bool]:
         """Join our own segments and let go of discarded commits, in steps of some 3 ms; whether there was any to do.
@@ -153,7 +160,7 @@ class SearchPlane(Plane):
     def advance(self) -> bool:
         """Take a step of what is to be tidied up, if anything is; whether there was one. About 3 ms."""
         if self._work is None:
-            if is_due(sum(self._own.values()), self._kept):
+            if self._is_due():
                 self._work = self._compact()
             elif self._needs_pruning():
                 self._work = self._prune()
@@ -190,9 +197,18 @@ class SearchPlane(Plane):
         update = Update((Item(key, data),), ranges(key.writer, [each.seq for each in superseded]))
         self.document.apply(update)
         self.outgoing.on_durable(Durable(key, update))
-        self._own[key] = len(records)
+        self._own[key], self._others[key] = len(records), len(records) - len(records.ids)
         for each in superseded:
-            del self._own[each]
+            del self._own[each], self._others[each]
+
+    def _is_due(self) -> bool:
+        """Whether to join our own segments; not if next to nothing would go and they are large already."""
+        records = sum(self._own.values())
+        if not is_due(records, self._kept):
+            return False
+        # Commits that are live stay. To read and hash all of them again takes twice what making them took.
+        may_go = sum(self._others.values()) + len(self.projection.discards)
+        return may_go * WORTH >= records or records < len(self._own) * SMALL_RECORDS
 
     def _needs_pruning(self) -> bool:
         due = self.grounded.pruning_due()

@@ -269,3 +269,14 @@ def test_discards_are_all_or_none(graph: Graph, root: CommitId) -> None:
 def test_no_plane_no_batch(graph: Graph) -> None:
     with pytest.raises(NotFoundError):
         run(commit_batch(graph, [Draft()], plane="search/none"))
+
+
+def test_commits_that_all_stay_are_not_written_again(graph: Graph, root: CommitId) -> None:
+    search = graph.search("s")
+    last = root
+    for number in range(12):
+        last = search.commit_many(line(last, BATCH_ITEMS_MAX, f"{number}"))[-1]
+    home = graph._searches[search.plane]
+    assert not home.needs_compaction()
+    search.discard(search.children(root)[0])
+    assert home.needs_compaction()
