@@ -26,9 +26,7 @@ from crdtgraph.exchange import deltas, receive_steps
 from crdtgraph.mcts import UCT, InFlight, SearchTree, Task
 from crdtgraph.opening import attach
 from crdtgraph.searchplane import SearchPlane
-from crdtgraph.segment import unpack
 from crdtgraph.store.memory import MemoryStore
-from crdtgraph.update import decode_update
 from simulations.pgame import PGame
 from simulations.seeds import child
 from sync.inflightexchange import InFlightExchange
@@ -214,13 +212,13 @@ class World:
 @contextmanager
 def segments_read_once() -> Iterator[None]:
     """Let all writers of a process read each update and segment once together: equal bytes are equal segments."""
-    originals = {"unpack": unpack, "decode_update": decode_update}
-    for name, original in originals.items():
-        vars(crdtgraph.exchange)[name] = lru_cache(SEGMENTS_KNOWN)(original)
+    names = vars(crdtgraph.exchange)
+    originals = {"unpack": names["unpack"], "decode_update": names["decode_update"]}
+    names.update({name: lru_cache(SEGMENTS_KNOWN)(original) for name, original in originals.items()})
     try:
         yield
     finally:
-        vars(crdtgraph.exchange).update(originals)
+        names.update(originals)
 
 
 def _graph(number: int) -> Graph:

@@ -15,6 +15,7 @@ from crdtgraph.compaction import ranges
 from crdtgraph.errors import NotFoundError
 from crdtgraph.held import Loader, nothing
 from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.outgoing import Durable
 from crdtgraph.planes import Plane
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.searchcompaction import compact_steps, is_due
@@ -25,7 +26,6 @@ from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace
 from crdtgraph.update import Item, Update
 from crdtgraph.watching import Watch, note_segments
-from crdtgraph.written import Durable
 
 PREFIX = "search/"
 """How the names of search planes begin."""
@@ -118,16 +118,17 @@ class SearchPlane(Plane):
         """Whether a commit can build on this one; a commit of the ledger becomes a base. O(1)."""
         return self.grounded.stand_on(parent)
 
-    def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
+    def _flush(self, *, sync: bool, ahead: Records | None) -> bool:
         """Pack what is buffered into a segment of the document; there is no disk to wait for."""
         count = len(self.buffer)
         if count:
             self._written_us = max(self._written_us, _latest(self.buffer.records))
-        super().flush(sync=True, ahead=ahead)
+        is_on_disk = super()._flush(sync=True, ahead=ahead)
         if count:
             self._small.clear()
             self._own[SegmentKey(self.identity.writer, self._seq - 1)] = count
             self._steps_due = STEPS_A_FLUSH
+        return is_on_disk
 
     # Tidying up
 
@@ -188,7 +189,7 @@ class SearchPlane(Plane):
         self.projection.fold(unpack(data, check_signature=False), self.contents.register(key), self._load_folded)
         update = Update((Item(key, data),), ranges(key.writer, [each.seq for each in superseded]))
         self.document.apply(update)
-        self.on_durable(Durable(key, update))
+        self.outgoing.on_durable(Durable(key, update))
         self._own[key] = len(records)
         for each in superseded:
             del self._own[each]
@@ -219,14 +220,16 @@ class SearchPlane(Plane):
         super().integrate(update, segments, earlier)
         if any(segment.part is not None for segment in segments):
             self.beside.close_superseded()
-        self._settle()
+        self.grounded.settle()
         if self.watches:
             note_segments(self.watches, self, segments)
+        # Who only listens lets go of what was discarded, too.
+        self.advance()
 
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = nothing) -> None:
         """See `Plane.add_stray`."""
         super().add_stray(segment, data, earlier)
-        self._settle()
+        self.grounded.settle()
         if self.watches:
             note_segments(self.watches, self, [segment])
 
@@ -259,16 +262,11 @@ class SearchPlane(Plane):
             self.projection,
             self.beside,
             self.contents,
-            self.document,
+            self.outgoing,
             self.buffer,
             self.on_buffered,
-            self.on_durable,
             self.on_renumbered,
         )
-
-    def _settle(self) -> None:
-        if self.grounded.settle():
-            self.on_renumbered()
 
     def _note_numbering(self, claimed: list[CommitId] | None) -> None:
         for watch in self.watches:
@@ -276,6 +274,8 @@ class SearchPlane(Plane):
                 watch.leave()
             else:
                 watch.enter(claimed)
+        if claimed is not None:
+            self.on_renumbered()
 
     def _locate_in_ledger(self, commit: CommitId) -> int:
         return self.contents.start(_Base(self.ledger, commit))

@@ -99,7 +99,10 @@ class SearchProjection(GroundedProjection):
             for earlier in load(old):
                 if not self.is_open(earlier):
                     batch.take_back(earlier)
-        batch.note_part(segment, part)
+        batch.note_part(segment, part, self.nodes)
+        # What waits and is in this part, too, waits on when what it supersedes is no more.
+        if self.pending:
+            self._note_backers(segment)
         if batch.is_whole:
             self._finish(name, batch)
         return True
@@ -140,7 +143,7 @@ class SearchProjection(GroundedProjection):
             node = self.nodes.get(commit)
             if node is not None:
                 self.counters.add(commit, vector, live=node not in self.discards)
-        for count, key in batch.added:
+        for count, key in batch.waiting:
             if count.commit not in self.nodes and key not in self._runs:
                 self.pending.wait(count.commit, PendingCount(count, key))
         for assign in batch.dropped():

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from crdtgraph import LEDGER, Commit, CommitId, Graph
 from crdtgraph.ids import SegmentKey
-from crdtgraph.searching import SEARCHES_MAX
 from simulations.journal import Journal, Written
 from simulations.model import REF, Model, Said, SegmentName
 from simulations.reading import Held, Order
@@ -222,10 +221,8 @@ def check_holes(name: str, graph: Graph, held: Held) -> None:
 
 def check_bounds(name: str, node: Node) -> None:
     """Queues, tables and lists stay within their limits."""
-    sizes = [
-        ("connections", len(node.connections), CONNECTIONS_MAX),
-        ("wants", len(node.gossip.wants), 1 + SEARCHES_MAX),
-    ]
+    planes = 1 + len(node.graph.searches())
+    sizes = [("connections", len(node.connections), CONNECTIONS_MAX), ("wants", len(node.gossip.wants), planes)]
     sizes.append(("alarms", len(node.gossip.alarms.standing), ALARMS_MAX))
     for peer in node.gossip.peers.values():
         outbox = peer.outbox

@@ -9,7 +9,7 @@ import pytest
 
 import crdtgraph
 from crdtgraph import CommitId, Draft, Durability, Graph, LocalError, NotFoundError, Reference, StoreError
-from crdtgraph.drafts import BATCH_ITEMS_MAX, STEP_ITEMS, commit_batch, count_batch, discard_batch
+from crdtgraph.bulk import BATCH_ITEMS_MAX, STEP_ITEMS, commit_batch, count_batch, discard_batch
 from crdtgraph.objects.format import INLINE_BYTES_MAX
 from crdtgraph.opening import attach
 from crdtgraph.segment import PAYLOAD_BYTES_MAX
@@ -93,6 +93,8 @@ WRONG: dict[str, tuple[Wrong, str]] = {
     "a place before the first": (lambda root: Draft([-1]), "parent -1 is no earlier item"),
     "true as a place": (lambda root: Draft([True]), "is not in the graph"),
     "no list of parents": (lambda root: Draft(root), "parents are"),  # type: ignore[arg-type]
+    "no draft": (lambda root: {"parents": [root]}, "is no draft"),
+    "too few fields": (lambda root: ([root], "m"), "is no draft"),
     "a message of bytes": (lambda root: Draft([root], b"m"), "the message of a commit"),  # type: ignore[arg-type]
     "a lone surrogate": (lambda root: Draft([root], "\ud800"), "cannot be written as UTF-8"),
     "a float for a time": (lambda root: Draft([root], "m", None, None, 1.5), "time 1.5"),  # type: ignore[arg-type]
