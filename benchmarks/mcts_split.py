@@ -23,7 +23,7 @@ from simulations.pgame import decisions
 
 SEEDS = 100
 WRITERS = 4
-ROLLOUTS = 1_024
+ROLLOUTS = 512
 ROLLOUT_S = 0.05
 LATENCY_S = 0.005
 BRANCHING, DEPTH, C = 8, 8, 0.8

@@ -2,8 +2,8 @@
 
 Each writer is a real graph with a real search plane and a `SearchTree` on it. What they tell each other are the real
 things as well: segments, signed, as updates of the plane, and states of simulations in flight. Only what is between
-them is made up: a queue of events by time. A rollout takes some 10 ms, a writer tells what is new at most once in
-`gossip_s`, and each message is under way for `gossip_s` and a bit. So a run is a function of its seed.
+them is made up: a queue of events by time. A rollout takes some 10 ms, a writer gives away what is new every 10 ms,
+as a node does, and each message is under way for `gossip_s` and a bit. So a run is a function of its seed.
 
 Root parallelism is the other way of sharing the work (Chaslot, Winands, van den Herik, "Parallel Monte-Carlo Tree
 Search", 2008): every writer has a tree of its own, and in the end the visits of the root's moves are added up.
@@ -30,12 +30,12 @@ from crdtgraph.store.memory import MemoryStore
 from simulations.pgame import PGame
 from simulations.seeds import child
 from sync.inflightexchange import InFlightExchange
+from sync.limits import DEFAULTS
 
 ROLLOUT_S = 0.01
 JITTER = 0.25
 """A rollout takes so much more or less, evenly, and the way between two writers up to so much more."""
-INFLIGHT_EVERY_S = 0.02
-"""As `Settings.inflight_every_s`."""
+FLUSH_S, INFLIGHT_EVERY_S = DEFAULTS.search_flush_s, DEFAULTS.inflight_every_s
 SEARCH = "move"
 SEGMENTS_KNOWN = 1 << 14
 
@@ -159,7 +159,7 @@ class World:
 
     def _flush_now(self, writer: _Writer) -> None:
         writer.is_flush_due = False
-        writer.flush_at = self.now + self.cluster.gossip_s
+        writer.flush_at = self.now + FLUSH_S
         known = dict(writer.plane.document.state_vector)
         writer.tree.flush()
         writer.tree.search.flush()
