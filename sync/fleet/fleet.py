@@ -32,6 +32,7 @@ import crdtgraph
 from crdtgraph import CommitId, Graph, LocalError
 from crdtgraph.errors import CrdtGraphError
 from crdtgraph.mcts import Budget, SearchTree, Stop
+from crdtgraph.mcts.referee import Referee
 from crdtgraph.records import check_name
 from crdtgraph.searching import check_search_name
 from sync.fleet.actors import Cluster, pickled
@@ -247,7 +248,8 @@ class Fleet:
         matter = Matter.unpickled(self._matter)
         with reported(), crdtgraph.open("memory:") as graph:
             SearchTree(graph, matter.problem, name="check", **matter.options)
-            if not matter.problem.actions(matter.problem.initial()):
+            referee = Referee(matter.problem)
+            if not referee.actions(referee.initial()):
                 raise LocalError(
                     "there is nothing to search: the initial state has no actions",
                     hint="begin at a state that is not over; actions(state) must not be empty there",

@@ -121,6 +121,13 @@ class Unpicklable(TicTacToe):
         self.file = path.open("w")
 
 
+class NoIdeaOfActions(TicTacToe):
+    """One that raises at once."""
+
+    def actions(self, state: str) -> Sequence[int]:
+        raise IndexError("a mistake in the actions")
+
+
 class Over(TicTacToe):
     """One without any moves."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -219,6 +221,12 @@ def test_the_example_starts_ray_by_itself() -> None:
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     assert "take 2: commit" in done.stdout
+    # The answer stays in a temporary directory, for whoever comes after the program.
+    found = re.search(r"of rocksdb:(\S+), which", done.stdout)
+    assert found is not None
+    with crdtgraph.open(found[1], create=False, read_only=True) as graph:
+        assert len(graph) > 1
+    shutil.rmtree(found[1])
 
 
 def test_without_ray_it_is_said_what_to_install() -> None:
@@ -255,6 +263,8 @@ def test_what_is_wrong_before_anything_is_started(tmp_path: Path) -> None:
             Fleet(games.Unpicklable(tmp_path / "file"), workers=1)
     with pytest.raises(ProblemError, match="is no problem: it lacks"):
         Fleet(object(), workers=1)
+    with pytest.raises(ProblemFailedError, match="raised IndexError: a mistake in the actions"):
+        Fleet(games.NoIdeaOfActions(), workers=1)
     with pytest.raises(LocalError, match="nothing to search"):
         Fleet(games.Over(), workers=1)
     with pytest.raises(LocalError, match="search name"):
