@@ -24,6 +24,7 @@ from sync.fleet.evaluating import Evaluator
 from sync.fleet.lookout import Lookout, alive
 from sync.fleet.plan import Arrived, Feed, Found, Place, Plan, Report
 from sync.fleet.searching import Searching
+from sync.transport import Address
 from sync.version import software_version
 
 HEAD_TIMEOUT_S = 2.0
@@ -31,6 +32,8 @@ HEAD_TIMEOUT_S = 2.0
 TEXT_MAX = 400
 """Of what Ray says of a failure; the rest of it are addresses of processes."""
 LOOPBACK = "127.0.0.1"
+LOCAL, AUTO = "local", "auto"
+"""Addresses that only Ray understands: of a new cluster, of the one on this machine."""
 REQUIREMENT = "pip install 'crdtgraph[ray]'"
 
 Call = Any
@@ -73,15 +76,8 @@ class Cluster:
         ray = _ray()
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
-            where = "local" if address is None else address
-            try:
-                ray.init(address=where, include_dashboard=False, log_to_driver=False, logging_level="warning")
-            except Exception as error:
-                raise LocalError(
-                    f"no Ray cluster can be used at {where}: {error}", hint="see `ray status`, or leave the address out"
-                ) from error
-        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-        self._head = host.strip("[]"), int(port)
+            _connect(LOCAL if address is None else address)
+        self._head = Address.parse(ray.get_runtime_context().gcs_address)
         self._places = alive()
         self._lookout: Actor
         self._asked: Call = None
@@ -100,11 +96,7 @@ class Cluster:
 
     def head_answers(self) -> bool:
         """Whether the head of the cluster takes a connection."""
-        try:
-            socket.create_connection(self._head, timeout=HEAD_TIMEOUT_S).close()
-        except OSError:
-            return False
-        return True
+        return _answers(self._head)
 
     def places(self) -> dict[str, Place]:
         """The nodes that are alive, by id. Raises HeadLostError when the head does not answer."""
@@ -131,7 +123,7 @@ class Cluster:
         self._asked, self._is_looking = None, False
 
     def _headless(self) -> HeadLostError:
-        return HeadLostError(f"the head of the Ray cluster at {self._head[0]}:{self._head[1]} does not answer")
+        return HeadLostError(f"the head of the Ray cluster at {self._head.text} does not answer")
 
     def share(self, value: object) -> object:
         """Put a value where all nodes can get it; it is given to calls in place of the value."""
@@ -269,6 +261,27 @@ def _on(node: str, kind: type, *, cpus: float) -> Any:
 def _remote(kind: type) -> Any:
     # Ray takes a class to the head the first time only.
     return _ray().remote(kind)
+
+
+def _connect(where: str) -> None:
+    """Connect this process to a cluster, or start one."""
+    # Ray itself takes minutes to find out that nobody is there.
+    if where not in (LOCAL, AUTO) and not _answers(Address.parse(where)):
+        raise LocalError(f"no Ray cluster answers at {where}", hint="see `ray status` there, or leave the address out")
+    try:
+        _ray().init(address=where, include_dashboard=False, log_to_driver=False, logging_level="warning")
+    except Exception as error:
+        raise LocalError(
+            f"no Ray cluster can be used at {where}: {error}", hint="see `ray status`, or leave the address out"
+        ) from error
+
+
+def _answers(address: Address) -> bool:
+    try:
+        socket.create_connection((address.host, address.port), timeout=HEAD_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _first_lines(error: BaseException) -> str:

@@ -22,7 +22,7 @@ import crdtgraph
 from sync.fleet import Fleet, HeadLostError, Pace, Progress
 from tests.sync.fleet.games import Slow
 
-PACE = Pace(lease_s=0.2, look_s=0.2, head_s=1.0, start_s=60.0, answer_s=5.0, agree_s=5.0)
+PACE = Pace(lease_s=0.2, look_s=0.2, head_s=4.0, start_s=120.0, answer_s=5.0, agree_s=5.0)
 NODE = {"num_cpus": 2, "object_store_memory": 80 << 20, "include_dashboard": False}
 
 

@@ -25,7 +25,7 @@ pytest.importorskip("ray", reason="a fleet needs Ray: pip install 'crdtgraph[ray
 pytestmark = pytest.mark.timeout(300)
 """Each test starts up to a dozen processes, of a second of computing each."""
 ROOT = Path(__file__).resolve().parents[3]
-QUICK = Pace(lease_s=0.2, look_s=0.2, head_s=3.0, start_s=60.0, answer_s=20.0, agree_s=10.0)
+QUICK = Pace(lease_s=0.2, look_s=0.2, head_s=30.0, start_s=120.0, answer_s=30.0, agree_s=10.0)
 OBJECT_STORE_BYTES = 80 << 20
 WIN_AT_TWO = "XX.OO...."
 """X to move: 2 wins, everything else lets O win."""
@@ -245,6 +245,26 @@ except LocalError as error:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert "a fleet needs Ray, which cannot be imported" in done.stdout
     assert "pip install 'crdtgraph[ray]'" in done.stdout
+
+
+def test_addresses_where_no_cluster_is() -> None:
+    program = """
+from crdtgraph import LocalError
+from sync.fleet import Fleet
+from tests.sync.fleet.games import TicTacToe
+for address in ("127.0.0.1:1", "nonsense", ""):
+    try:
+        Fleet(TicTacToe(), workers=1, address=address).run(10)
+    except LocalError as error:
+        print(error)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        "no Ray cluster answers at 127.0.0.1:1",
+        "'nonsense' is not an address",
+        "'' is not an address",
+    ]
 
 
 def test_what_is_wrong_before_anything_is_started(tmp_path: Path) -> None:
