@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 FOLDER := demo-nodes
 STAMP := $(VENV)/.set-up-from-pyproject
 BENCHMARKS := commit sync catchup traverse reopen mixed discard random-state recovery memory cache backends \
-  objects inspect simulate growth
+  objects inspect simulate growth branches workers mcts-overhead mcts-strength mcts-scale mcts-split mcts-size
 PYTHON_CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
 RECENT_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
@@ -41,7 +41,7 @@ $(STAMP): pyproject.toml
 	else \
 	  echo "Bringing $(VENV) up to date with pyproject.toml ..." >&2; \
 	fi
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --editable '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --editable '.[dev,games,ray]'
 	@touch $@
 
 demo: $(STAMP)

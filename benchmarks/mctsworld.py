@@ -2,8 +2,8 @@
 
 Each writer is a real graph with a real search plane and a `SearchTree` on it. What they tell each other are the real
 things as well: segments, signed, as updates of the plane, and states of simulations in flight. Only what is between
-them is made up: a queue of events by time. A rollout takes some 10 ms, a writer tells what is new at most once in
-`gossip_s`, and each message is under way for `gossip_s` and a bit. So a run is a function of its seed.
+them is made up: a queue of events by time. A rollout takes some 10 ms, a writer gives away what is new every 10 ms,
+as a node does, and each message is under way for `gossip_s` and a bit. So a run is a function of its seed.
 
 Root parallelism is the other way of sharing the work (Chaslot, Winands, van den Herik, "Parallel Monte-Carlo Tree
 Search", 2008): every writer has a tree of its own, and in the end the visits of the root's moves are added up.
@@ -26,17 +26,16 @@ from crdtgraph.exchange import deltas, receive_steps
 from crdtgraph.mcts import UCT, InFlight, SearchTree, Task
 from crdtgraph.opening import attach
 from crdtgraph.searchplane import SearchPlane
-from crdtgraph.segment import unpack
 from crdtgraph.store.memory import MemoryStore
 from simulations.pgame import PGame
 from simulations.seeds import child
 from sync.inflightexchange import InFlightExchange
+from sync.limits import DEFAULTS
 
 ROLLOUT_S = 0.01
 JITTER = 0.25
 """A rollout takes so much more or less, evenly, and the way between two writers up to so much more."""
-INFLIGHT_EVERY_S = 0.02
-"""As `Settings.inflight_every_s`."""
+FLUSH_S, INFLIGHT_EVERY_S = DEFAULTS.search_flush_s, DEFAULTS.inflight_every_s
 SEARCH = "move"
 SEGMENTS_KNOWN = 1 << 14
 
@@ -160,7 +159,7 @@ class World:
 
     def _flush_now(self, writer: _Writer) -> None:
         writer.is_flush_due = False
-        writer.flush_at = self.now + self.cluster.gossip_s
+        writer.flush_at = self.now + FLUSH_S
         known = dict(writer.plane.document.state_vector)
         writer.tree.flush()
         writer.tree.search.flush()
@@ -212,13 +211,14 @@ class World:
 
 @contextmanager
 def segments_read_once() -> Iterator[None]:
-    """Let all writers of a process read each segment once together: equal bytes are equal segments."""
-    original = unpack
-    vars(crdtgraph.exchange)["unpack"] = lru_cache(SEGMENTS_KNOWN)(original)
+    """Let all writers of a process read each update and segment once together: equal bytes are equal segments."""
+    names = vars(crdtgraph.exchange)
+    originals = {"unpack": names["unpack"], "decode_update": names["decode_update"]}
+    names.update({name: lru_cache(SEGMENTS_KNOWN)(original) for name, original in originals.items()})
     try:
         yield
     finally:
-        vars(crdtgraph.exchange)["unpack"] = original
+        names.update(originals)
 
 
 def _graph(number: int) -> Graph:

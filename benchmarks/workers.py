@@ -24,7 +24,7 @@ import trio
 import crdtgraph
 from benchmarks.report import Report, quantiles, rounded
 from crdtgraph import CommitId, Draft
-from crdtgraph.drafts import STEP_ITEMS, commit_batch
+from crdtgraph.bulk import STEP_ITEMS, commit_batch
 from sync import asks
 from sync.asks import Ask
 from sync.callcodec import decode_request, encode_request

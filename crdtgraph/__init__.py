@@ -9,9 +9,9 @@ import typing
 
 if typing.TYPE_CHECKING:
     from crdtgraph.branch import Branch, BranchInfo, MergeConflictError, OnConflict
+    from crdtgraph.bulk import Draft
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
-    from crdtgraph.drafts import Draft
     from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
     from crdtgraph.errors import (
         AmbiguousError,
@@ -122,7 +122,7 @@ _HOMES = {
     "Dag": "dag",
     "Delta": "exchange",
     "Divergence": "divergence",
-    "Draft": "drafts",
+    "Draft": "bulk",
     "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",

@@ -12,7 +12,7 @@ is added up beside the counters. It is nothing for nearly all commits, and appli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from operator import add, sub
 
 from crdtgraph.ids import CommitId, Dot, SegmentKey
@@ -31,7 +31,7 @@ def batch_name(key: SegmentKey, part: Part) -> BatchName:
 class Batch:
     """The parts of one compaction that are here, and what becomes of the counters when the rest comes."""
 
-    __slots__ = ("_difference", "_said", "_taken", "added", "numbers", "parts", "runs", "total", "writer")
+    __slots__ = ("_difference", "_said", "_taken", "added", "numbers", "parts", "runs", "total", "waiting", "writer")
 
     def __init__(self, name: BatchName) -> None:
         self.writer, _, self.total = name
@@ -39,6 +39,8 @@ class Batch:
         self.parts: list[SegmentKey] = []
         self.runs: list[tuple[int, int]] = []
         self.added: list[tuple[Count, SegmentKey]] = []
+        self.waiting: list[tuple[Count, SegmentKey]] = []
+        """Those whose commit was not visible when they came."""
         self._taken: dict[Dot, Assign] = {}
         self._said: set[Dot] = set()
         self._difference: dict[CommitId, tuple[int, ...]] = {}
@@ -52,13 +54,15 @@ class Batch:
         """Whether the parts that are here supersede a segment. O(runs)."""
         return key.writer == self.writer and any(first <= key.seq < first + length for first, length in self.runs)
 
-    def note_part(self, segment: Segment, part: Part) -> None:
+    def note_part(self, segment: Segment, part: Part, visible: Container[CommitId]) -> None:
         """A part has come; what it supersedes is to be given to `take_back`, in so far as it was folded."""
         self.numbers.add(part.number)
         self.parts.append(segment.key)
         self.runs += part.runs
         for count in segment.counts:
             self.added.append((count, segment.key))
+            if count.commit not in visible and any(count.vector):
+                self.waiting.append((count, segment.key))
             self._add(count, add)
         self._said.update(assign.dot for assign in segment.assigns)
 
@@ -77,7 +81,7 @@ class Batch:
 
     def differences(self) -> Iterator[tuple[CommitId, tuple[int, ...]]]:
         """What the batch changes, by commit; few after a compaction of what is all here."""
-        return ((commit, vector) for commit, vector in self._difference.items() if any(vector))
+        yield from self._difference.items()
 
     def dropped(self) -> list[Assign]:
         """Assignments of superseded segments that no part has again."""
@@ -88,4 +92,8 @@ class Batch:
         if len(before) != len(vector):
             width = max(len(before), len(vector))
             before, vector = before + (0,) * (width - len(before)), vector + (0,) * (width - len(vector))
-        self._difference[count.commit] = tuple(map(operation, before, vector))
+        after = tuple(map(operation, before, vector))
+        if any(after):
+            self._difference[count.commit] = after
+        else:
+            self._difference.pop(count.commit, None)

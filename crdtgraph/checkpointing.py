@@ -149,7 +149,7 @@ def segments_folded(plane: Plane) -> dict[SegmentKey, bytes]:
     """The segments that a plane is the fold of when nothing is buffered, with their SHA-256. O(segments)."""
     held = {key: digest for key, (digest, _) in plane.document.held.items()}
     # Written, and not in the document before they are fsynced.
-    held.update({key: hashlib.sha256(each.data).digest() for key, each in plane._unsynced.items()})
+    held.update({key: hashlib.sha256(each.data).digest() for key, each in plane.outgoing.unsynced.items()})
     return held
 
 

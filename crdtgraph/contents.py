@@ -2,7 +2,7 @@
 
 The index holds ids and edges; message, author and changes stay in the segment that brought them, which lies compressed
 in the plane's document. A *location* is one integer: the number of the segment in this process, and the place in it.
-Reading unpacks a segment (about 0.3 ms for 256 commits) and keeps the latest few.
+Reading unpacks a segment (about 0.3 ms for 256 commits) and keeps the latest ones.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from crdtgraph.ids import SegmentKey
 from crdtgraph.records import Commit, Value
 from crdtgraph.segment import RECORDS_MAX, Segment, unpack
 
-CACHED_SEGMENTS_MAX = 32
-"""About 15 MB of full segments; small ones take less."""
+CACHED_RECORDS_MAX = 32 * RECORDS_MAX
+"""About 15 MB, in 32 full segments. Commits that were made durable one by one are in a segment each, and whoever
+follows a chain of them again and again should find all of it."""
+SEGMENT_WEIGHT_MIN = 64
+"""Records that the smallest segment counts for: it takes some kB, whatever is in it."""
 
 TEXTS_KEPT_MAX = 128
 """About 20 MB with full segments and messages of a line or two."""
@@ -37,13 +40,14 @@ class Readable(Protocol):
 class Contents:
     """Commits by location. `load` gives the unpacked segment of a key."""
 
-    __slots__ = ("_cache", "_keys", "_load", "_open", "_texts")
+    __slots__ = ("_cache", "_keys", "_load", "_open", "_texts", "_weight")
 
     def __init__(self, load: Callable[[SegmentKey], Segment]) -> None:
         self._load = load
         self._keys: list[SegmentKey | bytes | None] = []
         self._open: dict[int, Readable] = {}
         self._cache: OrderedDict[int, Segment] = OrderedDict()
+        self._weight = 0
         self._texts: dict[int, tuple[list[str], list[str]]] = {}
 
     def keys(self) -> list[SegmentKey | None] | None:
@@ -130,6 +134,11 @@ class Contents:
         assert key is not None
         segment = unpack(key, check_signature=False) if isinstance(key, bytes) else self._load(key)
         self._cache[number] = segment
-        if len(self._cache) > CACHED_SEGMENTS_MAX:
-            self._cache.popitem(last=False)
+        self._weight += _weight(segment)
+        while self._weight > CACHED_RECORDS_MAX:
+            self._weight -= _weight(self._cache.popitem(last=False)[1])
         return segment
+
+
+def _weight(segment: Segment) -> int:
+    return max(len(segment), SEGMENT_WEIGHT_MIN)

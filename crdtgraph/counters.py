@@ -20,7 +20,7 @@ from crdtgraph.ids import CommitId
 _TAG = b"crdtgraph count\0"
 _MASK = (1 << 256) - 1
 
-UNSETTLED_MAX = 500
+UNSETTLED_MAX = 2_000
 """Commits whose change the digest sum does not know yet; settling one takes about 4 us."""
 
 
@@ -30,7 +30,7 @@ class Counters:
     The sum is behind: a search counts some commits at each step, and two hashes for each count would take more time
     than the counting. `_unsettled` holds the commits whose totals have changed, each with the totals that the sum has
     of it. When there are many the one that waits longest is brought up to date with each that comes; whoever reads
-    `sum` settles all of them, which takes about 2 ms at most.
+    `sum` settles all of them, which takes about 8 ms at most.
     """
 
     __slots__ = ("_before", "_sum", "_totals", "_unsettled")

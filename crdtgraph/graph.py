@@ -71,7 +71,8 @@ class Graph(Brancher, Searching):
         self.recovery = load(ledger, last_stop(store))
         self._clock.restore(ledger.own_stamp_max)
         self._clock.witness(ledger.stamp_max)
-        ledger.on_durable = lambda durable: self._announce(ledger, durable)
+        ledger.outgoing.on_durable = lambda durable: self._announce(ledger, durable)
+        ledger.outgoing.on_later = self._announce_later
         ledger.on_buffered = self._note_buffered
         ledger.on_foreign = self._watch_ledger()
         self.objects = ObjectStore(store)

@@ -7,7 +7,11 @@ What holds in the end, whatever came first:
 
     a record waits until its commit (or parent) is visible here, or in the ledger;
     a commit that a segment of the search brought is the search's own, whether or not the ledger has it as well;
-    a commit of the ledger that no segment brought is a base, if anything needs it.
+    a commit of the ledger that no segment brought is a base, if anything needs it;
+    what has been discarded is so with all that follows, be it by way of the ledger: a base below it is discarded, too.
+
+The last is more than fairness. A writer lets go of what was discarded (searchcompaction.py); if somebody promotes it
+all the same, it is a base for whoever comes later, and must be no more alive than for those who still have the record.
 
 So the digest is a function of the segments of the search and of which commits that they name are in the ledger. Being a
 base says nothing by itself: asking makes one, and no peer can tell.
@@ -23,11 +27,13 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from crdtgraph.ancestry import is_ancestor
 from crdtgraph.dates import CorrectedDates
 from crdtgraph.ids import CommitId
 from crdtgraph.index import Index
 from crdtgraph.pending import Pending, WaitingRecord
 from crdtgraph.projection import Projection
+from crdtgraph.records import Discard
 
 
 class _Claim(NamedTuple):
@@ -65,7 +71,17 @@ class GroundedProjection(Projection):
     After whatever may have made records wait, `settle` has to be called.
     """
 
-    __slots__ = ("_claims", "_ground", "_locate", "_waits", "on_numbering")
+    __slots__ = (
+        "_claims",
+        "_ground",
+        "_ground_seen",
+        "_locate",
+        "_roots",
+        "_roots_seen",
+        "_sunk",
+        "_waits",
+        "on_numbering",
+    )
 
     def __init__(self, ground: Projection, locate: Callable[[CommitId], int]) -> None:
         super().__init__()
@@ -74,6 +90,10 @@ class GroundedProjection(Projection):
         self.on_numbering: Callable[[list[CommitId] | None], object] = bool
         """Called with None before nodes are numbered anew, and then with the commits that were bases, parents first."""
         self._claims: dict[CommitId, _Claim] = {}
+        # Nodes of the ground that were discarded here, among so many of its commits and of these roots.
+        self._sunk: dict[int, None] = {}
+        self._ground_seen = len(ground.ids)
+        self._roots, self._roots_seen = self.discards.roots, 0
         self.pending = self._waits = _Waits(self._stop_awaiting)
 
     def stand_on(self, commit: CommitId) -> bool:
@@ -83,8 +103,22 @@ class GroundedProjection(Projection):
         node = self._ground.nodes.get(commit)
         if node is None:
             return False
+        place = len(self.ids)
         self.add_base(commit, self._ground.times[node], self._locate(commit))
+        if any(is_ancestor(self._ground.dag, root, node) for root in self._find_sunk()):
+            self.discards.marks[place] = 1
         return True
+
+    def add_discard(self, discard: Discard) -> None:
+        """See `Projection.add_discard`; bases that follow from the commit by way of the ground go with it."""
+        super().add_discard(discard)
+        root = self._ground.nodes.get(discard.commit)
+        if root is None or discard.commit not in self.nodes:
+            return
+        for base in sorted(self.bases):
+            node = self._ground.nodes[self.ids[base]]
+            if base not in self.discards and is_ancestor(self._ground.dag, root, node):
+                self._leaving += self.discards.mark(self.dag, base)
 
     def settle(self) -> bool:
         """Find the ground for what waits, and give claimed bases their parents; whether nodes were numbered anew."""
@@ -121,6 +155,20 @@ class GroundedProjection(Projection):
         """The ground has a commit that was awaited."""
         self._waits.fresh.append(commit)
         self.settle()
+
+    def _find_sunk(self) -> dict[int, None]:
+        """The nodes of the ground that were discarded here. O(what is new in the ground and of discards)."""
+        ground, roots = self._ground, self.discards.roots
+        if roots is not self._roots:
+            self._roots, self._roots_seen, self._sunk = roots, 0, {}
+        for commit in roots.order[self._roots_seen :]:
+            if commit in ground.nodes:
+                self._sunk[ground.nodes[commit]] = None
+        for commit in ground.ids[self._ground_seen :]:
+            if commit in roots:
+                self._sunk[ground.nodes[commit]] = None
+        self._roots_seen, self._ground_seen = len(roots.order), len(ground.ids)
+        return self._sunk
 
     def _stop_awaiting(self, commit: CommitId) -> None:
         tell = self._ground.awaited.get(commit)

@@ -1,4 +1,4 @@
-"""The set of segments that a plane holds: those of its document, and the strays beside it."""
+"""The set of segments that a plane holds: those of its document, ours on their way to it, and the strays beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from crdtgraph.beside import Beside
 from crdtgraph.document import Document
 from crdtgraph.errors import CorruptError
 from crdtgraph.ids import SegmentKey
+from crdtgraph.outgoing import Outgoing
 from crdtgraph.segment import Segment, unpack
 
 Loader = Callable[[SegmentKey], list[Segment]]
@@ -19,8 +20,17 @@ class HeldSegments:
     """Reading by key, and what peers compare."""
 
     name: str
-    document: Document
+    outgoing: Outgoing
     beside: Beside
+
+    @property
+    def document(self) -> Document:
+        """The segments that peers may have."""
+        return self.outgoing.document()
+
+    def unsettled(self) -> list[SegmentKey]:
+        """Segments of ours that were written and not yet fsynced; give them to `settle` after a `Store.sync`."""
+        return list(self.outgoing.unsynced)
 
     def set_digest(self) -> bytes:
         """32 bytes over the set of segments held, strays among them."""

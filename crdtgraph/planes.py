@@ -23,13 +23,13 @@ from crdtgraph.errors import CorruptError, LocalError
 from crdtgraph.held import HeldSegments, Loader, nothing
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.log import PlaneLog
+from crdtgraph.outgoing import Outgoing, Unsynced
 from crdtgraph.projection import Projection
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORDS_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
 from crdtgraph.update import Item, Update
-from crdtgraph.written import Durable, Unsynced
 
 LEDGER = "ledger"
 """The name of the plane that permanent history and all refs live in."""
@@ -63,11 +63,11 @@ class Plane(HeldSegments):
         self.log = PlaneLog(store, name)
         self.checkpoints = Checkpoints(store, name)
         self.identity = identity
-        self.document = Document(identity.writer)
+        document = Document(identity.writer)
+        self.outgoing = Outgoing(document)
         self.projection = Projection() if projection is None else projection
-        self.beside = Beside(self.document, self.projection.superseded)
+        self.beside = Beside(document, self.projection.superseded)
         self.contents = Contents(self._load_segment)
-        self.on_durable: Callable[[Durable], object] = list
         self.on_buffered: Callable[[], object] = list
         self.on_foreign: Callable[[Segment], object] = _ignore
         """Given each segment of others before it is written."""
@@ -78,7 +78,6 @@ class Plane(HeldSegments):
         self._small: dict[SegmentKey, int] = {}
         self._seq = 0
         self._written = False
-        self._unsynced: dict[SegmentKey, Unsynced] = {}
         self.buffer = self.start_buffer()
 
     # Writing our own records
@@ -151,7 +150,7 @@ class Plane(HeldSegments):
         buffer.grow(count, size, stamp)
         ahead = SegmentKey(self.identity.writer, self._seq)
         try:
-            self.flush(sync=True, ahead=large)
+            self._flush(sync=True, ahead=large)
         except BaseException:
             buffer.records.truncate(undo[0])
             buffer.bytes = undo[1]
@@ -161,6 +160,7 @@ class Plane(HeldSegments):
             self.projection.add_commit(commit_id, commit.parents, commit.time, location)
         for record in records:
             self._fold_own(record)
+        self.outgoing.announce_later()
 
     def make_room(self, records: int, size: int, records_max: int = RECORDS_MAX) -> None:
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
@@ -175,7 +175,12 @@ class Plane(HeldSegments):
         Records to go `ahead` of it have a segment of their own, which is written in the same step or not at all.
         Raises StoreError when the disk refuses; the records stay buffered and a later call tries again.
         """
-        sync = sync or len(self._unsynced) >= UNSYNCED_SEGMENTS_MAX
+        if self._flush(sync=sync, ahead=ahead):
+            self.outgoing.announce()
+
+    def _flush(self, *, sync: bool, ahead: Records | None) -> bool:
+        """`flush` without telling peers; whether all is on disk."""
+        sync = sync or len(self.outgoing.unsynced) >= UNSYNCED_SEGMENTS_MAX
         if len(self.buffer):
             buffer = self.buffer
             batches = [(ahead, PAYLOAD_BYTES_MAX)] if ahead else []
@@ -187,19 +192,13 @@ class Plane(HeldSegments):
             self.store.sync()
             self._written = False
         if sync:
-            self.settle()
-
-    def unsettled(self) -> list[SegmentKey]:
-        """Segments of ours that were written and not yet fsynced; give them to `settle` after a `Store.sync`."""
-        return list(self._unsynced)
+            self.outgoing.settle(self.unsettled())
+        return sync
 
     def settle(self, keys: list[SegmentKey] | None = None) -> None:
         """These segments of ours (default: all written ones) are on disk: peers may have them now."""
-        for key in self.unsettled() if keys is None else keys:
-            pair = self._unsynced.pop(key, None)
-            if pair is not None:
-                self.document.apply(pair.update)
-                self.on_durable(Durable(key, pair.update))
+        self.outgoing.settle(self.unsettled() if keys is None else keys)
+        self.outgoing.announce()
 
     def compact_steps(self) -> Generator[None, None, bool]:
         """Join the small segments of this incarnation, one full segment a step (about 20 ms); returns whether any were.
@@ -246,6 +245,7 @@ class Plane(HeldSegments):
 
     def adopt(self, segment: Segment, data: bytes) -> bool:
         """Keep a verified segment beside the document, which cannot carry it; False if it is known."""
+        self.outgoing.document()
         if not self.beside.is_wanted(segment.key, segment.digest, data):
             return False
         self.on_foreign(segment)
@@ -264,7 +264,7 @@ class Plane(HeldSegments):
 
     def waiting_since(self) -> int | None:
         """The stamp of the first record of ours that is not on disk yet; None when all are."""
-        stamps = [unsynced.stamp for unsynced in self._unsynced.values()]
+        stamps = [unsynced.stamp for unsynced in self.outgoing.unsynced.values()]
         if len(self.buffer):
             stamps.append(self.buffer.first_stamp)
         return min(stamps, default=None)
@@ -272,11 +272,11 @@ class Plane(HeldSegments):
     def is_durable(self, commit_id: CommitId) -> bool:
         """Whether a visible commit is on disk."""
         key = self.contents.home(self.projection.locations[self.projection.nodes[commit_id]])
-        return key is not None and key not in self._unsynced
+        return key is not None and key not in self.outgoing.unsynced
 
     def flush_due_us(self, now_us: int) -> int | None:
         """Microseconds until what is buffered must be written; 0 when something is written and not fsynced."""
-        if self._unsynced:
+        if self.outgoing.unsynced:
             return 0
         if not len(self.buffer):
             return None
@@ -333,7 +333,7 @@ class Plane(HeldSegments):
             if is_small(len(records), size):
                 self._small[key] = size
             alone = update if len(keys) == 1 else Update((Item(key, data),), deletes)
-            self._unsynced[key] = Unsynced(alone, data, self.buffer.first_stamp)
+            self.outgoing.add(key, Unsynced(alone, data, self.buffer.first_stamp))
             if supersedes:
                 segment = unpack(data, check_signature=False)
                 self.projection.fold(segment, self.contents.register(key), self._load_folded)
@@ -382,13 +382,13 @@ class Plane(HeldSegments):
         return unpack(data, check_signature=False)
 
     def _load_segment(self, key: SegmentKey) -> Segment:
-        held = self._unsynced.get(key)
+        held = self.outgoing.unsynced.get(key)
         data = held.data if held is not None else self.document.get(key)
         if data is None:
             raise CorruptError(f"segment {key.text} of plane {self.name!r} is gone", hint="run crdtgraph fsck")
         return self._unpack_stored(data)
 
     def _load_folded(self, key: SegmentKey) -> list[Segment]:
-        held = self._unsynced.get(key)
+        held = self.outgoing.unsynced.get(key)
         found = self.segment_bytes(key) if held is None else [held.data]
         return [self._unpack_stored(data) for data in found]

@@ -6,16 +6,16 @@ No network here: a node in `sync` moves these values between replicas.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crdtgraph.clock import HybridClock
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import ReplicaId, SegmentKey
 from crdtgraph.limits import DELTA_BYTES_MAX
+from crdtgraph.outgoing import Durable
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.reader import Reader
 from crdtgraph.segment import unpack
-from crdtgraph.written import Durable
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Delta, Received
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 class RemotePlaneError(RemoteError):
     """A peer speaks of a plane that this replica does not have."""
+
+
+class Listener(NamedTuple):
+    """Whom to tell of what became durable, and how to say that there will be something."""
+
+    callback: Callable[[Delta], None]
+    later: Callable[[], object] | None
 
 
 class Replica(Reader):
@@ -44,7 +51,7 @@ class Replica(Reader):
     def __init__(self) -> None:
         super().__init__({})
         self._searches: dict[str, SearchPlane] = {}
-        self._listeners: list[Callable[[Delta], None]] = []
+        self._listeners: list[Listener] = []
         self._buffer_listeners: list[Callable[[], object]] = []
 
     def planes(self) -> list[str]:
@@ -112,16 +119,25 @@ class Replica(Reader):
         self._clock.witness(home.stamp_max)
         return received
 
-    def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
+    def on_durable(
+        self, callback: Callable[[Delta], None], *, later: Callable[[], object] | None = None
+    ) -> Callable[[], None]:
         """Have `callback` called with every segment of ours that became durable, ready to push; returns how to stop.
 
-        It is called in the middle of a write: it must only take note.
+        It is called in the middle of a write: it must only take note. Whoever would rather not hold up a critical
+        write gives `later`, which is called in its place there and has to see to it that `announce` is called soon.
         """
         for plane in self._planes.values():
             # Whoever asks for this has peers. The first of them need not wait for the document to be made.
             plane.document.prepare()
-        self._listeners.append(callback)
-        return lambda: self._listeners.remove(callback)
+        listener = Listener(callback, later)
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def announce(self) -> None:
+        """Tell whoever listens by `on_durable` of what became durable and was left for later."""
+        for plane in self._planes.values():
+            plane.outgoing.announce()
 
     def on_buffered(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Have `callback` called when a record is buffered and none was before; returns how to stop.
@@ -180,7 +196,14 @@ class Replica(Reader):
 
             delta = make_delta(plane.name, durable.update)
             for listener in list(self._listeners):
-                listener(delta)
+                listener.callback(delta)
+
+    def _announce_later(self) -> bool:
+        for listener in self._listeners:
+            if listener.later is None:
+                return False
+            listener.later()
+        return True
 
     def _note_buffered(self) -> None:
         for listener in list(self._buffer_listeners):

@@ -168,7 +168,7 @@ class PlaneScan:
         plane, superseded = self._plane, self._plane.projection.superseded
         found = [Handle(key, None) for key in plane.document.segment_keys() if key not in superseded]
         # Written, but not fsynced and so not in the document yet.
-        waiting = [(key, held.data) for key, held in plane._unsynced.items() if key not in plane.document]
+        waiting = [(key, held.data) for key, held in plane.outgoing.unsynced.items() if key not in plane.document]
         found += [Handle(key, data) for key, data in waiting if key not in superseded]
         found += [Handle(key, data, True) for key, _, data in plane.beside.strays() if key not in superseded]
         return found + [Handle(batch.key, batch) for batch in unwritten(plane)]

@@ -241,7 +241,7 @@ class Searching(Assigner):
 
     def _begin(self, name: str) -> SearchPlane:
         plane = SearchPlane(name, self._identity, self._planes[LEDGER])
-        plane.on_durable = lambda durable: self._announce(plane, durable)
+        plane.outgoing.on_durable = lambda durable: self._announce(plane, durable)
         plane.on_buffered = self._note_search_buffered
         plane.on_renumbered = lambda: self._forget_plane(plane.name)
         self._searches[plane.name] = plane

@@ -15,6 +15,7 @@ from crdtgraph.compaction import ranges
 from crdtgraph.errors import NotFoundError
 from crdtgraph.held import Loader, nothing
 from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.outgoing import Durable
 from crdtgraph.planes import Plane
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.searchcompaction import compact_steps, is_due
@@ -25,10 +26,15 @@ from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace
 from crdtgraph.update import Item, Update
 from crdtgraph.watching import Watch, note_segments
-from crdtgraph.written import Durable
 
 PREFIX = "search/"
 """How the names of search planes begin."""
+UNSEEN_MAX = 4
+"""Discarded commits for each that was not, beyond which they go although a watch has not told of them yet."""
+WORTH = 4
+"""One record in so many must have a chance to go, for our own segments to be joined on that account."""
+SMALL_RECORDS = 128
+"""Segments with fewer than this on the average are worth joining, whatever goes."""
 STEPS_A_FLUSH = 2
 """Of tidying up, each after a call that wrote something: twice as many as compactions need to keep up."""
 
@@ -55,6 +61,8 @@ class SearchPlane(Plane):
         self.watches: list[Watch] = []
         # The records in each of our own segments, and how many of those before were of use in the last compaction.
         self._own: dict[SegmentKey, int] = {}
+        self._others: dict[SegmentKey, int] = {}
+        """How many of those are not commits."""
         self._kept = 0
         self._work: Generator[None, None, object] | None = None
         self._steps_due = 0
@@ -116,22 +124,24 @@ class SearchPlane(Plane):
         """Whether a commit can build on this one; a commit of the ledger becomes a base. O(1)."""
         return self.grounded.stand_on(parent)
 
-    def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
+    def _flush(self, *, sync: bool, ahead: Records | None) -> bool:
         """Pack what is buffered into a segment of the document; there is no disk to wait for."""
-        count = len(self.buffer)
+        count, commits = len(self.buffer), len(self.buffer.records.ids)
         if count:
             self._written_us = max(self._written_us, _latest(self.buffer.records))
-        super().flush(sync=True, ahead=ahead)
+        is_on_disk = super()._flush(sync=True, ahead=ahead)
         if count:
             self._small.clear()
-            self._own[SegmentKey(self.identity.writer, self._seq - 1)] = count
+            key = SegmentKey(self.identity.writer, self._seq - 1)
+            self._own[key], self._others[key] = count, count - commits
             self._steps_due = STEPS_A_FLUSH
+        return is_on_disk
 
     # Tidying up
 
     def needs_compaction(self) -> bool:
         """Whether there is enough to add up or to let go of for `compact_steps` to be worth its while."""
-        return self._work is not None or is_due(sum(self._own.values()), self._kept) or self.grounded.needs_pruning()
+        return self._work is not None or self._is_due() or self._needs_pruning()
 
     def compact_steps(self) -> Generator[None, None, bool]:
         """Join our own segments and let go of discarded commits, in steps of some 3 ms; whether there was any to do.
@@ -150,9 +160,9 @@ class SearchPlane(Plane):
     def advance(self) -> bool:
         """Take a step of what is to be tidied up, if anything is; whether there was one. About 3 ms."""
         if self._work is None:
-            if is_due(sum(self._own.values()), self._kept):
+            if self._is_due():
                 self._work = self._compact()
-            elif self.grounded.needs_pruning():
+            elif self._needs_pruning():
                 self._work = self._prune()
             else:
                 return False
@@ -186,10 +196,23 @@ class SearchPlane(Plane):
         self.projection.fold(unpack(data, check_signature=False), self.contents.register(key), self._load_folded)
         update = Update((Item(key, data),), ranges(key.writer, [each.seq for each in superseded]))
         self.document.apply(update)
-        self.on_durable(Durable(key, update))
-        self._own[key] = len(records)
+        self.outgoing.on_durable(Durable(key, update))
+        self._own[key], self._others[key] = len(records), len(records) - len(records.ids)
         for each in superseded:
-            del self._own[each]
+            del self._own[each], self._others[each]
+
+    def _is_due(self) -> bool:
+        """Whether to join our own segments; not if next to nothing would go and they are large already."""
+        records = sum(self._own.values())
+        if not is_due(records, self._kept):
+            return False
+        # Commits that are live stay. To read and hash all of them again takes twice what making them took.
+        may_go = sum(self._others.values()) + len(self.projection.discards)
+        return may_go * WORTH >= records or records < len(self._own) * SMALL_RECORDS
+
+    def _needs_pruning(self) -> bool:
+        due = self.grounded.pruning_due()
+        return due > 1 and (due > UNSEEN_MAX or all(watch.knows_discards for watch in self.watches))
 
     def _compact(self) -> Generator[None, None, None]:
         self._kept = yield from compact_steps(self)
@@ -213,14 +236,16 @@ class SearchPlane(Plane):
         super().integrate(update, segments, earlier)
         if any(segment.part is not None for segment in segments):
             self.beside.close_superseded()
-        self._settle()
+        self.grounded.settle()
         if self.watches:
             note_segments(self.watches, self, segments)
+        # Who only listens lets go of what was discarded, too.
+        self.advance()
 
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = nothing) -> None:
         """See `Plane.add_stray`."""
         super().add_stray(segment, data, earlier)
-        self._settle()
+        self.grounded.settle()
         if self.watches:
             note_segments(self.watches, self, [segment])
 
@@ -253,16 +278,11 @@ class SearchPlane(Plane):
             self.projection,
             self.beside,
             self.contents,
-            self.document,
+            self.outgoing,
             self.buffer,
             self.on_buffered,
-            self.on_durable,
             self.on_renumbered,
         )
-
-    def _settle(self) -> None:
-        if self.grounded.settle():
-            self.on_renumbered()
 
     def _note_numbering(self, claimed: list[CommitId] | None) -> None:
         for watch in self.watches:
@@ -270,6 +290,8 @@ class SearchPlane(Plane):
                 watch.leave()
             else:
                 watch.enter(claimed)
+        if claimed is not None:
+            self.on_renumbered()
 
     def _locate_in_ledger(self, commit: CommitId) -> int:
         return self.contents.start(_Base(self.ledger, commit))

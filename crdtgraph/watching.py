@@ -10,6 +10,9 @@ that order. Of counts and registers it notes which were changed by others, each 
 read when they are wanted. What the search that the watch belongs to counts and assigns itself is not listed; its own
 commits and discards are.
 
+What was discarded may be gone from the search as soon as `take` has told of it, and not before, so that whoever reads
+the totals of a commit need not expect that it is not there; but a watch that nobody looks at holds nothing up for ever.
+
 A watch takes memory for so many names at most; one that nobody looks at gives up on names and says "everything".
 """
 
@@ -68,6 +71,8 @@ class Watch:
 
         After so much that the watch gave up on names, all commits with totals and all keys are in it.
         """
+        if self._plane.is_dropped:
+            return _NOTHING
         projection = self._plane.projection
         if (
             not self._counted
@@ -87,6 +92,11 @@ class Watch:
         self._commits, self._discarded = [], []
         self._counted, self._assigned, self._is_full = {}, {}, False
         return news
+
+    @property
+    def knows_discards(self) -> bool:
+        """Whether all that was discarded was taken: only then it may be gone."""
+        return not self._discarded and len(self._plane.projection.discards.roots.order) == self._roots
 
     def close(self) -> None:
         """Look no more, so that writers need not note anything. Closing again does nothing."""

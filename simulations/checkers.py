@@ -221,10 +221,8 @@ def check_holes(name: str, graph: Graph, held: Held) -> None:
 
 def check_bounds(name: str, node: Node) -> None:
     """Queues, tables and lists stay within their limits."""
-    sizes = [
-        ("connections", len(node.connections), CONNECTIONS_MAX),
-        ("wants", len(node.gossip.wants), len(node.graph.planes())),
-    ]
+    planes = 1 + len(node.graph.searches())
+    sizes = [("connections", len(node.connections), CONNECTIONS_MAX), ("wants", len(node.gossip.wants), planes)]
     sizes.append(("alarms", len(node.gossip.alarms.standing), ALARMS_MAX))
     for peer in node.gossip.peers.values():
         outbox = peer.outbox

@@ -109,9 +109,9 @@ class Reading:
             held = self._held[name] = Held(by_key)
         return held
 
-    def of_search(self, graph: Graph, plane: str) -> list[Said]:
+    def of_search(self, graph: Graph, plane: str) -> list[Segment]:
         """What a graph holds of a search."""
-        return [self.read(data) for key in graph.segment_keys(plane) for data in graph.segments_of(plane, key)]
+        return [self._read(data).segment for key in graph.segment_keys(plane) for data in graph.segments_of(plane, key)]
 
     def held_in_truth(self, graph: Graph) -> Held:
         """The same, believing nothing: every byte is read. It is the set known under its digest, if it is equal."""

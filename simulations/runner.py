@@ -133,8 +133,7 @@ def run(
             finally:
                 end.measure(world)
 
-    vars(trio_run)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
-    trio_run._r.seed(child(seed, "scheduler").random())
+    make_repeatable(seed)
     failure, rule = "", ""
     began = time.perf_counter()
     try:
@@ -168,6 +167,12 @@ def run(
         wall_s=time.perf_counter() - began,
         seen=observer.seen if observer is not None else None,
     )
+
+
+def make_repeatable(seed: int) -> None:
+    """Let the next `trio.run` of this process take the same turns whenever it is given this seed."""
+    vars(trio_run)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
+    trio_run._r.seed(child(seed, "scheduler").random())
 
 
 class _End:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from crdtgraph import LEDGER, Graph
 from crdtgraph.searchplane import PREFIX
+from crdtgraph.segment import Segment
 from simulations.checkers import Seen, ViolationError
-from simulations.model import Said
 from simulations.searchmodel import SearchModel
 
 
@@ -36,20 +36,18 @@ def check_equal_searches(replicas: Mapping[str, Graph]) -> None:
                     raise ViolationError("equal segment sets have equal digests", f"{other} and {name} in {plane}")
 
 
-def check_search_model(name: str, graph: Graph, plane: str, said: list[Said]) -> None:
-    """Own commits and their parents, live ones, counters and what waits: as the independent model has them."""
-    model = SearchModel(said, {graph.id_of(node) for node in range(len(graph))})
+def check_search_model(name: str, graph: Graph, plane: str, segments: list[Segment]) -> None:
+    """Own live commits with their parents, and what was counted for live ones: as the independent model has them."""
+    ledger = {graph.id_of(node): graph.parents(graph.id_of(node)) for node in range(len(graph))}
+    model = SearchModel(segments, ledger)
     search = graph.search(plane.removeprefix(PREFIX))
     everything = [graph.id_of(node, plane=plane) for node in range(graph.plane_status(plane).commits)]
-    own = [commit for commit in everything if commit in search]
-    _same("commits", name, plane, {commit: search.parents(commit) for commit in own}, model.visible)
-    dead = {commit for commit in own if not search.is_live(commit)}
-    _same("discarded commits", name, plane, dead, model.dead & model.visible.keys())
-    _same("live commits", name, plane, search.live_count(), len(model.visible.keys() - model.dead))
-    totals = {commit: search.counters(commit) for commit in everything}
-    _same("counters", name, plane, {commit: total for commit, total in totals.items() if total}, model.totals)
-    waiting = {bytes.fromhex(each.subject) for each in graph.pending(plane=plane) if each.kind == "commit"}
-    _same("pending commits", name, plane, waiting, model.pending)
+    live = [commit for commit in everything if search.is_live(commit)]
+    own = [commit for commit in live if commit in search]
+    _same("live commits", name, plane, {commit: search.parents(commit) for commit in own}, model.live)
+    _same("the number of live commits", name, plane, search.live_count(), len(model.live))
+    totals = {commit: search.counters(commit) for commit in live}
+    _same("counters", name, plane, {commit: total for commit, total in totals.items() if total}, model.live_totals)
     for commit in own:
         found = search.get(commit)
         if found.id != commit:

@@ -1,31 +1,33 @@
-"""What a search is, said again in sets and dicts: a function of its segments and of which commits are in the ledger.
+"""What a search is, said again in sets and dicts: a function of its segments and of the commits in the ledger.
 
-As in `model.py` no code of `crdtgraph` decides anything here, and everything is computed from scratch.
+As in `model.py` no code of `crdtgraph` decides anything here, and everything is computed from scratch. Only what is
+live is a matter of agreement: a replica may have let go of what was discarded, each in its own time.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
-from simulations.model import Said
+from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.segment import Segment
 
 
 class SearchModel:
-    """What everybody must see who holds these segments of a search above that ledger.
+    """What everybody must see who holds these segments of a search above that ledger, given with parents.
 
     `visible` are the search's own commits with their parents, `dead` what was discarded or follows from it (bases among
     it), `totals` what was counted, for own commits and for those of the ledger.
     """
 
-    def __init__(self, segments: Iterable[Said], ledger: Collection[bytes]) -> None:
+    def __init__(self, segments: Iterable[Segment], ledger: Mapping[CommitId, tuple[CommitId, ...]]) -> None:
         given = list(segments)
-        superseded = {name for said in given for name in said.supersedes}
-        kept = [said for said in given if said.name not in superseded]
-        records = {commit: parents for said in kept for commit, parents, _ in said.commits}
-        self.visible: dict[bytes, tuple[bytes, ...]] = {}
+        kept, open_parts = _kept(given)
+        records = {commit: parents for each in kept for commit, parents in zip(each.ids, each.parents, strict=True)}
+        self._ledger = ledger
+        self.visible: dict[CommitId, tuple[CommitId, ...]] = {}
         waiting = dict(records)
-        while waiting:
+        while True:
             found = {
                 commit: parents
                 for commit, parents in waiting.items()
@@ -36,26 +38,60 @@ class SearchModel:
             self.visible |= found
             for commit in found:
                 del waiting[commit]
-        self.pending = set(waiting)
 
-        def is_known(commit: bytes) -> bool:
+        def is_known(commit: CommitId) -> bool:
             return commit in self.visible or (commit in ledger and commit not in records)
 
-        self.dead = {commit for said in kept for commit in said.discards if is_known(commit)}
+        self.dead: set[CommitId] = {each.commit for said in kept for each in said.discards if is_known(each.commit)}
+        everything = {**ledger, **self.visible}
         grows = True
         while grows:
-            follow = {each for each, parents in self.visible.items() if not self.dead.isdisjoint(parents)} - self.dead
+            follow = {each for each, parents in everything.items() if not self.dead.isdisjoint(parents)} - self.dead
             self.dead |= follow
             grows = bool(follow)
-        totals: dict[bytes, list[int]] = defaultdict(list)
+        totals: dict[CommitId, list[int]] = defaultdict(list)
         for said in kept:
-            for commit, vector in said.counts:
-                if is_known(commit):
-                    total = totals[commit]
-                    total += [0] * (len(vector) - len(total))
-                    for place, value in enumerate(vector):
+            for count in said.counts if said.key not in open_parts else ():
+                if is_known(count.commit):
+                    total = totals[count.commit]
+                    total += [0] * (len(count.vector) - len(total))
+                    for place, value in enumerate(count.vector):
                         total[place] += value
-        self.totals = {commit: trimmed for commit, total in totals.items() if (trimmed := _trimmed(total))}
+        self.totals: dict[CommitId, tuple[int, ...]] = {
+            commit: trimmed for commit, total in totals.items() if (trimmed := _trimmed(total))
+        }
+
+    @property
+    def live(self) -> dict[CommitId, tuple[CommitId, ...]]:
+        """The search's own live commits with their parents."""
+        return {commit: parents for commit, parents in self.visible.items() if commit not in self.dead}
+
+    @property
+    def live_totals(self) -> dict[CommitId, tuple[int, ...]]:
+        """What was counted for live commits, of the search or of the ledger."""
+        return {commit: total for commit, total in self.totals.items() if commit not in self.dead}
+
+
+def _kept(given: list[Segment]) -> tuple[list[Segment], set[SegmentKey]]:
+    """The segments that nothing supersedes, and the keys of those whose counts do not hold yet.
+
+    A segment supersedes others by itself, or as a part of a batch, which does so once all its parts are there.
+    """
+    gone = {old for each in given for old in each.supersedes}
+    batches: dict[tuple[int, int, int], list[Segment]] = defaultdict(list)
+    for each in given:
+        if each.part is not None:
+            batches[each.key.writer, each.part.start, each.part.total].append(each)
+    open_parts: set[SegmentKey] = set()
+    for (writer, _, total), parts in batches.items():
+        named = [each.part for each in parts if each.part is not None]
+        if len({part.number for part in named}) < total:
+            open_parts |= {each.key for each in parts}
+            continue
+        for part in named:
+            for first, length in part.runs:
+                gone |= {SegmentKey(writer, seq) for seq in range(first, first + length)}
+    return [each for each in given if each.key not in gone], open_parts
 
 
 def _trimmed(total: list[int]) -> tuple[int, ...]:

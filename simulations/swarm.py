@@ -69,11 +69,16 @@ def draw(seed: int) -> Scenario:
         wire=_draw_wire(rng),
         links=_draw_links(rng, names),
         clocks=_draw_clocks(rng, names),
-        workload=_with_trees(
-            _with_searches(
-                _with_objects(_draw_workload(rng, nodes, duration_s), child(seed, "objects")), child(seed, "searches")
+        workload=_with(
+            SEARCH_OPERATIONS,
+            SEARCHES_SHARE,
+            _with(
+                TREE_OPERATIONS,
+                TREES_SHARE,
+                _with(OBJECT_OPERATIONS, OBJECTS_SHARE, _draw_workload(rng, nodes, duration_s), child(seed, "objects")),
+                child(seed, "trees"),
             ),
-            child(seed, "trees"),
+            child(seed, "searches"),
         ),
         settings={**_draw_settings(rng), **_draw_checkpoints(child(seed, "checkpoints"))},
         sync_s=rng.choice(SYNC_S),
@@ -135,29 +140,11 @@ def _draw_workload(rng: random.Random, nodes: int, duration_s: float) -> Workloa
     )
 
 
-def _with_objects(workload: Workload, rng: random.Random) -> Workload:
-    """In some worlds values are large. Drawn apart, so that all else about a seed is as it was without."""
-    if rng.random() >= OBJECTS_SHARE:
+def _with(operations: dict[str, float], share: float, workload: Workload, rng: random.Random) -> Workload:
+    """In some worlds more is done. Drawn apart, so that all else about a seed is as it was without."""
+    if rng.random() >= share:
         return workload
-    more = {kind: weight * rng.choice((0.5, 1.0, 4.0)) for kind, weight in OBJECT_OPERATIONS.items()}
-    changed: Workload = msgspec.structs.replace(workload, mix={**workload.mix, **more})
-    return changed
-
-
-def _with_searches(workload: Workload, rng: random.Random) -> Workload:
-    """In some worlds all machines search together. Drawn apart, as large values are."""
-    if rng.random() >= SEARCHES_SHARE:
-        return workload
-    more = {kind: weight * rng.choice((0.5, 2.0, 8.0)) for kind, weight in SEARCH_OPERATIONS.items()}
-    changed: Workload = msgspec.structs.replace(workload, mix={**workload.mix, **more})
-    return changed
-
-
-def _with_trees(workload: Workload, rng: random.Random) -> Workload:
-    """In some worlds all machines grow one tree. Drawn apart, as large values are."""
-    if rng.random() >= TREES_SHARE:
-        return workload
-    more = {kind: weight * rng.choice((0.5, 1.0, 4.0)) for kind, weight in TREE_OPERATIONS.items()}
+    more = {kind: weight * rng.choice((0.5, 1.0, 4.0)) for kind, weight in operations.items()}
     changed: Workload = msgspec.structs.replace(workload, mix={**workload.mix, **more})
     return changed
 

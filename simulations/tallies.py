@@ -126,7 +126,8 @@ class Tallies:
             each = waiting.pop()
             if each in roots:
                 return True
-            waiting += graph.parents(each, plane=plane)
+            # Of one that was promoted, and then let go of in the search, the ledger has the parents.
+            waiting += graph.parents(each) if each in graph else graph.parents(each, plane=plane)
         return False
 
 

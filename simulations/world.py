@@ -336,14 +336,12 @@ class World:
     def _watch(self, name: str, graph: Graph) -> None:
         """A process has opened its graph."""
         checkers.check_own_durable(name, graph, self.journal)
-        reading = self._inspection.reading
+        graph.on_durable(lambda delta: self._note_durable(graph.writer, delta))
 
-        def promise(delta: Delta) -> None:
-            # What is given away of a search is no promise.
-            if delta.plane == LEDGER:
-                self.journal.promise(graph.writer, reading.in_update(delta.update))
-
-        graph.on_durable(promise)
+    def _note_durable(self, writer: int, delta: Delta) -> None:
+        # What a search says is given away as well, and nothing of it is promised.
+        if delta.plane == LEDGER:
+            self.journal.promise(writer, self._inspection.reading.in_update(delta.update))
 
 
 def settings_of(scenario: Scenario) -> Settings:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar, cast
 
-from crdtgraph.drafts import Draft
+from crdtgraph.bulk import Draft, fields_of
 from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import COMMIT_ID_BYTES, CommitId
-from crdtgraph.records import Commit, Value
+from crdtgraph.records import Commit, Reference, Value
 from sync.callers import WORKERS_VERSION
 from sync.calls import Plain
 from sync.packing import RemoteMessageError
@@ -73,10 +73,13 @@ def close_search(name: str) -> Ask[None]:
 
 def commit_many(plane: str, drafts: Iterable[Draft], durability: Durability | None) -> Ask[list[CommitId]]:
     """Make a batch of commits; their ids."""
-    rows: list[Plain] = [
-        [list(parents), message, None if changes is None else _changes(changes), author, time]
-        for parents, message, changes, author, time in drafts
-    ]
+    rows: list[Plain] = []
+    for place, draft in enumerate(drafts):
+        try:
+            parents, message, changes, author, time = fields_of(draft)
+            rows.append([list(parents), message, None if changes is None else _changes(changes), author, time])
+        except LocalError as error:
+            raise LocalError(f"item {place}: {error.message}", error.hint) from None
     params: dict[str, Plain] = {"plane": plane, "commits": rows}
     if durability is not None:
         params["durability"] = durability.value
@@ -156,6 +159,14 @@ def _joined(commits: Iterable[CommitId]) -> bytes:
 
 
 def _changes(changes: Mapping[str, Value]) -> Plain:
+    if not isinstance(changes, Mapping):
+        raise LocalError(f"changes are {changes!r:.80}", hint="pass a mapping from path to value")
+    for path, value in changes.items():
+        if value is not None and not isinstance(value, bytes | Reference):
+            raise LocalError(
+                f"the value of path {path!r:.80} is {type(value).__name__}",
+                hint="pass bytes (text: value.encode()), a Reference, or None to remove the path",
+            )
     return {path: value if type(value) is bytes else value_to_plain(value) for path, value in changes.items()}
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from crdtgraph.drafts import Draft
+from crdtgraph.bulk import Draft
 from crdtgraph.durability import Durability
 from crdtgraph.errors import NotFoundError
 from crdtgraph.ids import CommitId

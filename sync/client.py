@@ -20,7 +20,7 @@ from types import TracebackType
 from crdtgraph.errors import LocalError, UnreachableError
 from sync.callcodec import decode_reply, encode_request
 from sync.calls import Plain, Reply, ReplyKind, Request
-from sync.framing import FrameParser, encode_frame
+from sync.framing import FrameParser, encode_frame, new_compressor
 from sync.limits import FRAME_BYTES_MAX, READ_BYTES
 from sync.plain import error_from_plain
 
@@ -38,6 +38,7 @@ class Conversation:
     def __init__(self, path: str) -> None:
         self.path = path
         self._parser = FrameParser()
+        self._compressor = new_compressor()  # Clients may be in several threads.
         self._number = 0
 
     def ask(self, method: str, params: dict[str, Plain]) -> bytes:
@@ -48,7 +49,7 @@ class Conversation:
             raise LocalError(
                 f"{method}: the request has {len(payload)} bytes; {FRAME_BYTES_MAX} fit", hint="ask for less at a time"
             )
-        return encode_frame(payload)
+        return encode_frame(payload, compressor=self._compressor)
 
     def receive(self, data: bytes | bytearray) -> None:
         """Bytes that came; raises UnreachableError when the node has closed the connection."""

@@ -11,31 +11,47 @@ Workers come over the control socket or the port for workers (docs/workers.md). 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import trio
 
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.graph import Graph
+from crdtgraph.ids import CommitId
 from crdtgraph.mcts import Budget, SearchTree, Spent
 from crdtgraph.mcts.desk import LEASE_S, Desk, Order
 from crdtgraph.mcts.evaluating import Failure
 from crdtgraph.mcts.referee import Referee
 
+if TYPE_CHECKING:
+    from sync.node import Node
+
 WAIT_S = 1.0
 """How long a worker waits at the desk for others to answer first, before it is told that there is nothing yet."""
 HOSTED_MAX = 64
 """Trees at once; those that are over are remembered until others need their place."""
+FEW = 64
+"""Simulations in flight of which others are told at every change."""
 STEP_ITEMS = 32
 """Answers that are taken, and tasks that are made, before others are served: a millisecond or two."""
 
 
 class HostedTree:
-    """A tree that workers work for, while this process does other things."""
+    """A tree that workers work for, while this process does other things.
 
-    def __init__(self, desk: Desk) -> None:
+    With a node, other trees on the same search hear what is in flight here, and this one hears of theirs.
+    """
+
+    def __init__(self, desk: Desk, node: Node | None = None) -> None:
         self.desk = desk
         self._changed = trio.Event()
+        self._node = node
+        self._told_at = float("-inf")
+        self._end_hearing: Callable[[], None] | None = None
+        self._heard: dict[str, None] = {}
+        if node is not None:
+            self._end_hearing = node.inflight.subscribe(desk.tree.search.name, self._hear)
 
     async def result(self) -> Spent:
         """How the search went, once its budget is spent.
@@ -100,10 +116,8 @@ class HostedTree:
             else:
                 # All simulations ended at once. They are counted, so this ends.
                 await trio.lowlevel.checkpoint()
-        if desk.is_over:
-            self._notify()
-            return []
-        return orders
+        self._notify()
+        return [] if desk.is_over else orders
 
     async def _wait_until(self, deadline: float) -> None:
         changed = self._changed
@@ -113,6 +127,23 @@ class HostedTree:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+        if self._node is None or self._end_hearing is None:
+            return
+        name, now = self.desk.tree.search.name, trio.current_time()
+        if self.desk.is_over:
+            self._end_hearing()
+            self._end_hearing = None
+            for source in self._heard:
+                self.desk.tree.set_remote_inflight(source, {})
+            self._node.inflight.publish(name, {})
+        elif self.desk.in_flight <= FEW or now - self._told_at >= self._node.settings.inflight_every_s:
+            # With many in flight it takes a while to add them up, and then the next call is not far.
+            self._told_at = now
+            self._node.inflight.publish(name, self.desk.tree.inflight())
+
+    def _hear(self, writer: int, counts: Mapping[CommitId, int]) -> None:
+        self._heard[f"{writer:x}"] = None
+        self.desk.tree.set_remote_inflight(f"{writer:x}", counts)
 
 
 class Desks:
@@ -136,8 +167,12 @@ class Desks:
         for name in list(self._own):
             self._own.pop(name).close()
 
-    def open(self, tree: SearchTree, budget: Budget | int, *, lease_s: float = LEASE_S) -> HostedTree:
+    def open(
+        self, tree: SearchTree, budget: Budget | int, *, lease_s: float = LEASE_S, node: Node | None = None
+    ) -> HostedTree:
         """Let workers work for a tree until a budget is spent; nobody else may run it meanwhile.
+
+        With the node of its graph it shares what is in flight with trees elsewhere.
 
         Raises LocalError when one is worked for in a search of that name, or there is nothing to search.
         """
@@ -147,7 +182,7 @@ class Desks:
             raise LocalError(
                 f"workers are working for a tree on search {name!r} already", hint="stop that, or use another name"
             )
-        hosted = HostedTree(Desk(tree, budget, now=trio.current_time(), lease_s=lease_s))
+        hosted = HostedTree(Desk(tree, budget, now=trio.current_time(), lease_s=lease_s), node)
         over = [key for key, each in self._hosted.items() if each.desk.is_over]
         for key in over if len(self._hosted) >= HOSTED_MAX else {name}.intersection(over):
             self._forget(key)
@@ -156,7 +191,9 @@ class Desks:
         self._hosted[name] = hosted
         return hosted
 
-    def open_known(self, graph: Graph, name: str, fingerprint: bytes, budget: Budget, seed: int) -> HostedTree:
+    def open_known(
+        self, graph: Graph, name: str, fingerprint: bytes, budget: Budget, seed: int, node: Node | None = None
+    ) -> HostedTree:
         """The tree of a search, opened if need be with the problem of that fingerprint.
 
         Raises NotFoundError for a problem that this process was not given, LocalError for another one than the tree's.
@@ -173,7 +210,7 @@ class Desks:
             )
         tree = SearchTree(graph, problem, name=name, seed=seed)
         try:
-            hosted = self.open(tree, budget)
+            hosted = self.open(tree, budget, node=node)
         except BaseException:
             tree.close()
             raise

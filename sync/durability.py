@@ -91,6 +91,7 @@ class Flusher:
         stop = self._graph.on_buffered(self._note_first)
         try:
             while True:
+                self._graph.announce()
                 due = self._graph.flush_due()
                 if due is None:
                     self._oldest_at.clear()
@@ -106,6 +107,10 @@ class Flusher:
             stop()
             self._ended = StoreError("the node has stopped", hint="open the store again and look what it holds")
             self._end_round(self._ended)
+
+    def announce_soon(self) -> None:
+        """Something became durable that peers have not been told of."""
+        self._waiting.unpark_all()
 
     def _note_first(self) -> None:
         if not self._oldest_at:

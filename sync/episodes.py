@@ -75,6 +75,8 @@ class Absence:
     high: dict[int, int] = field(default_factory=dict)
     before: frozenset[str] = frozenset()
     """Refs that were in conflict at the beginning."""
+    is_estimate: bool = False
+    """Whether what both sides had is not known exactly."""
     is_carried: bool = False
     """Whether a courier brought something."""
     partner: ReplicaId | None = None
@@ -273,8 +275,7 @@ class Episodes:
             has_returned = absence.episode.returned_us is not None
             self._meet(absence)
             if not is_equal:
-                known = absence.noticed if absence.low is None else absence.low
-                absence.low = {writer: min(clock, theirs.get(writer, 0)) for writer, clock in known.items()}
+                absence.low = self._both_had(absence, theirs)
             absence.partner, absence.claimed, absence.had = replica, dict(theirs), dict(mine)
             absence.told = absence.claimed
             raise_to(absence.high, theirs)
@@ -287,6 +288,15 @@ class Episodes:
             absence.told = dict(theirs)
             if is_equal or self._is_settled(absence):
                 self._end(absence, "reconnected", now_us)
+
+    def _both_had(self, absence: Absence, theirs: Vector) -> dict[int, int]:
+        """What we and a peer that is back had in common when we lost each other."""
+        known = absence.noticed if absence.low is None else absence.low
+        if all(theirs.get(writer, 0) >= clock for writer, clock in known.items()):
+            # It has all that we had when we noticed, so somebody else has brought it what we wrote in between.
+            absence.is_estimate |= absence.noticed != absence.base
+            return dict(absence.base)
+        return {writer: min(clock, theirs.get(writer, 0)) for writer, clock in known.items()}
 
     def _is_settled(self, absence: Absence) -> bool:
         """Whether each has what the other had when they met."""
@@ -338,7 +348,7 @@ class Episodes:
         reaches = Reaches(low, mine if absence.held is None else absence.held, absence.high or mine)
         ours, theirs = (frozenset(each.replica for each in side) for side in (done.ours, done.theirs))
         steps = self._ledger.count(reaches, ours, theirs)
-        self._over.append(Over(absence.number, done, steps, len(episode.base) < BASE_MAX))
+        self._over.append(Over(absence.number, done, steps, len(episode.base) < BASE_MAX and not absence.is_estimate))
         if away and together:
             # They were lost at the same time, and are on a third side that has not come back.
             rest = Episode(episode.from_us, episode.cause, episode.ours, away, base=episode.base)

@@ -38,20 +38,26 @@ _CHECK_END = HEADER_BYTES - _PAYLOAD_CRC.size
 _COMPACT_BYTES_MIN = 64 << 10
 
 _compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-_decompressor = zstandard.ZstdDecompressor(max_window_size=FRAME_BYTES_MAX)
+"""Of the thread that nodes run in. A compressor serves one thread at a time: zstd lets others run while it works."""
 
 
 class RemoteFrameError(RemoteError):
     """The stream of bytes is damaged: no message can be read from it any more."""
 
 
-def encode_frame(payload: bytes, *, compress: bool = True) -> bytes:
+def new_compressor() -> zstandard.ZstdCompressor:
+    """A compressor for a thread of its own, to give to `encode_frame`."""
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+
+
+def encode_frame(payload: bytes, *, compress: bool = True, compressor: zstandard.ZstdCompressor = _compressor) -> bytes:
     """The frame around a payload of at most `FRAME_BYTES_MAX` bytes.
 
     Args:
         payload: 1 to `FRAME_BYTES_MAX` bytes.
         compress: whether to try zstd on a payload above `COMPRESS_BYTES_MIN`; False for what is compressed
             already.
+        compressor: one of the caller's own, when it may run in another thread than nodes.
 
     Raises:
         ValueError: the payload is empty or too long; a caller has to cut what it sends.
@@ -60,7 +66,7 @@ def encode_frame(payload: bytes, *, compress: bool = True) -> bytes:
         raise ValueError(f"a payload of {len(payload)} bytes fits no frame; 1 to {FRAME_BYTES_MAX} are possible")
     flags = 0
     if compress and len(payload) >= COMPRESS_BYTES_MIN:
-        smaller = _compressor.compress(payload)
+        smaller = compressor.compress(payload)
         if len(smaller) < len(payload):
             payload, flags = smaller, FLAG_ZSTD
     start = _HEADER_START.pack(len(payload), flags)
@@ -77,11 +83,12 @@ class FrameParser:
     Holds at most one frame and the bytes of the last `feed`. Cost: O(bytes), whatever the pieces.
     """
 
-    __slots__ = ("_buffer", "_start", "_wanted", "frame_bytes_max")
+    __slots__ = ("_buffer", "_decompressor", "_start", "_wanted", "frame_bytes_max")
 
     def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
         self.frame_bytes_max = frame_bytes_max
         self._buffer = bytearray()
+        self._decompressor: zstandard.ZstdDecompressor | None = None
         self._start = 0
         self._wanted = 0
 
@@ -128,7 +135,10 @@ class FrameParser:
         if crc32(payload) != expected:
             raise RemoteFrameError(f"a frame's payload of {length} bytes is damaged: its check sum differs")
         if flags & FLAG_ZSTD:
-            payload = _decompress(payload, self.frame_bytes_max)
+            if self._decompressor is None:
+                # One each: parsers of several threads must not share it.
+                self._decompressor = zstandard.ZstdDecompressor(max_window_size=FRAME_BYTES_MAX)
+            payload = _decompress(self._decompressor, payload, self.frame_bytes_max)
         self._start = payload_start + length
         self._wanted = 0
         return payload
@@ -180,13 +190,13 @@ def _check_flags(flags: int) -> None:
         raise RemoteFrameError(f"a frame has unknown flags {flags:#04x}")
 
 
-def _decompress(data: bytes, bytes_max: int) -> bytes:
+def _decompress(decompressor: zstandard.ZstdDecompressor, data: bytes, bytes_max: int) -> bytes:
     try:
         size = zstandard.frame_content_size(data)
         # Unknown (-1) is refused as well: without a size, memory would grow until the data ends.
         if not 0 < size <= bytes_max:
             raise RemoteFrameError(f"a compressed frame claims {size} bytes; 1 to {bytes_max} are possible")
-        payload = _decompressor.decompress(data, allow_extra_data=False)
+        payload = decompressor.decompress(data, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise RemoteFrameError(f"a compressed frame cannot be decompressed: {error}") from None
     if len(payload) != size:

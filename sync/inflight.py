@@ -1,7 +1,9 @@
 """Simulations in flight at one running node: what a search here says, and what it hears of others.
 
-    end = node.inflight.subscribe("move 12", tree.set_remote_inflight)      # (writer, counts), whenever they change
-    node.inflight.publish("move 12", tree.inflight())                       # after every change; the node spaces them
+    nursery.start_soon(node.inflight.share, "move 12", tree)        # a SearchTree beside the node; all there is to do
+
+    node.inflight.publish("move 12", {commit: 3})                   # or by hand, after every change
+    end = node.inflight.subscribe("move 12", listener)              # (writer, counts), whenever they change
 
 `inflightexchange.py` has the rules; here they meet the node's connections and clock.
 """
@@ -9,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
     from sync.node import Node
 
 __all__ = ["INFLIGHT", "InFlight"]
+
+
+class Flying(Protocol):
+    """What has simulations in flight; `crdtgraph.mcts.SearchTree` is one."""
+
+    def inflight(self) -> Mapping[CommitId, int]:
+        """Its own, by commit."""
+
+    def set_remote_inflight(self, source: str, flying: Mapping[CommitId, int]) -> None:
+        """What somebody else has in flight now, in place of what was said before."""
 
 
 class InFlight:
@@ -47,6 +59,28 @@ class InFlight:
     def subscribe(self, search: str, listener: Listener) -> Callable[[], None]:
         """Tell a listener (writer, counts) of each other process, now and at every change; returns what ends it."""
         return self.exchange.subscribe(search, listener)
+
+    async def share(self, search: str, tree: Flying) -> None:
+        """Tell others what a tree has in flight, and the tree what others have, until cancelled.
+
+        One tree of a search in one process: what another one says takes its place.
+        """
+        known: dict[str, None] = {}
+
+        def hear(writer: int, counts: Mapping[CommitId, int]) -> None:
+            known[f"{writer:x}"] = None
+            tree.set_remote_inflight(f"{writer:x}", counts)
+
+        end = self.subscribe(search, hear)
+        try:
+            while True:
+                self.publish(search, tree.inflight())
+                await trio.sleep(self._node.settings.inflight_every_s)
+        finally:
+            end()
+            self.publish(search, {})
+            for source in known:
+                tree.set_remote_inflight(source, {})
 
     def counts(self, search: str) -> dict[CommitId, int]:
         """What other processes have in flight in a search, added up."""

@@ -213,7 +213,7 @@ class Settings:
     """A diff travels in parts of about this size, or of one segment. Less loses less when a connection breaks."""
     queue_messages_max: int = QUEUE_MESSAGES_MAX
     """See there. Less saves memory where peers are many and slow, and they catch up by asking more often."""
-    inflight_every_s: float = 0.02
+    inflight_every_s: float = 0.002
     """One writer's simulations in flight in one search are told at most once within this."""
     seed: int | None = None
     """Of the generator that jitter is drawn from. None: the graph's host gives it."""

@@ -171,7 +171,7 @@ class Node:
             machines = self.gossip, self.members.table, self.splits, self.objects.exchange, self.searches.janitor
             self._time = Timekeeper([*machines, self.inflight.exchange])
             self.dialers = [self._dialer(address) for address in self._peers]
-            stack.callback(self.graph.on_durable(self._receive_durable))
+            stack.callback(self.graph.on_durable(self._receive_durable, later=self.flusher.announce_soon))
             nursery = await stack.enter_async_context(trio.open_nursery())
             for each in listening:
                 nursery.start_soon(accept, each, self.connections.values, settings, self._log, self._take_in)

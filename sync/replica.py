@@ -214,8 +214,16 @@ class LocalReplica(Replica, Protocol):
     def checkpoint_states_steps(self) -> Generator[None, None, int]:
         """Store the states that are not stored yet, some 2 ms of work a step."""
 
-    def on_durable(self, callback: Callable[[Delta], None]) -> Callable[[], None]:
-        """Call back with every delta of our own that became durable; returns what ends that."""
+    def on_durable(
+        self, callback: Callable[[Delta], None], *, later: Callable[[], object] | None = None
+    ) -> Callable[[], None]:
+        """Call back with every delta of our own that became durable; returns what ends that.
+
+        In the middle of a critical write `later` is called instead, and `announce` is expected soon.
+        """
+
+    def announce(self) -> None:
+        """Call back with what was left for later."""
 
     def on_buffered(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call back when a first record is buffered, so that `flush_due` is None no longer; returns what ends that."""

@@ -194,7 +194,7 @@ async def async_search_with_workers(
         path = str(Path(folder) / "control")
         try:
             async with open_control(path, Target(graph, node, desks=desks)):
-                hosted = desks.open(tree, budget, lease_s=lease_s)
+                hosted = desks.open(tree, budget, lease_s=lease_s, node=node)
                 pool = Workers(problem, workers, path, search=tree.search.name, seed=seed, batch=batch)
                 try:
                     async with trio.open_nursery() as nursery:

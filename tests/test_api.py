@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 API_PAGE = ROOT / "docs" / "api.md"
-PACKAGES = ("crdtgraph", "crdtgraph.mcts", "crdtgraph.metering", "sync")
+PACKAGES = ("crdtgraph", "crdtgraph.mcts", "crdtgraph.metering", "sync", "sync.fleet")
 
 ENTRY = re.compile(r"^(?:[-*] |\| )`([A-Za-z_]\w*)")
 """A list item or table row of the page that starts with a name in code style; a signature may follow it."""

@@ -48,6 +48,7 @@ ONLY_IMPORTED_BY = {
     "trio": ("sync/*.py", "simulations/*.py", "cli/*.py", "cli/commands/*.py"),
     "click": ("cli/*.py", "cli/commands/*.py"),
     "platformdirs": ("cli/contexts.py",),
+    "ray": ("sync/fleet/actors.py", "sync/fleet/lookout.py"),
     "rich": ("cli/*.py", "cli/commands/*.py"),
 }
 

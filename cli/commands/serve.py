@@ -15,8 +15,8 @@ from cli.context import Invocation, examples, graph_options
         "crdtgraph serve --store search.db --listen 127.0.0.1:7400",
         "crdtgraph serve --store other.db --listen 127.0.0.1:7401 --peer 127.0.0.1:7400",
         "crdtgraph serve --store search.db --metrics-port 9464",
-        "crdtgraph serve --store search.db --control-listen 127.0.0.1:7500",
         "crdtgraph serve --store search.db --search-expiry 0.5",
+        "crdtgraph serve --store search.db --control-listen 127.0.0.1:7500",
     ),
 )
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Accept peers here; port 0 takes any.")
@@ -26,6 +26,13 @@ from cli.context import Invocation, examples, graph_options
 )
 @click.option(
     "--control-listen", metavar="HOST:PORT", help="Let workers connect here over TCP, on loopback; port 0 takes any."
+)
+@click.option(
+    "--problem",
+    "problems",
+    multiple=True,
+    metavar="PROBLEM",
+    help="Let workers search trees of it (as for `mcts run`); its code runs here.",
 )
 @click.option("--cluster", metavar="NAME", help="The cluster of a new store (default: default).")
 @click.option("--name", default="", metavar="NAME", help="What to call this node in logs and lists.")
@@ -71,6 +78,7 @@ def command(
     peers: tuple[str, ...],
     control: str | None,
     control_listen: str | None,
+    problems: tuple[str, ...],
     cluster: str | None,
     name: str,
     metrics_port: int | None,
@@ -98,6 +106,12 @@ def command(
         "search_janitor_batch": search_janitor_batch,
     }
 
+    loaded = []
+    if problems:
+        from cli.mcts.problems import load_problem
+
+        loaded = [load_problem(each) for each in problems]
+
     async def run() -> None:
         await serve(
             url,
@@ -105,6 +119,7 @@ def command(
             peers=peers,
             control=control if control is not None else control_path(url),
             control_listen=control_listen,
+            problems=loaded,
             cluster=cluster,
             name=name,
             metrics_port=metrics_port,

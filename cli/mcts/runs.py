@@ -32,7 +32,7 @@ from crdtgraph.mcts import Node as TreeNode
 from crdtgraph.mcts import Rule, SearchTree, Spent
 from crdtgraph.mcts.referee import Referee
 from crdtgraph.store.naming import control_path
-from sync import Node, open_control
+from sync import Desks, Node, open_control
 from sync.methods import Target
 from sync.workers import async_search_with_workers
 
@@ -130,7 +130,8 @@ async def _run(order: Order, graph: Graph, folder: str, bar: Bar, stopper: Stopp
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(Node(graph, listen=order.listen, peers=order.peers, name="mcts"))
         control = control_path(order.url) or str(Path(folder) / "control")
-        await stack.enter_async_context(open_control(control, Target(graph, node)))
+        desks = Desks()
+        await stack.enter_async_context(open_control(control, Target(graph, node, desks=desks)))
         tree = stack.enter_context(_tree(order, graph))
         where = f", listening on {', '.join(node.addresses)}" if node.addresses else ""
         _say(bar, f"ready: search {order.name!r}, control socket {control}{where}")
@@ -138,7 +139,10 @@ async def _run(order: Order, graph: Graph, folder: str, bar: Bar, stopper: Stopp
         spent: Spent | None = None
         failure: CrdtGraphError | None = None
         try:
-            spent = await _search(order, tree, node, _shower(order, tree, bar, stopper, began))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(node.inflight.share, order.name, tree)
+                spent = await _search(order, tree, node, desks, _shower(order, tree, bar, stopper, began))
+                nursery.cancel_scope.cancel()
         except (CrdtGraphError, _StoppedError, ExceptionGroup) as error:
             ended = innermost(error)
             if isinstance(ended, CrdtGraphError) and tree.iterations:
@@ -161,13 +165,20 @@ def _tree(order: Order, graph: Graph) -> SearchTree:
     return SearchTree(graph, order.problem, name=order.name, seed=order.seed, rule=order.rule)
 
 
-async def _search(order: Order, tree: SearchTree, node: Node, show: Callable[[], object]) -> Spent:
+async def _search(order: Order, tree: SearchTree, node: Node, desks: Desks, show: Callable[[], object]) -> Spent:
     budget = order.budget.budget()
     if order.workers:
         # Each process loads the problem itself: what a file defines cannot be sent.
         maker = partial(load_problem, order.spec)
         return await async_search_with_workers(
-            tree, maker, budget, workers=order.workers, seed=order.seed, on_progress=lambda _: show(), node=node
+            tree,
+            maker,
+            budget,
+            workers=order.workers,
+            seed=order.seed,
+            on_progress=lambda _: show(),
+            node=node,
+            desks=desks,
         )
 
     async def checkpoint() -> None:

@@ -25,8 +25,12 @@ class Statistics(NamedTuple):
 
     @classmethod
     def of(cls, vector: Sequence[int]) -> Statistics:
-        """Read a vector of counters, which has no trailing zeros; what else is in it is left out."""
-        return cls(*vector[:3])
+        """Read a vector of counters, which has no trailing zeros; what else is in it is left out.
+
+        Totals without visits are nothing: anybody may count less than nothing, and what was counted of a discarded node
+        goes writer by writer.
+        """
+        return cls(*vector[:3]) if vector and vector[0] > 0 else cls()
 
     @property
     def mean(self) -> float:

@@ -92,8 +92,7 @@ def mark_steps(plane: Fold, named: dict[bytes, int]) -> Iterator[None]:
                 named.update(objects_in(changes))
         else:
             for each in live:
-                # What a compaction of a search let go of names nothing any more; it may be live here for a moment yet.
-                with suppress(NotFoundError):
+                with suppress(NotFoundError):  # A search lets go of what was discarded; then nobody can promote it.
                     named.update(objects_in(contents.get(projection.locations[each]).changes))
         node = end
         yield

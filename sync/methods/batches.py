@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import trio
 
 from crdtgraph import LEDGER, CommitId, Durability, Graph, LocalError, Search, WriteKind
-from crdtgraph.drafts import BATCH_ITEMS_MAX, Draft, commit_batch, count_batch, discard_batch
+from crdtgraph.bulk import BATCH_ITEMS_MAX, Draft, commit_batch, count_batch, discard_batch
 from crdtgraph.ids import COMMIT_ID_BYTES
 from crdtgraph.searchplane import PREFIX
 from sync.callers import WORKERS_VERSION

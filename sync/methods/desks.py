@@ -27,7 +27,7 @@ def _mcts_open(target: Target, params: Params) -> Plain:
     seconds = params.seconds("seconds", 0) if params.has("seconds") else None
     seed = params.integer("seed", 0, 0, SEED_MAX)
     params.done()
-    return _status(desks.open_known(target.graph, name, fingerprint, Budget(iterations, seconds), seed))
+    return _status(desks.open_known(target.graph, name, fingerprint, Budget(iterations, seconds), seed, target.node))
 
 
 def _mcts_join(target: Target, params: Params) -> Plain:

@@ -39,7 +39,7 @@ def clean_split() -> Scenario:
     return shipped()["clean-split"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_every_machine_has_the_split_that_it_lived_through(recorded: dict[str, list[Episode]], seed: int) -> None:
     outcome = run(seed, clean_split())
     assert not outcome.failure, outcome.failure

@@ -325,6 +325,21 @@ def test_within_a_program_the_same_methods_need_no_greeting(graph: Graph) -> Non
     assert LocalCaller(graph).call("search_open", name="s") == "search/s"
 
 
+@pytest.mark.parametrize(
+    "draft, message",
+    [
+        (5, "is no draft"),
+        (([], "m"), "is no draft"),
+        (Draft(CommitId(b"x" * 32)), "parents are"),  # type: ignore[arg-type]
+        (Draft([], "m", [("a", b"1")]), "changes are"),  # type: ignore[arg-type]
+        (Draft([], "m", {"a": "text"}), "the value of path 'a' is str"),  # type: ignore[dict-item]
+    ],
+)
+def test_drafts_are_checked_before_they_travel(draft: Any, message: str) -> None:
+    with pytest.raises(LocalError, match=f"^item 1: .*{message}"):
+        asks.commit_many("ledger", [Draft(), draft], None)
+
+
 def test_ids_are_checked_before_they_travel() -> None:
     with pytest.raises(LocalError, match="item 1"):
         asks.get_many("ledger", [CommitId(b"x" * 32), CommitId(b"x" * 31)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
 from zlib import crc32
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtgraph.errors import RemoteError
-from sync.framing import FLAG_ZSTD, HEADER_BYTES, FrameParser, RemoteFrameError, encode_frame
+from sync.framing import FLAG_ZSTD, HEADER_BYTES, FrameParser, RemoteFrameError, encode_frame, new_compressor
 from sync.limits import COMPRESS_BYTES_MIN, FRAME_BYTES_MAX
 
 PAYLOADS = [b"x", b"hello, world", bytes(range(256)) * 3, b"repeat " * 2000]
@@ -202,3 +204,18 @@ def test_reading_in_small_pieces_is_not_quadratic() -> None:
         parser.feed(frames[start : start + 4096])
         count += parser.next_payload() is not None
     assert count == 8
+
+
+def test_threads_with_parsers_and_compressors_of_their_own_do_not_disturb_each_other() -> None:
+    payloads = [Random(number).randbytes(1_000_000) + bytes(1_000_000) for number in range(4)]
+
+    def work(payload: bytes) -> bool:
+        compressor, parser = new_compressor(), FrameParser()
+        for _ in range(10):
+            parser.feed(encode_frame(payload, compressor=compressor))
+            if parser.next_payload() != payload:
+                return False
+        return True
+
+    with ThreadPoolExecutor(len(payloads)) as pool:
+        assert all(pool.map(work, payloads))

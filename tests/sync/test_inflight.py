@@ -411,6 +411,43 @@ async def test_nodes_in_a_line_share_what_is_in_flight(autojump_clock: trio.test
         assert len(heard) == 2
 
 
+async def test_trees_beside_nodes_share_what_they_have_in_flight(autojump_clock: trio.testing.MockClock) -> None:
+    class Tree:
+        def __init__(self) -> None:
+            self.own: dict[CommitId, int] = {}
+            self.others: dict[str, Mapping[CommitId, int]] = {}
+
+        def inflight(self) -> dict[CommitId, int]:
+            return dict(self.own)
+
+        def set_remote_inflight(self, source: str, flying: Mapping[CommitId, int]) -> None:
+            self.others[source] = flying
+
+    async with memory_nodes() as (_network, start):
+        a, b = replica("a"), replica("b")
+        first, second = await start(a), await start(b, "a:1")
+        ours, theirs = Tree(), Tree()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(second.inflight.share, "s", theirs)
+            scope = trio.CancelScope()
+
+            async def share() -> None:
+                with scope:
+                    await first.inflight.share("s", ours)
+
+            nursery.start_soon(share)
+            await settle()
+            ours.own, theirs.own = {commit(1): 2}, {commit(1): 1, commit(3): 4}
+            await settle(0.1)
+            assert theirs.others == {f"{a.writer:x}": {commit(1): 2}}
+            assert ours.others == {f"{b.writer:x}": {commit(1): 1, commit(3): 4}}
+            scope.cancel()
+            await settle(0.1)
+            assert theirs.others == {f"{a.writer:x}": {}}
+            assert ours.others == {f"{b.writer:x}": {}}, "nobody tells it any more"
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_peer_that_sends_nonsense_on_the_topic_is_dropped(autojump_clock: trio.testing.MockClock) -> None:
     async with memory_nodes() as (_network, start):
         first = await start(replica("a"))

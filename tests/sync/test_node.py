@@ -17,7 +17,7 @@ from sync.codec import encode_message
 from sync.framing import encode_frame
 from sync.limits import PROTOCOL_VERSION
 from sync.messages import Delta, Hello, Ping
-from sync.transport import Address
+from sync.transport import Address, TcpTransport
 from tests.sync.replicas import grow, replica
 
 QUICK = Settings(backoff_min_s=0.01, backoff_max_s=0.05, goodbye_timeout_s=0.5, seed=1)
@@ -94,6 +94,17 @@ async def test_addresses_outside_loopback_are_refused() -> None:
                 pass
     with pytest.raises(LocalError, match="not an address"):
         Node(replica("a"), listen=["7000"])
+
+
+async def test_a_transport_may_be_told_to_go_beyond_loopback() -> None:
+    a, b = replica("a"), replica("b")
+    async with Node(a, listen=["0.0.0.0:0"], transport=TcpTransport(beyond_loopback=True), settings=QUICK) as node_a:
+        port = Address.parse(node_a.addresses[0]).port
+        grow(a, 2)
+        async with Node(b, peers=[("127.0.0.1", port)], settings=QUICK) as node_b:
+            await agree(node_a, node_b)
+    with pytest.raises(LocalError, match="outside loopback"):
+        await TcpTransport().dial(Address("192.0.2.1", 7000))
 
 
 async def test_a_port_that_is_taken() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -40,14 +40,6 @@ from tests.sync.replicas import replica
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60
 SETTINGS = Settings(seed=1, goodbye_timeout_s=0.2)
-PROGRAM = """
-import sys, trio
-from sync.daemon import LogFormat, process_log, serve
-from tests.sync.problems import Nim
-store, control = sys.argv[1:]
-log = process_log(LogFormat.JSON)
-trio.run(lambda: serve(store, control=control, control_listen="127.0.0.1:0", problems=[Nim()], cluster="test", log=log))
-"""
 
 
 @pytest.fixture
@@ -219,6 +211,36 @@ async def test_a_worker_that_vanishes_in_the_middle_gives_its_tasks_back(graph: 
         assert hosted.desk.spent is not None
 
 
+async def test_other_nodes_hear_what_workers_have_in_flight(graph: Graph) -> None:
+    heard: list[dict[Any, int]] = [{}]
+    changed = trio.Event()
+
+    def hear(_writer: int, counts: Mapping[Any, int]) -> None:
+        heard.append(dict(counts))
+        changed.set()
+
+    with replica("b") as other, trio.fail_after(WAIT_S):
+        async with (
+            Node(graph, listen=["127.0.0.1:0"], settings=SETTINGS) as node,
+            Node(other, peers=node.addresses, settings=SETTINGS) as peer,
+        ):
+            end = peer.inflight.subscribe("s", hear)
+            tree = tree_of(graph)
+            hosted = Desks().open(tree, 100, node=node)
+            name = hosted.join("w")
+            assert len(await hosted.work(name, [], [], 4)) == 4
+            while not heard[-1]:
+                changed = trio.Event()
+                await changed.wait()
+            assert heard[-1][tree.root] == 4
+            hosted.leave(name)
+            hosted.stop()
+            while heard[-1]:
+                changed = trio.Event()
+                await changed.wait()
+            end()
+
+
 async def test_a_worker_waits_for_others_when_nothing_is_left_to_begin(graph: Graph, tmp_path: Path) -> None:
     desks = Desks()
     async with hosting(graph, tmp_path, desks) as (path, _):
@@ -326,8 +348,12 @@ class Daemon:
 
     def __init__(self, folder: Path) -> None:
         self.store, self.control = f"rocksdb:{folder / 'store'}", str(folder / "control")
+        options = ("--control-listen", "127.0.0.1:0", "--problem", "tests.sync.problems:Nim", "--log", "json")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, self.store, self.control], cwd=ROOT, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "cli", "serve", "--store", self.store, "--control", self.control, *options],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stderr is not None
         for line in self.process.stderr:

@@ -30,5 +30,5 @@ def command() -> None:
     """Monte Carlo tree search, by one process or by many on one tree.
 
     A tree lives in a search (a plane that is gossiped and never on a disk) until the processes that search it end; what
-    is promoted stays. See docs/mcts.md.
+    is promoted stays. See docs/mcts-command.md.
     """

@@ -9,6 +9,7 @@ from crdtgraph.exchange import deltas, receive_steps
 from crdtgraph.opening import attach
 from crdtgraph.searchplane import SearchPlane
 from crdtgraph.store.memory import MemoryStore
+from crdtgraph.update import Update, decode_update
 
 ROOT = Commit((), "mcts", 0, "root")
 
@@ -26,12 +27,18 @@ def plane_of(search: Search) -> SearchPlane:
     return search._home()
 
 
-def send(source: Search, target: Search) -> None:
-    """Give the target all that it lacks of the source, as one exchange does."""
+def send(source: Search, target: Search, *, only_own: bool = False) -> None:
+    """Give the target all that it lacks of the source, as one exchange does, or only what the source itself wrote."""
     source.flush()
     plane_of(target).has_parent(ROOT.id)
-    for delta in list(deltas(plane_of(source), plane_of(target).document.state_vector)):
-        for _ in receive_steps(plane_of(target), delta.update):
+    known = dict(plane_of(target).document.state_vector)
+    if only_own:
+        writer = plane_of(source).identity.writer
+        known = {**plane_of(source).document.state_vector, writer: known.get(writer, 0)}
+    for delta in list(deltas(plane_of(source), known)):
+        update = decode_update(delta.update)
+        runs = tuple(run for run in update.deletes if not only_own or run[0] == plane_of(source).identity.writer)
+        for _ in receive_steps(plane_of(target), Update(update.items, runs).encode()):
             pass
 
 

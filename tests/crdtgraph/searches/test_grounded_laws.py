@@ -1,21 +1,22 @@
 """A search and the ledger that it stands on come by different ways: whatever comes first, all end with the same.
 
-What "the same" is says a model of a dozen lines, from the segments of the search and the commits of the ledger alone.
+What "the same" is says an independent model, from the segments of the search and the commits of the ledger alone.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crdtgraph import LEDGER, Commit, CommitId, Graph
+from crdtgraph import LEDGER, Commit, Graph
 from crdtgraph.document import item_update
 from crdtgraph.ids import SegmentKey
-from crdtgraph.segment import Records, Segment, pack, unpack
+from crdtgraph.segment import Records, pack, unpack
+from simulations.searchmodel import SearchModel
 from tests.sync.replicas import replica
 
 NAME, PLANE = "s", "search/s"
@@ -56,61 +57,29 @@ def give(graph: Graph, plane: str, key: SegmentKey, data: bytes) -> None:
     graph.receive(plane, item_update(key, data).encode())
 
 
-class Model:
-    """What a search is: a function of its segments and of which commits are in the ledger."""
-
-    def __init__(self, segments: list[Segment], ledger: set[CommitId]) -> None:
-        records = {}
-        for each in segments:
-            records |= dict(zip(each.ids, each.parents, strict=True))
-        self.visible: dict[CommitId, tuple[CommitId, ...]] = {}
-        grows = True
-        while grows:
-            grows = False
-            for commit, parents in records.items():
-                stands = all(each in self.visible or (each in ledger and each not in records) for each in parents)
-                if commit not in self.visible and stands:
-                    self.visible[commit] = parents
-                    grows = True
-        known = {*self.visible, *(ledger - records.keys())}
-        roots = {discard.commit for each in segments for discard in each.discards if discard.commit in known}
-        self.dead: set[CommitId] = set(roots)
-        grows = True
-        while grows:
-            found = {each for each, parents in self.visible.items() if not self.dead.isdisjoint(parents)} - self.dead
-            self.dead |= found
-            grows = bool(found)
-        totals: dict[CommitId, list[int]] = defaultdict(lambda: [0, 0])
-        for each in segments:
-            for count in each.counts:
-                if count.commit in known:
-                    for place, value in enumerate(count.vector):
-                        totals[count.commit][place] += value
-        self.totals = {commit: tuple(total) for commit, total in totals.items() if any(total)}
+def model_of(graph: Graph, segments: Iterable[bytes]) -> SearchModel:
+    """What a search is that has these segments, above the ledger of a graph."""
+    return SearchModel(map(unpack, segments), {commit: graph.parents(commit) for commit in graph.topological()})
 
 
-def check(graph: Graph, model: Model) -> None:
+def check(graph: Graph, model: SearchModel) -> None:
     """A graph shows of the search what the model does."""
     search = graph.search(NAME)
     shown = [commit for commit in graph.topological(plane=PLANE) if commit in search]
-    assert set(shown) == model.visible.keys()
-    assert {commit for commit in shown if not search.is_live(commit)} == model.dead & model.visible.keys()
-    assert all(search.parents(commit) == model.visible[commit] for commit in shown)
+    live = [commit for commit in shown if search.is_live(commit)]
+    assert {commit: search.parents(commit) for commit in live} == model.live
     place = {commit: number for number, commit in enumerate(shown)}
     assert all(place.get(parent, -1) < place[commit] for commit in shown for parent in search.parents(commit))
-    counted = {commit: search.counters(commit) for commit in {*shown, *model.totals}}
-    assert {commit: _padded(total) for commit, total in counted.items() if total} == model.totals
-    assert search.live_count() == len(model.visible.keys() - model.dead)
-    for commit in shown:
-        assert set(search.children(commit)) == {each for each in shown if commit in model.visible[each]}
+    counted = {commit: search.counters(commit) for commit in {*live, *model.live_totals}}
+    assert {commit: total for commit, total in counted.items() if total} == model.live_totals
+    assert search.live_count() == len(live)
+    for commit in live:
+        children = {each for each in search.children(commit) if search.is_live(each)}
+        assert children == {each for each in live if commit in model.visible[each]}
         assert search.get(commit).id == commit
         assert graph.generation(commit, plane=PLANE) == 1 + max(
             (graph.generation(parent, plane=PLANE) for parent in search.parents(commit)), default=0
         )
-
-
-def _padded(total: tuple[int, ...]) -> tuple[int, ...]:
-    return total + (0,) * (2 - len(total))
 
 
 def act(graph: Graph, rng: random.Random) -> None:
@@ -168,11 +137,6 @@ def history(seed: int, size: int, steps: int) -> tuple[list[Graph], random.Rando
     return graphs, rng
 
 
-def model_of(stored: Stored, graph: Graph) -> Model:
-    segments = [unpack(data) for (plane, _), data in stored.items() if plane == PLANE]
-    return Model(segments, set(graph.topological()))
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 1 << 32), st.integers(2, 3), st.integers(5, 60))
 @example(0, 3, 60)
@@ -187,8 +151,7 @@ def test_whatever_comes_first_the_search_is_what_the_model_says(seed: int, size:
                 # Looking makes bases, and nobody can tell.
                 graph.search(NAME).counters(rng.choice(graph.topological()))
             if not place % 7 and graph.searches():
-                given = [unpack(each) for name, each in _held(graph, stored) if name == PLANE]
-                check(graph, Model(given, set(graph.topological())))
+                check(graph, model_of(graph, [each for name, each in _held(graph, stored) if name == PLANE]))
     for graph in graphs:
         for plane, key, data in shuffled(stored, rng):
             if key.writer != graph.writer:
@@ -197,7 +160,7 @@ def test_whatever_comes_first_the_search_is_what_the_model_says(seed: int, size:
     assert len({graph.digest() for graph in everyone}) == 1
     if PLANE in fresh[0].planes():
         assert len({graph.set_digest(PLANE) for graph in everyone}) == 1
-        model = model_of(stored, graphs[0])
+        model = model_of(graphs[0], [data for (plane, _), data in stored.items() if plane == PLANE])
         for graph in everyone:
             check(graph, model)
         assert len({graph.digest(plane=PLANE) for graph in everyone}) == 1
@@ -300,3 +263,79 @@ def test_a_search_that_is_dropped_waits_for_nothing_any_more() -> None:
     b.search(NAME).close()
     assert not ledger.awaited
     b.commit(message="base", author="a", time=2)
+
+
+def test_what_was_discarded_and_is_promoted_elsewhere_is_as_dead_for_those_who_never_had_it() -> None:
+    a, b, late = (replica(name) for name in ("a", "b", "late"))
+    for graph in (a, b, late):
+        graph.commit(message="root", author="all", time=1)
+    root = a.roots()[0]
+    top = a.search(NAME).commit(parents=[root], message="top")
+    below = a.search(NAME).commit(parents=[top], message="below")
+    for (plane, key), data in stored_in(a).items():
+        give(b, plane, key, data)
+    deeper = b.search(NAME).commit(parents=[below], message="deeper, by another")
+    b.search(NAME).count(deeper, [3])
+    a.search(NAME).discard(top)
+    a.flush()
+    # Its writer lets go of what is below; somebody who has it promotes it all the same.
+    a.compact()
+    b.search(NAME).promote(below)
+    for plane, key, data in shuffled(stored_in(b), random.Random(3)):
+        if plane == LEDGER or key.writer == b.writer:
+            give(late, plane, key, data)
+            give(a, plane, key, data)
+    for (plane, key), data in stored_in(a).items():
+        if key.writer == a.writer and not late.segments_of(plane, key.text):
+            late.adopt(plane, [data]) if key.seq else give(late, plane, key, data)
+    ledger = {commit: late.parents(commit) for commit in late.topological()}
+    assert below in ledger
+    for graph in (a, late):
+        given = [data for key in graph.segment_keys(PLANE) for data in graph.segments_of(PLANE, key)]
+        check(graph, model_of(graph, given))
+        assert deeper not in graph.search(NAME) or not graph.search(NAME).is_live(deeper)
+
+
+def test_a_discard_takes_bases_along_that_follow_by_way_of_the_ledger() -> None:
+    graph = replica("a")
+    root = graph.commit(message="root")
+    search = graph.search(NAME)
+    top = search.commit(parents=[root], message="top")
+    search.promote(top)
+    beside = graph.commit(parents=[top], message="made in the ledger")
+    before = search.commit(parents=[beside], message="on it")
+    search.count(before, [1])
+    search.discard(top)
+    assert not search.is_live(before)
+    later = graph.commit(parents=[beside], message="one more in the ledger")
+    after = search.commit(parents=[later], message="on that")
+    assert not search.is_live(after)
+    assert search.is_live(root)
+    assert search.live_count() == 0
+    graph.flush()
+    given = [data for key in graph.segment_keys(PLANE) for data in graph.segments_of(PLANE, key)]
+    model = model_of(graph, given)
+    assert model.live == {}
+    check(graph, model)
+
+
+def test_what_waits_for_the_ledger_waits_on_when_its_segments_were_compacted_meanwhile() -> None:
+    a, b = replica("a"), replica("b")
+    base = a.commit(message="base")
+    first = a.search(NAME).commit(parents=[base], message="first")
+    a.flush()
+    a.search(NAME).count(first, [2])
+    a.flush()
+    for (plane, key), data in stored_in(a).items():
+        if plane == PLANE:
+            give(b, plane, key, data)
+    a.compact()
+    a.flush()
+    for delta in a.deltas(PLANE, b.state_vector(PLANE)):
+        b.receive(PLANE, delta.update)
+    assert first not in b.search(NAME)
+    for delta in a.deltas(LEDGER, b.state_vector(LEDGER)):
+        b.receive(LEDGER, delta.update)
+    assert first in b.search(NAME)
+    assert b.search(NAME).counters(first) == (2,)
+    assert a.digest(plane=PLANE) == b.digest(plane=PLANE)

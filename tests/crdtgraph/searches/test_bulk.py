@@ -9,7 +9,7 @@ import pytest
 
 import crdtgraph
 from crdtgraph import CommitId, Draft, Durability, Graph, LocalError, NotFoundError, Reference, StoreError
-from crdtgraph.drafts import BATCH_ITEMS_MAX, STEP_ITEMS, commit_batch, count_batch, discard_batch
+from crdtgraph.bulk import BATCH_ITEMS_MAX, STEP_ITEMS, commit_batch, count_batch, discard_batch
 from crdtgraph.objects.format import INLINE_BYTES_MAX
 from crdtgraph.opening import attach
 from crdtgraph.segment import PAYLOAD_BYTES_MAX
@@ -93,6 +93,8 @@ WRONG: dict[str, tuple[Wrong, str]] = {
     "a place before the first": (lambda root: Draft([-1]), "parent -1 is no earlier item"),
     "true as a place": (lambda root: Draft([True]), "is not in the graph"),
     "no list of parents": (lambda root: Draft(root), "parents are"),  # type: ignore[arg-type]
+    "no draft": (lambda root: {"parents": [root]}, "is no draft"),
+    "too few fields": (lambda root: ([root], "m"), "is no draft"),
     "a message of bytes": (lambda root: Draft([root], b"m"), "the message of a commit"),  # type: ignore[arg-type]
     "a lone surrogate": (lambda root: Draft([root], "\ud800"), "cannot be written as UTF-8"),
     "a float for a time": (lambda root: Draft([root], "m", None, None, 1.5), "time 1.5"),  # type: ignore[arg-type]
@@ -267,3 +269,14 @@ def test_discards_are_all_or_none(graph: Graph, root: CommitId) -> None:
 def test_no_plane_no_batch(graph: Graph) -> None:
     with pytest.raises(NotFoundError):
         run(commit_batch(graph, [Draft()], plane="search/none"))
+
+
+def test_commits_that_all_stay_are_not_written_again(graph: Graph, root: CommitId) -> None:
+    search = graph.search("s")
+    last = root
+    for number in range(12):
+        last = search.commit_many(line(last, BATCH_ITEMS_MAX, f"{number}"))[-1]
+    home = graph._searches[search.plane]
+    assert not home.needs_compaction()
+    search.discard(search.children(root)[0])
+    assert home.needs_compaction()

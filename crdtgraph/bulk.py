@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from crdtgraph.buffer import commit_size, fits
 from crdtgraph.durability import Durability, WriteKind
@@ -29,6 +29,7 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_
 from crdtgraph.steps import Stepwise
 
 if TYPE_CHECKING:
+    from crdtgraph.graph import Graph
     from crdtgraph.searching import Searching
 
 BATCH_ITEMS_MAX = 1_000
@@ -126,7 +127,7 @@ def count_batch(
     if plane == LEDGER:
         yield from _each_in_steps(graph, home, plane, checked, lambda pair: graph.count(*pair), "counted")
     else:
-        search = Search(graph, plane.removeprefix(PREFIX))
+        search = Search(cast("Graph", graph), plane.removeprefix(PREFIX))
         yield from _each_in_steps(graph, home, plane, checked, lambda pair: search.count(*pair), "counted")
 
 
@@ -176,9 +177,7 @@ class _Batch:
 
     def _make(self, draft: Draft, place: int) -> _Made:
         graph = self._graph
-        parents, message, changes, author, time = draft
-        if not isinstance(parents, list | tuple):
-            raise LocalError(f"parents are {parents!r:.80}", hint="pass a list of ids and places")
+        parents, message, changes, author, time = fields_of(draft)
         if time is not None and type(time) is not int:
             raise LocalError(f"time {time!r:.80} is not a whole number of microseconds")
         stamp = graph._clock.tick()
@@ -212,6 +211,16 @@ class _Batch:
                 f"with this one the batch has more than the {PAYLOAD_BYTES_MAX} bytes of a segment",
                 hint="the ledger takes or refuses a batch as one segment: send several batches",
             )
+
+
+def fields_of(draft: Draft) -> Draft:
+    """A draft, or a row with its five fields; LocalError for anything else. The fields are checked by who uses them."""
+    given: object = draft
+    if not isinstance(given, list | tuple) or len(given) != len(Draft._fields):
+        raise LocalError(f"{given!r:.80} is no draft", hint="pass crdtgraph.Draft(parents, message, changes)")
+    if not isinstance(given[0], list | tuple):
+        raise LocalError(f"parents are {given[0]!r:.80}", hint="pass a list of ids and places")
+    return draft
 
 
 def _write_to_ledger(home: Plane, made: Sequence[_Made]) -> None:
