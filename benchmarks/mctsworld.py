@@ -178,7 +178,7 @@ class World:
         if exchange.deadline <= self.now:
             exchange.tick(self.now)
         for other in self.writers:
-            while (message := exchange.next_message(other.number)) is not None:
+            while (message := exchange.next_message(other.number, self.now)) is not None:
                 self._send(writer, other, partial(self._receive_flying, other, writer.number, message.payload))
         if not writer.is_pull_due and exchange.deadline <= self.now + INFLIGHT_EVERY_S:
             writer.is_pull_due = True

@@ -18,6 +18,7 @@ import trio
 from crdtgraph.ids import CommitId
 from sync.inflightcodec import TOPIC as INFLIGHT
 from sync.inflightexchange import InFlightExchange, Listener
+from sync.messages import Ephemeral
 
 if TYPE_CHECKING:
     from sync.connection import Connection
@@ -97,7 +98,11 @@ class InFlight:
 
     def leave(self, connection: Connection) -> None:
         """A connection has ended."""
-        self.exchange.leave(connection.number, trio.current_time())
+        self.exchange.leave(connection.number)
+
+    def next_message(self, number: int) -> Ephemeral | None:
+        """What to say to a peer next; None when there is nothing."""
+        return self.exchange.next_message(number, trio.current_time())
 
     def receive(self, connection: Connection, payload: bytes) -> None:
         """Deal with a message."""

@@ -1,6 +1,6 @@
 """In-flight counts to bytes and back: the payload of an `Ephemeral` of topic `TOPIC`.
 
-    [version, search, writer, sequence, hops, commits, counts]
+    [version, search, writer, sequence, hops, age, commits, counts]
 
 `commits` are ids side by side, 32 bytes each, in ascending order; `counts` are as many integers from 1 on. So equal
 messages are equal bytes. What is read is checked field by field: whatever the bytes are, only `RemoteMessageError`
@@ -21,19 +21,21 @@ TOPIC = "crdtgraph/inflight"
 VERSION = 1
 SEQUENCE_MAX = 1 << 63
 COMMIT_BYTES = 32
+AGE_MS_MAX = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class InFlightState:
     """What one writer has in flight in one search: commit -> simulations. The state with the largest `sequence` counts.
 
-    `hops` is how many nodes have passed it on.
+    `hops` is how many nodes have passed it on, `age_ms` how long ago its writer said it, as far as the sender knows.
     """
 
     search: str
     writer: int
     sequence: int
     hops: int
+    age_ms: int
     counts: Mapping[CommitId, int]
 
 
@@ -41,7 +43,8 @@ def encode_inflight(state: InFlightState) -> bytes:
     """The payload. Cost: O(n log n) in its commits."""
     commits = sorted(state.counts)
     counts = [state.counts[commit] for commit in commits]
-    return pack([VERSION, state.search, state.writer, state.sequence, state.hops, b"".join(commits), counts])
+    head = [VERSION, state.search, state.writer, state.sequence, state.hops, state.age_ms]
+    return pack([*head, b"".join(commits), counts])
 
 
 def decode_inflight(payload: bytes) -> InFlightState | None:
@@ -51,12 +54,13 @@ def decode_inflight(payload: bytes) -> InFlightState | None:
         match row:
             case [int() as version, *_] if type(version) is int and version > VERSION:
                 return None
-            case [int() as version, search, writer, sequence, hops, commits, counts] if version is VERSION:
+            case [int() as version, search, writer, sequence, hops, age_ms, commits, counts] if version is VERSION:
                 return InFlightState(
                     fields.text(search, PLANE_NAME_BYTES_MAX),
                     fields.number(writer, 1 << WRITER_BITS),
                     fields.number(sequence, SEQUENCE_MAX),
                     fields.number(hops, INFLIGHT_HOPS_MAX + 1),
+                    fields.number(age_ms, AGE_MS_MAX + 1),
                     _counts(commits, counts),
                 )
     except fields.FieldError as error:

@@ -6,8 +6,9 @@ must not be counters of the search: those only grow, and the simulations of a wo
 So they are *state*: each writer says all that it has in flight, with a sequence number.
 
 - The newest state of a writer replaces what was known of it. So order, repetition and loss do no harm.
-- A state counts for `INFLIGHT_EXPIRY_S` by the clock of whoever heard it, and for no longer than the connection over
-  which it came. A writer repeats what it has in flight several times within that; whoever is silent has nothing.
+- A state counts for `INFLIGHT_EXPIRY_S`, and for no longer than the connection over which it came. It travels with its
+  age, to which each node adds how long it has kept it, so it is as old everywhere and cannot go round for ever. A
+  writer repeats what it has in flight several times within that; whoever is silent has nothing.
 - What is new to a node it passes on to all its peers but the one it came from and those that this one is connected to:
   it tells them itself. So a line a-b-c works, a ring comes to rest, and where everyone is connected to everyone nothing
   is told twice. `INFLIGHT_HOPS_MAX` bounds the way.
@@ -56,13 +57,13 @@ class _Entry:
     state: InFlightState
     source: int | None
     """The connection over which it came; None for our own."""
+    said_at: float
+    """When its writer said it, by our clock."""
     expires_at: float
     due_at: float = -math.inf
     """When it may be marked for sending again."""
     is_waiting: bool = False
     """Whether it has to be marked then."""
-    payload: bytes = b""
-    """The state as it is sent, once somebody asked for it."""
 
 
 @dataclass(slots=True)
@@ -104,13 +105,13 @@ class InFlightExchange:
         if peer.marked:
             wake()
 
-    def leave(self, number: int, now: float) -> None:
+    def leave(self, number: int) -> None:
         """A connection ended: what came over it counts no longer. Unknown numbers are ignored."""
         if self._peers.pop(number, None) is None:
             return
         for key, entry in [*self._entries.items()]:
             if entry.source == number:
-                self._empty(key, entry, now)
+                self._empty(key, entry)
 
     # --- what is known
 
@@ -167,8 +168,8 @@ class InFlightExchange:
         if entry is None:
             if not counts:
                 return
-            state = InFlightState(search, self._writer, 0, 0, {})
-            entry = self._entries[key] = _Entry(state, None, math.inf)
+            state = InFlightState(search, self._writer, 0, 0, 0, {})
+            entry = self._entries[key] = _Entry(state, None, now, math.inf)
         kept = _bounded(counts)
         if entry.state.counts != kept:
             self._say(key, entry, kept, now)
@@ -187,25 +188,27 @@ class InFlightExchange:
         if entry is not None and state.sequence >= entry.state.sequence:
             # The peer knows as much as we do, so it need not be told.
             peer.marked.pop(key, None)
-        if state.writer == self._writer or (entry is not None and state.sequence <= entry.state.sequence):
+        said_at = now - state.age_ms / 1_000
+        is_old = said_at + INFLIGHT_EXPIRY_S <= now or (entry is not None and state.sequence <= entry.state.sequence)
+        if is_old or state.writer == self._writer:
             return
         if entry is None:
             if len(self._entries) >= INFLIGHT_STATES_MAX:
                 self.refused += 1
                 return
-            entry = self._entries[key] = _Entry(state, number, 0.0)
+            entry = self._entries[key] = _Entry(state, number, said_at, 0.0)
             before: Mapping[CommitId, int] = {}
         else:
             before = entry.state.counts
-        entry.state, entry.source, entry.payload = state, number, b""
-        entry.expires_at = now + INFLIGHT_EXPIRY_S
+        entry.state, entry.source, entry.said_at = state, number, said_at
+        entry.expires_at = said_at + INFLIGHT_EXPIRY_S
         self._wait(entry.expires_at)
         if state.hops < INFLIGHT_HOPS_MAX:
             self._mark(key, entry, now)
         if state.counts != before:
             self._tell(key, state.counts)
 
-    def next_message(self, number: int) -> Ephemeral | None:
+    def next_message(self, number: int, now: float) -> Ephemeral | None:
         """What to say to a peer next; None when there is nothing."""
         peer = self._peers.get(number)
         while peer is not None and peer.marked:
@@ -213,7 +216,7 @@ class InFlightExchange:
             del peer.marked[key]
             entry = self._entries.get(key)
             if entry is not None and entry.source != number:
-                return Ephemeral(TOPIC, self._payload(entry))
+                return Ephemeral(TOPIC, _payload(entry, now))
         return None
 
     # --- time
@@ -243,8 +246,8 @@ class InFlightExchange:
         """A new state of our own. It is repeated before it expires elsewhere, and an empty one is forgotten later."""
         # One row of numbers for all searches and for ever: others may remember a search longer than we do.
         self._sequence += 1
-        entry.state = InFlightState(key.search, key.writer, self._sequence, 0, counts)
-        entry.payload = b""
+        entry.state = InFlightState(key.search, key.writer, self._sequence, 0, 0, counts)
+        entry.said_at = now
         entry.expires_at = now + (INFLIGHT_REPEAT_S if counts else INFLIGHT_EXPIRY_S)
         self._wait(entry.expires_at)
         self._mark(key, entry, now)
@@ -263,22 +266,15 @@ class InFlightExchange:
                 peer.marked[key] = None
                 peer.wake()
 
-    def _empty(self, key: _Key, entry: _Entry, now: float) -> None:
+    def _empty(self, key: _Key, entry: _Entry) -> None:
         """Nobody says it any more. Its number stays known until it expires, so that nothing older comes back."""
         was = entry.state
-        entry.state = InFlightState(was.search, was.writer, was.sequence, was.hops, {})
-        entry.source, entry.payload, entry.is_waiting = -1, b"", False
+        entry.state = InFlightState(was.search, was.writer, was.sequence, was.hops, 0, {})
+        entry.source, entry.is_waiting = -1, False
         for peer in self._peers.values():
             peer.marked.pop(key, None)
         if was.counts:
             self._tell(key, {})
-
-    def _payload(self, entry: _Entry) -> bytes:
-        if not entry.payload:
-            was = entry.state
-            hops = was.hops + (entry.source is not None)
-            entry.payload = encode_inflight(InFlightState(was.search, was.writer, was.sequence, hops, was.counts))
-        return entry.payload
 
     def _tell(self, key: _Key, counts: Mapping[CommitId, int]) -> None:
         for listener in [*self._listeners.get(key.search, ())]:
@@ -286,6 +282,14 @@ class InFlightExchange:
 
     def _wait(self, until: float) -> None:
         self.deadline = min(self.deadline, until)
+
+
+def _payload(entry: _Entry, now: float) -> bytes:
+    """The state as it is sent. What is about to expire is told a little older than it is, never younger."""
+    was = entry.state
+    hops = was.hops + (entry.source is not None)
+    age_ms = max(0, math.ceil((now - entry.said_at) * 1_000))
+    return encode_inflight(InFlightState(was.search, was.writer, was.sequence, hops, age_ms, was.counts))
 
 
 def _bounded(counts: Mapping[CommitId, int]) -> dict[CommitId, int]:

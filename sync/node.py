@@ -295,7 +295,7 @@ class Node:
             handle=self._handle,
             pull=self.gossip.next_message,
             pull_bulk=self.objects.exchange.next_message,
-            pull_last=lambda number: self.members.next_message(number) or self.inflight.exchange.next_message(number),
+            pull_last=lambda number: self.members.next_message(number) or self.inflight.next_message(number),
             leave=self._leave,
         )
         self.connections[connection.number] = connection

@@ -29,7 +29,7 @@ from tests.sync.replicas import replica
 from tests.sync.test_node_in_memory import memory_nodes, settle
 
 EVERY_S = 0.02
-STATE = InFlightState("move 12", 77, 5, 1, {CommitId(bytes([7] * 32)): 3, CommitId(bytes([9] * 32)): 300})
+STATE = InFlightState("move 12", 77, 5, 1, 40, {CommitId(bytes([7] * 32)): 3, CommitId(bytes([9] * 32)): 300})
 
 
 def commit(number: int) -> CommitId:
@@ -57,8 +57,8 @@ class Net:
 
     def cut(self, a: int, b: int) -> None:
         self.links.remove((a, b))
-        self.nodes[a].leave(b, self.now)
-        self.nodes[b].leave(a, self.now)
+        self.nodes[a].leave(b)
+        self.nodes[b].leave(a)
 
     def publish(self, number: int, counts: Mapping[CommitId, int]) -> None:
         self.nodes[number].publish("s", counts, self.now)
@@ -67,7 +67,7 @@ class Net:
         end = self.now + seconds
         while self.now < end:
             for here, there in [pair for link in self.links for pair in (link, link[::-1])]:
-                while here not in silent and (message := self.nodes[here].next_message(there)) is not None:
+                while here not in silent and (message := self.nodes[here].next_message(there, self.now)) is not None:
                     self.sent += 1
                     self.nodes[there].receive(here, message.payload, self.now)
             self.now += 0.01
@@ -146,6 +146,19 @@ def test_a_connection_that_ends_takes_with_it_what_came_over_it() -> None:
     assert net.nodes[1].counts("s") == {commit(1): 1}, "it comes back another way"
 
 
+def test_what_is_told_to_a_new_peer_is_no_younger_for_it() -> None:
+    """Else a state of the dead would go round for ever, from those who have it to those who have forgotten it."""
+    net = Net(3, [(0, 1)])
+    net.publish(0, {commit(1): 1})
+    net.run(0.1)
+    net.run(INFLIGHT_EXPIRY_S - 0.5, silent=(0,))
+    net.connect(1, 2)
+    net.run(0.1, silent=(0,))
+    assert net.nodes[2].counts("s") == {commit(1): 1}
+    net.run(0.5, silent=(0,))
+    assert [node.counts("s") for node in net.nodes[1:]] == [{}, {}]
+
+
 def test_a_new_peer_is_told_at_once() -> None:
     net = Net(2, [])
     net.publish(0, {commit(1): 1})
@@ -171,7 +184,7 @@ def test_a_peer_that_does_not_read_gets_the_latest_state_and_nothing_piles_up() 
         net.nodes[0].tick(net.now)
         net.now += 1.0
     said = []
-    while (message := net.nodes[0].next_message(1)) is not None:
+    while (message := net.nodes[0].next_message(1, net.now)) is not None:
         said.append(decode_inflight(message.payload))
     assert [each.counts for each in said if each is not None] == [{commit(1): 100}]
 
@@ -182,7 +195,7 @@ def test_a_search_that_begins_anew_is_heard_by_those_who_remember_its_end_longer
     theirs.join(0, lambda: None)
 
     def carry(now: float) -> None:
-        message = ours.next_message(1)
+        message = ours.next_message(1, now)
         assert message is not None
         theirs.receive(0, message.payload, now)
 
@@ -213,7 +226,7 @@ def test_more_writers_than_there_is_room_for_are_counted_and_passed_by() -> None
     node = InFlightExchange(0, EVERY_S)
     node.join(1, lambda: None)
     for writer in range(1, INFLIGHT_STATES_MAX + 11):
-        node.receive(1, encode_inflight(InFlightState("s", writer, 1, 0, {commit(1): 1})), 0.0)
+        node.receive(1, encode_inflight(InFlightState("s", writer, 1, 0, 0, {commit(1): 1})), 0.0)
     assert (node.counts("s"), node.refused) == ({commit(1): INFLIGHT_STATES_MAX}, 10)
 
 
@@ -229,8 +242,8 @@ def test_a_state_goes_no_further_than_the_bound_on_hops() -> None:
 def test_messages_of_unknown_peers_are_passed_by() -> None:
     node = InFlightExchange(0, EVERY_S)
     node.receive(4, encode_inflight(STATE), 0.0)
-    node.leave(4, 0.0)
-    assert node.next_message(4) is None
+    node.leave(4)
+    assert node.next_message(4, 0.0) is None
     assert node.counts("move 12") == {}
 
 
@@ -242,7 +255,7 @@ def test_in_any_order_and_with_any_repetition_the_newest_state_counts(sequences:
     node = InFlightExchange(0, EVERY_S)
     node.join(1, lambda: None)
     for sequence in [*sequences, *repeats]:
-        state = InFlightState("s", 5, sequence, 0, {commit(sequence): 1})
+        state = InFlightState("s", 5, sequence, 0, 0, {commit(sequence): 1})
         node.receive(1, encode_inflight(state), 0.0)
     assert node.counts("s") == {commit(7): 1}
 
@@ -264,7 +277,7 @@ def test_after_the_last_word_and_the_expiry_nothing_is_in_flight_whatever_was_lo
         net.publish(writer % count, {commit(what): 1 + what})
         net.now += seconds
         for here, there in [pair for link in links for pair in (link, link[::-1])]:
-            while (message := net.nodes[here].next_message(there)) is not None:
+            while (message := net.nodes[here].next_message(there, net.now)) is not None:
                 held.append((here, there, message.payload))
         rng.shuffle(held)
         for here, there, payload in held[: rng.randrange(len(held) + 1)]:
@@ -306,7 +319,7 @@ def test_a_connected_net_agrees_on_the_last_state_of_every_writer(
 
 def test_the_bytes_of_a_state_are_pinned() -> None:
     assert encode_inflight(STATE).hex() == (
-        "9701a76d6f7665203132" + "4d" + "05" + "01" + "c440" + "07" * 32 + "09" * 32 + "9203cd012c"
+        "9801a76d6f7665203132" + "4d" + "05" + "01" + "28" + "c440" + "07" * 32 + "09" * 32 + "9203cd012c"
     )
     assert decode_inflight(encode_inflight(STATE)) == STATE
 
@@ -322,7 +335,7 @@ def test_a_state_survives_the_wire(counts: dict[bytes, int], search: str, writer
         search.encode()
     except UnicodeEncodeError:
         return
-    state = InFlightState(search, writer, sequence, 3, {CommitId(each): count for each, count in counts.items()})
+    state = InFlightState(search, writer, sequence, 3, 7, {CommitId(each): count for each, count in counts.items()})
     assert decode_inflight(encode_inflight(state)) == state
 
 
@@ -341,15 +354,16 @@ def test_any_bytes_are_a_state_or_a_mistake_of_the_peer(payload: bytes) -> None:
         decode_inflight(payload)
 
 
-GOOD: list[object] = [VERSION, "s", 1, 1, 0, bytes([1] * 32 + [2] * 32), [1, 2]]
+GOOD: list[object] = [VERSION, "s", 1, 1, 0, 0, bytes([1] * 32 + [2] * 32), [1, 2]]
 
 
 @pytest.mark.parametrize(
     "place, value",
     [
         (0, 0), (0, True), (0, "1"), (1, b"s"), (1, "x" * 129), (2, -1), (2, 1 << 53), (2, True), (3, -1), (3, 1 << 63),
-        (4, INFLIGHT_HOPS_MAX + 1), (5, "x"), (5, bytes(63)), (5, bytes([2] * 32 + [1] * 32)), (5, bytes([1] * 64)),
-        (6, [1]), (6, [1, 0]), (6, [1, -1]), (6, [1, INFLIGHT_COUNT_MAX + 1]), (6, [1, 1.0]), (6, [1, True]), (6, None),
+        (4, INFLIGHT_HOPS_MAX + 1), (5, -1), (5, 0.0), (5, 1 << 40),
+        (6, "x"), (6, bytes(63)), (6, bytes([2] * 32 + [1] * 32)), (6, bytes([1] * 64)),
+        (7, [1]), (7, [1, 0]), (7, [1, -1]), (7, [1, INFLIGHT_COUNT_MAX + 1]), (7, [1, 1.0]), (7, [1, True]), (7, None),
     ],
 )  # fmt: skip
 def test_a_field_that_is_wrong_is_the_peers_mistake(place: int, value: object) -> None:
