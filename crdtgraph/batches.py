@@ -17,6 +17,7 @@ from operator import add, sub
 
 from crdtgraph.ids import CommitId, Dot, SegmentKey
 from crdtgraph.records import Assign, Count
+from crdtgraph.runs import KeyRuns
 from crdtgraph.segment import Part, Segment
 
 BatchName = tuple[int, int, int]
@@ -31,13 +32,26 @@ def batch_name(key: SegmentKey, part: Part) -> BatchName:
 class Batch:
     """The parts of one compaction that are here, and what becomes of the counters when the rest comes."""
 
-    __slots__ = ("_difference", "_said", "_taken", "added", "numbers", "parts", "runs", "total", "waiting", "writer")
+    __slots__ = (
+        "_difference",
+        "_said",
+        "_taken",
+        "added",
+        "covered",
+        "numbers",
+        "parts",
+        "runs",
+        "total",
+        "waiting",
+        "writer",
+    )
 
     def __init__(self, name: BatchName) -> None:
         self.writer, _, self.total = name
         self.numbers: set[int] = set()
         self.parts: list[SegmentKey] = []
         self.runs: list[tuple[int, int]] = []
+        self.covered = KeyRuns()
         self.added: list[tuple[Count, SegmentKey]] = []
         self.waiting: list[tuple[Count, SegmentKey]] = []
         """Those whose commit was not visible when they came."""
@@ -51,14 +65,16 @@ class Batch:
         return len(self.numbers) == self.total
 
     def covers(self, key: SegmentKey) -> bool:
-        """Whether the parts that are here supersede a segment. O(runs)."""
-        return key.writer == self.writer and any(first <= key.seq < first + length for first, length in self.runs)
+        """Whether the parts that are here supersede a segment. O(log runs)."""
+        return key in self.covered
 
     def note_part(self, segment: Segment, part: Part, visible: Container[CommitId]) -> None:
         """A part has come; what it supersedes is to be given to `take_back`, in so far as it was folded."""
         self.numbers.add(part.number)
         self.parts.append(segment.key)
         self.runs += part.runs
+        for first, length in part.runs:
+            self.covered.add_run(self.writer, first, length)
         for count in segment.counts:
             self.added.append((count, segment.key))
             if count.commit not in visible and any(count.vector):
@@ -66,12 +82,17 @@ class Batch:
             self._add(count, add)
         self._said.update(assign.dot for assign in segment.assigns)
 
-    def take_back(self, segment: Segment) -> None:
-        """A segment that this batch supersedes was folded."""
-        for count in segment.counts:
+    def take_back(self, segment: Segment, *, with_counts: bool) -> None:
+        """A segment that this batch supersedes was folded. Counts of a part hold only if its own batch is whole."""
+        for count in segment.counts if with_counts else ():
             self._add(count, sub)
         for assign in segment.assigns:
             self._taken[assign.dot] = assign
+
+    def give_back(self, segment: Segment) -> None:
+        """Another batch is whole that supersedes a segment which was taken back here."""
+        for count in segment.counts:
+            self._add(count, add)
 
     def take_back_counts(self, counts: Iterable[tuple[Count, SegmentKey]]) -> None:
         """Another batch is whole, and these counts hold now; of some of its parts this one supersedes."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from crdtgraph.buffer import commit_size, fits
 from crdtgraph.durability import Durability, WriteKind
@@ -29,7 +29,6 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_
 from crdtgraph.steps import Stepwise
 
 if TYPE_CHECKING:
-    from crdtgraph.graph import Graph
     from crdtgraph.searching import Searching
 
 BATCH_ITEMS_MAX = 1_000
@@ -127,8 +126,14 @@ def count_batch(
     if plane == LEDGER:
         yield from _each_in_steps(graph, home, plane, checked, lambda pair: graph.count(*pair), "counted")
     else:
-        search = Search(cast("Graph", graph), plane.removeprefix(PREFIX))
-        yield from _each_in_steps(graph, home, plane, checked, lambda pair: search.count(*pair), "counted")
+        search = Search(graph, plane.removeprefix(PREFIX))
+
+        def count(pair: tuple[CommitId, tuple[int, ...]]) -> None:
+            # What was discarded may be gone since it was checked, and what is counted for it is of no use.
+            if knows(pair[0]):
+                search.count(*pair)
+
+        yield from _each_in_steps(graph, home, plane, checked, count, "counted")
 
 
 def discard_batch(graph: Searching, commits: Iterable[CommitId], *, plane: str = LEDGER) -> Stepwise[None]:
@@ -140,7 +145,12 @@ def discard_batch(graph: Searching, commits: Iterable[CommitId], *, plane: str =
         node = home.projection.nodes.get(commit)
         if node is None or node in home.projection.bases:
             raise _at(place, _missing(commit, "in the search" if plane != LEDGER else "in the graph"))
-    yield from _each_in_steps(graph, home, plane, given, lambda commit: graph.discard(commit, plane=plane), "discarded")
+
+    def discard(commit: CommitId) -> None:
+        if commit in home.projection.nodes:  # It may be gone with one above it.
+            graph.discard(commit, plane=plane)
+
+    yield from _each_in_steps(graph, home, plane, given, discard, "discarded")
 
 
 def check_count(count: int) -> None:

@@ -33,7 +33,7 @@ from crdtgraph.ids import CommitId
 from crdtgraph.index import Index
 from crdtgraph.pending import Pending, WaitingRecord
 from crdtgraph.projection import Projection
-from crdtgraph.records import Discard
+from crdtgraph.records import Assign, Discard
 
 
 class _Claim(NamedTuple):
@@ -63,6 +63,16 @@ class _Waits(Pending):
         if found:
             self.released(arrived)
         return found
+
+    def forget(self, record: CommitId | Discard | Assign) -> None:
+        super().forget(record)
+        if isinstance(record, bytes) and record in self.by_missing:
+            # What waits for it may stand on the ground now.
+            self.fresh.append(record)
+
+    def _drop(self, missing: CommitId) -> None:
+        super()._drop(missing)
+        self.released(missing)
 
 
 class GroundedProjection(Projection):

@@ -86,17 +86,19 @@ class Pending:
                 del self._commits[record.id]
         return records
 
-    def forget(self, record: CommitId | Discard) -> None:
-        """Let a commit, named by its id, or a discard wait no more. O(1)."""
+    def forget(self, record: CommitId | Discard | Assign) -> None:
+        """Let a commit, named by its id, a discard or an assignment of a ref wait no more. O(1)."""
         if isinstance(record, Discard):
             missing: CommitId | None = record.commit
+        elif isinstance(record, Assign):
+            missing = CommitId(record.value or b"")
         else:
             missing = self._commits.pop(record, None)
         records = self.by_missing.get(missing) if missing is not None else None
         if missing is not None and records is not None:
             records.pop(record, None)
             if not records:
-                del self.by_missing[missing]
+                self._drop(missing)
 
     def drop_counts_of(self, segments: Container[SegmentKey]) -> None:
         """Forget the counts of segments that were superseded. O(waiting records)."""
@@ -107,8 +109,12 @@ class Pending:
             for name in dead:
                 del records[name]
             if not records:
-                del self.by_missing[missing]
+                self._drop(missing)
 
     def drop_counts(self, segment: SegmentKey) -> None:
         """Forget the counts of a segment that was superseded. O(waiting records)."""
         self.drop_counts_of((segment,))
+
+    def _drop(self, missing: CommitId) -> None:
+        """Nothing waits for this commit any more, although it did not come."""
+        del self.by_missing[missing]

@@ -40,6 +40,8 @@ def compact_steps(plane: SearchPlane) -> Generator[None, None, int]:
     for key in keys:
         kept.take(plane.segment(key))
         yield
+    # What was left out may follow from what is only buffered yet. It goes ahead: if we die, others have it first.
+    plane.flush(sync=True)
     batches: list[Records] = []
     for batch in kept.batches():
         batches.append(batch)

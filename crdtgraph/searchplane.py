@@ -245,6 +245,8 @@ class SearchPlane(Plane):
     def add_stray(self, segment: Segment, data: bytes, earlier: Loader = nothing) -> None:
         """See `Plane.add_stray`."""
         super().add_stray(segment, data, earlier)
+        if segment.part is not None:
+            self.beside.close_superseded()
         self.grounded.settle()
         if self.watches:
             note_segments(self.watches, self, [segment])

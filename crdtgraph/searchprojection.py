@@ -30,7 +30,7 @@ from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.index import Index
 from crdtgraph.pending import PendingCount
 from crdtgraph.projection import Projection
-from crdtgraph.records import Discard
+from crdtgraph.records import REF_NAMESPACE, Assign, Discard
 from crdtgraph.runs import KeyRuns
 from crdtgraph.segment import Segment
 
@@ -51,10 +51,10 @@ class SearchProjection(GroundedProjection):
         super().__init__(ground, locate)
         self.superseded = self._runs = KeyRuns()
         self._batches: dict[BatchName, Batch] = {}
-        # The latest batch of each writer that is whole; earlier ones are superseded by it.
-        self._finished: dict[int, BatchName] = {}
+        # The batches of each writer that are whole, with their parts, but for those that are superseded: all but one.
+        self._finished: dict[int, dict[BatchName, list[SegmentKey]]] = {}
         # Which segments say what waits: when none is left, nobody says it.
-        self._backers: dict[CommitId | Discard, set[SegmentKey]] = {}
+        self._backers: dict[CommitId | Discard | Assign, set[SegmentKey]] = {}
         self._discarded_kept = 0
 
     # Folding
@@ -70,8 +70,9 @@ class SearchProjection(GroundedProjection):
             folded = self._fold_part(segment, location, load)
         if folded:
             for batch in self._batches.values():
-                if batch.covers(key) and not self.is_open(segment):
-                    batch.take_back(segment)
+                if batch.covers(key):
+                    # The counts of a part hold when its batch is whole, and are taken back then.
+                    batch.take_back(segment, with_counts=part is None)
             if self.pending:
                 self._note_backers(segment)
         return folded
@@ -92,44 +93,49 @@ class SearchProjection(GroundedProjection):
         batch = self._batches.get(name)
         if batch is None:
             batch = self._batches[name] = Batch(name)
-            if self._finished.get(key.writer) == name:
+            if name in self._finished.get(key.writer, ()):
                 # A second segment under the number of a part, as only a cloned process makes.
                 batch.total = 1
-        for old in self._folded_in(key.writer, part.runs):
-            for earlier in load(old):
-                if not self.is_open(earlier):
-                    batch.take_back(earlier)
+        covered = KeyRuns()
+        for first, length in part.runs:
+            covered.add_run(key.writer, first, length)
+        for old in self._folded_in(covered):
+            # What parts before this one supersede, too, was taken back with them.
+            for earlier in () if batch.covers(old) else load(old):
+                batch.take_back(earlier, with_counts=not self.is_open(earlier))
         batch.note_part(segment, part, self.nodes)
         # What waits and is in this part, too, waits on when what it supersedes is no more.
         if self.pending:
             self._note_backers(segment)
         if batch.is_whole:
-            self._finish(name, batch)
+            self._finish(name, batch, load)
         return True
 
-    def _folded_in(self, writer: int, runs: Iterable[tuple[int, int]]) -> list[SegmentKey]:
-        # What a run claims to cover may be anything; what is folded is what is here.
-        found = []
-        for first, length in runs:
-            if length <= len(self._folded):
-                keys: Iterable[SegmentKey] = (SegmentKey(writer, seq) for seq in range(first, first + length))
-                found += [key for key in keys if self._folded.get(key)]
-            else:
-                found += [key for key in self._folded if key.writer == writer and first <= key.seq < first + length]
-        return sorted(key for key in found if key not in self._runs)
+    def _folded_in(self, covered: KeyRuns) -> list[SegmentKey]:
+        # What is covered may be anything, as it is claimed; what is folded is what is here.
+        few = len(covered) <= len(self._folded)
+        keys: Iterable[SegmentKey] = covered if few else (key for key in self._folded if key in covered)
+        return sorted(key for key in keys if self._folded.get(key) and key not in self._runs)
 
     def is_open(self, segment: Segment) -> bool:
         """Whether it is a part of a batch that is not whole, so that its counts do not hold."""
         return segment.part is not None and batch_name(segment.key, segment.part) in self._batches
 
-    def _finish(self, name: BatchName, batch: Batch) -> None:
+    def _finish(self, name: BatchName, batch: Batch, load: Load) -> None:
         """All parts are here: what they supersede is no more, and their counts hold."""
         self._let_leave()
         del self._batches[name]
-        self._finished[batch.writer] = name
-        old = self._folded_in(batch.writer, batch.runs)
+        old = self._folded_in(batch.covered)
+        for other in self._batches.values():
+            # What this one takes back is not to be taken back again by a later one that is under way.
+            for earlier in [each for key in old if other.covers(key) for each in load(key)]:
+                if not self.is_open(earlier):
+                    other.give_back(earlier)
         for first, length in batch.runs:
             self._runs.add_run(batch.writer, first, length)
+        before = self._finished.get(batch.writer, {})
+        held = {each: parts for each, parts in before.items() if not all(key in self._runs for key in parts)}
+        self._finished[batch.writer] = {**held, name: batch.parts}
         for key in old:
             del self._folded[key]
         for each in [each for each, other in self._batches.items() if all(key in self._runs for key in other.parts)]:
@@ -160,6 +166,9 @@ class SearchProjection(GroundedProjection):
         for discard in segment.discards:
             if discard.commit not in self.nodes:
                 self._backers.setdefault(discard, set()).add(segment.key)
+        for assign in segment.assigns:
+            if assign.namespace == REF_NAMESPACE and assign.value is not None and assign.value not in self.nodes:
+                self._backers.setdefault(assign, set()).add(segment.key)
 
     def _forget_unbacked(self) -> None:
         for record, keys in list(self._backers.items()):

@@ -13,7 +13,8 @@ commits and discards are.
 What was discarded may be gone from the search as soon as `take` has told of it, and not before, so that whoever reads
 the totals of a commit need not expect that it is not there; but a watch that nobody looks at holds nothing up for ever.
 
-A watch takes memory for so many names at most; one that nobody looks at gives up on names and says "everything".
+A watch takes memory for so many names at most; one that nobody looks at gives up on names and says "everything". Of
+commits that were gone before anybody looked it does not tell.
 """
 
 from __future__ import annotations
@@ -124,6 +125,7 @@ class Watch:
     def enter(self, claimed: Iterable[CommitId] = ()) -> None:
         """The plane has other places now, all of which were noted but for these commits."""
         self._commits += claimed
+        self._forget_gone()
         self._nodes = len(self._plane.projection.ids)
         self._roots = len(self._plane.projection.discards.roots.order)
 
@@ -136,6 +138,15 @@ class Watch:
             self._commits += ids[self._nodes :]
         self._discarded += projection.discards.roots.order[self._roots :]
         self.enter()
+
+    def _forget_gone(self) -> None:
+        """Whoever never heard of a commit need not hear of it, or of its discard, when it is gone already."""
+        nodes = self._plane.projection.nodes
+        gone = {commit for commit in self._commits if commit not in nodes}
+        if gone:
+            self._commits = [commit for commit in self._commits if commit not in gone]
+            self._discarded = [root for root in self._discarded if root not in gone]
+        self._counted = {commit: None for commit in self._counted if commit in nodes}
 
     def _give_up(self) -> None:
         self._is_full = True

@@ -76,9 +76,11 @@ def lacking(*replicas: Replica, plane: str = LEDGER) -> tuple[Transfer, ...]:
     planes = [replica._plane(plane) for replica in replicas]
     vector: dict[int, int] = {}
     held: dict[SegmentKey, int] = {}
-    superseded = set[SegmentKey]().union(*(home.projection.superseded for home in planes))
+    superseded = [home.projection.superseded for home in planes]
     for home in planes:
-        held.update({key: length for key, (_, length) in home.document.held.items() if key not in superseded})
+        # In a search they are runs, which may claim to cover any number of segments: they are asked, and not listed.
+        lengths = {key: length for key, (_, length) in home.document.held.items()}
+        held.update({key: length for key, length in lengths.items() if not any(key in each for each in superseded)})
         for writer, clock in home.document.state_vector.items():
             vector[writer] = max(clock, vector.get(writer, 0))
     found = []

@@ -95,6 +95,8 @@ def read_header(data: bytes) -> Header:
     if version == PART_VERSION:
         part = _read_part(plane, seq, supersedes, fields[8])
         return Header(plane, public_key, incarnation, key, (), records, payload_bytes, part)
+    if supersedes and plane.startswith(SEARCH_PREFIX):
+        raise RemoteSegmentError(f"segment {seq} of plane {plane[:40]!r} supersedes others; in a search they are parts")
     if any(low >= high for low, high in pairwise([-1, *supersedes, seq])):
         raise RemoteSegmentError("superseded segments are earlier ones, in ascending order")
     return Header(plane, public_key, incarnation, key, tuple(supersedes), records, payload_bytes)

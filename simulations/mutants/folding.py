@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import crdtgraph.counters
 import crdtgraph.planes
 from crdtgraph.assigning import Assigner
 from crdtgraph.counters import Counters
@@ -16,7 +17,7 @@ from crdtgraph.projection import Projection
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, Discard
 from crdtgraph.refs import Refs
 from crdtgraph.registers import Registers
-from crdtgraph.segment import Records, Segment
+from crdtgraph.segment import Part, Records, Segment
 from crdtgraph.signing import Identity
 from crdtgraph.state import MergeResult
 from crdtgraph.state.policies import PathPolicies
@@ -67,8 +68,7 @@ def _fractions_are_read(get: Callable[..., tuple[float, ...]], self: Counters, c
     return tuple(round(number / FRACTION) for number in get(self, commit))
 
 
-def _fractions_are_hashed(term: Callable[..., int], self: Counters, commit: CommitId) -> int:
-    total = self._totals.get(commit)
+def _fractions_are_hashed(term: Callable[..., int], commit: CommitId, total: tuple[float, ...]) -> int:
     if not total:
         return 0
     return int.from_bytes(hashlib.sha256(commit + struct.pack(f"{len(total)}d", *total)).digest(), "big")
@@ -109,9 +109,10 @@ def _records_come_from_sets(
     identity: Identity,
     seq: int,
     supersedes: Sequence[int] = (),
+    part: Part | None = None,
 ) -> bytes:
     gathered = replace(records, assigns=[*set(records.assigns)], counts=[*set(records.counts)])
-    return pack(gathered, plane=plane, identity=identity, seq=seq, supersedes=supersedes)
+    return pack(gathered, plane=plane, identity=identity, seq=seq, supersedes=supersedes, part=part)
 
 
 MUTANTS = (
@@ -146,7 +147,7 @@ MUTANTS = (
         (
             Change(Counters, "add", _fractions_are_added),
             Change(Counters, "get", _fractions_are_read),
-            Change(Counters, "_term", _fractions_are_hashed),
+            Change(crdtgraph.counters, "_term", _fractions_are_hashed),
         ),
     ),
     Mutant(

@@ -212,7 +212,8 @@ def test_a_queue_beyond_its_bound() -> None:
     gossip = SimpleNamespace(
         peers={1: SimpleNamespace(outbox=outbox)}, wants=(), alarms=SimpleNamespace(standing=())
     )  # fmt: skip
-    node = cast(Node, SimpleNamespace(connections={}, gossip=gossip, objects=NO_OBJECTS))
+    graph = SimpleNamespace(searches=list)
+    node = cast(Node, SimpleNamespace(graph=graph, connections={}, gossip=gossip, objects=NO_OBJECTS))
     with fails("queues are bounded"):
         checkers.check_bounds("a", node)
     outbox.queued_bytes = 0

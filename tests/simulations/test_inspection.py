@@ -13,6 +13,7 @@ from simulations.checkers import Seen
 from simulations.inspection import Depth, Inspection
 from simulations.journal import Journal, Written
 from simulations.process import Process
+from simulations.tallies import Tallies
 from tests.simulations.test_checkers import NO_OBJECTS, busy, fails, give, plane
 from tests.sync.replicas import replica
 
@@ -24,7 +25,7 @@ class Counted:
         self.read = 0
         self.folded = 0
         self.seen = {graph.author: Seen() for graph in graphs}
-        self.inspection = Inspection(journal if journal is not None else Journal())
+        self.inspection = Inspection(journal if journal is not None else Journal(), Tallies())
         self._graphs = graphs
         get_many, fold = Graph.get_many, Projection.fold
 

@@ -280,3 +280,24 @@ def test_commits_that_all_stay_are_not_written_again(graph: Graph, root: CommitI
     assert not home.needs_compaction()
     search.discard(search.children(root)[0])
     assert home.needs_compaction()
+
+
+@pytest.mark.parametrize("what", [count_batch, discard_batch])
+def test_what_is_gone_since_it_was_checked_is_passed_over(
+    graph: Graph, root: CommitId, what: Callable[..., Any]
+) -> None:
+    search = graph.search("s")
+    top, *rest = search.commit_many(line(root, 3 * STEP_ITEMS))
+    kept = search.commit(parents=[root], message="kept")
+    items: list[Any] = [top, *rest, kept]
+    if what is count_batch:
+        items = [(each, [1]) for each in items]
+    steps = what(graph, items, plane=search.plane)
+    next(steps)
+    search.discard(top)
+    for _ in search._home().grounded.prune_steps():
+        pass
+    assert not graph.has(rest[-1], plane=search.plane)
+    run(steps)
+    assert search.counters(kept) == (() if what is discard_batch else (1,))
+    assert search.is_live(kept) == (what is count_batch)

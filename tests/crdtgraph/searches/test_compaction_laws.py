@@ -60,7 +60,7 @@ class World:
             plane = plane_of(search)
             if not compacts:
                 plane.advance = lambda: False
-            plane.on_durable = lambda durable: self.segments.extend(
+            plane.outgoing.on_durable = lambda durable: self.segments.extend(
                 [item.value for item in durable.update.items if item.value is not None]
             )
             plane.has_parent(ROOT.id)

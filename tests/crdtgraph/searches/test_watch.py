@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crdtgraph import News, watching
-from tests.crdtgraph.searches.exchanging import ROOT, open_graph, send
+from tests.crdtgraph.searches.exchanging import ROOT, open_graph, plane_of, send
 
 
 def test_what_came_in_is_told_once_and_in_order() -> None:
@@ -64,3 +64,32 @@ def test_a_watch_that_nobody_looks_at_says_everything(monkeypatch: pytest.Monkey
         assert not watch.take()
         yours.count(children[4], (1,))
         assert watch.take().counted == (children[4],)
+
+
+def test_a_watch_that_nobody_looks_at_keeps_no_names_of_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "NAMES_MAX", 20)
+    monkeypatch.setattr("crdtgraph.searchprojection.PRUNED_MIN", 10)
+    with open_graph(0) as graph:
+        search = graph.search("s")
+        known = search.commit(parents=[ROOT.id], message="known")
+        below = search.commit(parents=[known], message="below")
+        watch = search.watch()
+        kept = [search.commit(parents=[ROOT.id], message="kept")]
+        for number in range(30):
+            top = search.commit(parents=[ROOT.id], message=str(number))
+            inner = search.commit(parents=[top], message="inner")
+            for each in range(9):
+                search.commit(parents=[inner], message=str(each))
+            search.discard(inner)
+            search.discard(top)
+            kept.append(top)
+            for _ in plane_of(search).grounded.prune_steps():
+                pass
+            assert len(watch._commits) + len(watch._discarded) <= 20 + 3 * len(kept)
+        search.discard(below)
+        search.discard(known)
+        for _ in plane_of(search).grounded.prune_steps():
+            pass
+        news = watch.take()
+        assert news.commits == tuple(kept)
+        assert news.discarded == (*kept[1:], below, known)
