@@ -29,6 +29,7 @@ from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_
 from crdtgraph.steps import Stepwise
 
 if TYPE_CHECKING:
+    from crdtgraph.graph import Graph
     from crdtgraph.searching import Searching
 
 BATCH_ITEMS_MAX = 1_000
@@ -102,7 +103,7 @@ def commit_batch(
 
 
 def count_batch(
-    graph: Searching, counts: Iterable[tuple[CommitId, Sequence[int]]], *, plane: str = LEDGER
+    graph: Graph, counts: Iterable[tuple[CommitId, Sequence[int]]], *, plane: str = LEDGER
 ) -> Stepwise[None]:
     """Add vectors to the counters of commits, in steps; a commit may stand several times. All or nothing.
 

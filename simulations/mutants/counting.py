@@ -11,7 +11,9 @@ from simulations.mutants.planting import Change, Mutant
 from sync.inflightexchange import InFlightExchange, _Entry, _Key
 
 
-def _joined_counts_count_again(take_back: Callable[..., None], self: Batch, segment: Segment) -> None:
+def _joined_counts_count_again(
+    take_back: Callable[..., None], self: Batch, segment: Segment, *, with_counts: bool
+) -> None:
     pass
 
 

@@ -324,7 +324,7 @@ def test_others_look_in_and_keep_the_best_line(crdtgraph: CommandLine, folder: P
     assert len(shallow) == 2 + 3
     assert "100%" in shallow[2]
     at = crdtgraph(
-        "mcts", "tree", "s", "--at", others[0]["commit"][:12], "--depth", "0", "--store", "search.db", "-o", "json"
+        "mcts", "tree", "s", "--root", others[0]["commit"][:12], "--depth", "0", "--store", "search.db", "-o", "json"
     )
     assert at.json["nodes"][0]["commit"] == others[0]["commit"]  # type: ignore[index, call-overload]
     kept = crdtgraph("mcts", "promote", "s", "--ref", "best", "--store", "search.db", "-o", "json").json

@@ -91,7 +91,7 @@ def test_every_reading_command_shows_what_was_then(crdtgraph: CommandLine, diges
 def test_the_commands_that_take_at_are_those_that_read() -> None:
     taking = {path for path, command in ALL.items() if any("--at" in option.opts for option in command.params)}
     assert {(name,) for name in READING} <= taking
-    assert all(path[0] in {*READING, "branch", "export", "history", "merge-policy", "ops"} for path in taking)
+    assert all(path[0] in {*READING, "export", "history", "merge-policy", "ops"} for path in taking)
     assert set(READING) <= set(COMMANDS)
 
 

@@ -56,7 +56,7 @@ class Counted:
                 graph=graph,
                 seen=self.seen[graph.author],
                 workload=None,
-                node=SimpleNamespace(connections={}, gossip=gossip, objects=NO_OBJECTS),
+                node=SimpleNamespace(graph=graph, connections={}, gossip=gossip, objects=NO_OBJECTS),
                 is_running=True,
             ),
         )

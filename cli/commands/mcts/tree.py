@@ -20,10 +20,10 @@ from cli.context import Invocation, Output, examples, graph_options
     metavar="N",
     help="Of each node's children the first (default: 8).",
 )
-@click.option("--at", metavar="COMMIT", help="Begin at this commit of the tree, by the first digits of its id.")
+@click.option("--root", metavar="COMMIT", help="Begin at this commit of the tree, by the first digits of its id.")
 @graph_options
 @click.pass_obj
-def command(invocation: Invocation, search: str, depth: int, width: int, at: str | None) -> None:
+def command(invocation: Invocation, search: str, depth: int, width: int, root: str | None) -> None:
     """Show the top of the tree in SEARCH, as a running node has it; mcts run is one, and so are its peers.
 
     VISITS is how often an action was chosen, VALUE the mean for who chose it, and behind an action stands how many
@@ -35,7 +35,7 @@ def command(invocation: Invocation, search: str, depth: int, width: int, at: str
     from cli.render import print_lines
 
     with invocation.open_required_node() as backend:
-        answer = backend.call("mcts_tree", search=search, depth=depth, width=width, at=at)
+        answer = backend.call("mcts_tree", search=search, depth=depth, width=width, at=root)
     if invocation.output is not Output.TEXT:
         print_document(invocation.output, tree_document(answer))
     else:
