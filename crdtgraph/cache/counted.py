@@ -34,10 +34,6 @@ class CountedHints:
         visits, rewards = (*self._totals(key), 0, 0)[:2]
         return min(max(rewards / (visits * REWARD_UNIT), 0.0), 1.0) if visits > 0 else 0.0
 
-    def depth(self, key: CommitId) -> int:
-        """See `Hints.depth`."""
-        return self._graph.generation(key, plane=self._plane) - 1 if self._has(key) else 0
-
     def parent(self, key: CommitId) -> CommitId | None:
         """See `Hints.parent`."""
         return next(iter(self._graph.parents(key, plane=self._plane)), None) if self._has(key) else None

@@ -32,8 +32,12 @@ class Model:
 
     def score(self, node: tuple[int, ...]) -> float:
         """Larger for a node that is read sooner."""
-        weights = self.weights
-        return sum([weights[bucket] for bucket in node])
+        return sum(map(self.weights.__getitem__, node))
+
+    def scores(self, nodes: list[tuple[int, ...]]) -> list[float]:
+        """Of each of some nodes."""
+        weight_of = self.weights.__getitem__
+        return [sum(map(weight_of, node)) for node in nodes]
 
     def learn(self, sooner: tuple[int, ...], later: tuple[int, ...]) -> None:
         """One pair: the first was read while the other was not."""

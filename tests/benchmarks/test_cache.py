@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.cache import POLICIES, beginning, measure
+from benchmarks.cache_models import models, policy_with
 from benchmarks.traces.optimum import belady_hits, bound_of_hits
 from benchmarks.traces.problems import Hex, Lines, Othello, Sailing, rollout
 from benchmarks.traces.record import ENDING, FOLDER, PLANS, record
@@ -133,6 +134,11 @@ def test_a_row_of_the_benchmark_is_complete_and_in_order() -> None:
     assert 0 < row["lru"] <= row["belady"] <= row["bound"] <= 1
     assert row["of_belady"] == row["learned"] / row["belady"]
     assert row["loads_a_read"] >= 1 - row["prefetching"]
+
+
+def test_our_own_model_put_in_the_place_of_itself_changes_nothing() -> None:
+    trace = beginning(load(FOLDER / f"hex-parallel{ENDING}"), 2_000)
+    assert replay(trace, 2_000, policy_with(models()["own"])) == replay(trace, 2_000, POLICIES["learned"])
 
 
 def test_lines_are_seen_in_all_directions_and_not_over_the_edge() -> None:

@@ -86,6 +86,61 @@ def test_a_scan_does_not_flush_what_is_read_again_and_again() -> None:
     assert hits["learned"] > 1.5 * hits["lru"]
 
 
+def held_by_lru(done: list[int], sizes: list[int], room: int) -> set[int]:
+    cache: Cache[int, int] = Cache(bytes_max=room, policy=LruPolicy())
+    for key in done:
+        if cache.get(key) is None:
+            cache.put(key, key, sizes[key])
+    return {key for key in range(13) if key in cache}
+
+
+class Contrary(Model):
+    """Sure of the opposite of all that it was taught."""
+
+    def scores(self, nodes: list[tuple[int, ...]]) -> list[float]:
+        return [-score for score in super().scores(nodes)]
+
+
+@given(reads, st.integers(1, 6), st.integers(6, 20))
+def test_before_there_is_evidence_it_lets_go_what_lru_does(done: list[int], size: int, room: int) -> None:
+    sizes = [size] * 13
+    policy: LearnedPolicy[int] = LearnedPolicy(HINTS)
+    cache: Cache[int, int] = Cache(bytes_max=room, policy=policy)
+    for key in done:
+        if cache.get(key) is None:
+            cache.put(key, key, sizes[key])
+        if policy.follows_model:
+            return
+    assert {key for key in range(13) if key in cache} == held_by_lru(done, sizes, room)
+
+
+def test_a_model_that_is_wrong_costs_next_to_nothing() -> None:
+    dice = Random(11)
+    # A walk: what was read lately is read again, which is where LRU is hard to beat.
+    done = [abs(number // 20 + dice.randrange(-40, 40)) for number in range(20_000)]
+    hits = {"lru": 0, "contrary": 0}
+    for name, policy in (("lru", LruPolicy[int]()), ("contrary", LearnedPolicy[int](model=Contrary()))):
+        cache: Cache[int, int] = Cache(bytes_max=50, policy=policy)
+        hits[name] = sum(read(cache, key) for key in done)
+    assert hits["contrary"] >= 0.995 * hits["lru"]
+
+
+class Undecided(Model):
+    """Expects everything alike."""
+
+    def scores(self, nodes: list[tuple[int, ...]]) -> list[float]:
+        return [0.0] * len(nodes)
+
+
+def test_of_those_that_are_expected_alike_the_largest_goes() -> None:
+    policy: LearnedPolicy[int] = LearnedPolicy(model=Undecided())
+    policy._judge.trusts_model = True
+    cache: Cache[int, int] = Cache(bytes_max=100, policy=policy)
+    for key, size in enumerate((20, 20, 50, 10, 20)):
+        cache.put(key, key, size)
+    assert [key for key in range(5) if key in cache] == [0, 1, 3, 4]
+
+
 def test_the_memory_of_what_was_let_go_is_bounded() -> None:
     policy: LearnedPolicy[int] = LearnedPolicy()
     cache: Cache[int, int] = Cache(bytes_max=50, policy=policy)

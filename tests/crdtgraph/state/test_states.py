@@ -267,7 +267,7 @@ def test_a_search_gives_the_cache_what_it_knows_and_has_states_made_ahead() -> N
         for child, visits, reward in ((left, 1, 900_000), (right, 5, 2_500_000)):
             search.count(child, (visits, reward))
         hints = CountedHints(graph, plane=search.plane)
-        assert (hints.visits(right), hints.value(right), hints.depth(right)) == (5, 0.5, 1)
+        assert (hints.visits(right), hints.value(right)) == (5, 0.5)
         assert (hints.parent(right), hints.best_child(root), hints.best_child(right)) == (root, right, None)
         assert hints.parent(root) is None
         graph.cache_states(policy=LearnedPolicy(hints))
