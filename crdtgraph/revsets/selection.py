@@ -50,7 +50,9 @@ class Selection:
         The first ones come after a few milliseconds, however many there are, except from sets like `~x` and `a..b` that
         have to be collected first.
         """
-        return self._algebra.newest_first(self._found)
+        for batch in self._algebra.newest_first(self._found):
+            yield batch
+            self._algebra.check_numbers()
 
     def __iter__(self) -> Iterator[CommitId]:
         ids = self._algebra.projection.ids
@@ -85,11 +87,22 @@ def evaluate_steps(
             expression = Range(RangeKind.PATHS, None, expression)
         evaluation = Evaluation(reader, text, now_us, plane)
         algebra = evaluation.algebra
-        terms.append((yield from evaluation.set_of(expression)))
+        terms.append((yield from _checked(algebra, evaluation.set_of(expression))))
     if algebra is None:
         home = reader._plane(plane)
         algebra = Algebra(home.projection, home.contents)
-    return Selection(algebra, terms[0] if len(terms) == 1 else (yield from algebra.union(terms)))
+    return Selection(algebra, terms[0] if len(terms) == 1 else (yield from _checked(algebra, algebra.union(terms))))
+
+
+def _checked(algebra: Algebra, steps: Stepwise[NodeSet]) -> Stepwise[NodeSet]:
+    while True:
+        algebra.check_numbers()
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: NodeSet = done.value
+            return found
+        yield
 
 
 def is_name(text: str) -> bool:

@@ -21,6 +21,7 @@ from crdtgraph import ancestry
 from crdtgraph.canonical import INT64_MIN
 from crdtgraph.contents import Contents
 from crdtgraph.dates import newest_first, newest_first_key
+from crdtgraph.errors import LocalError
 from crdtgraph.projection import Projection
 from crdtgraph.steps import Stepwise
 
@@ -93,6 +94,12 @@ class Algebra:
         self.projection = projection
         self.contents = contents
         self.dag = projection.dag
+        self._numbering = projection.renumbered
+
+    def check_numbers(self) -> None:
+        """Raise LocalError if the plane's nodes have got other numbers since, as happens in a search."""
+        if self.projection.renumbered != self._numbering:
+            raise LocalError("the search has let go of discarded commits while it was being listed", hint="ask again")
 
     # Listing
 
