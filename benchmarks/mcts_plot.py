@@ -16,7 +16,7 @@ from matplotlib import pyplot
 from benchmarks.report import Figure
 
 COLOURS = {"5 ms": "#0072b2", "50 ms": "#009e73", "apart": "#d55e00"}
-ROW = re.compile(r"(\d+x\d+) (\d+) (?:at )?(apart|\d+ ms)(, in flight not told)?$")
+ROW = re.compile(r"(\d+x\d+:\d+) (\d+) (?:at )?(apart|\d+ ms)(, in flight not told)?$")
 
 
 def main() -> None:

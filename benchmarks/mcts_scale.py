@@ -4,7 +4,8 @@ P-games with the published parameters (simulations/pgame.py), the first of them 
 decide. A cluster of 1 to 32 writers makes as many rollouts in all as one tree alone; news is under way for 5 or 50 ms,
 and a rollout takes 10 ms (mctsworld.py). *Strength* is the share of games in which the chosen move is a right one by
 full search; *regret* what the move loses against the best, the mean of 0 to 2. Each cluster runs with and without
-simulations in flight being told; beside them root parallelism with as many trees.
+simulations in flight being told; beside them root parallelism with as many trees. A row is named by branching and depth
+of the game and the rollouts made in all.
 
 A strength is a mean over as many games as there are seeds, with its standard error: differences below that are chance.
 """
@@ -38,15 +39,16 @@ class Trial:
     depth: int
     rollouts: int
     c: float
+    writers: tuple[int, ...] = WRITERS
 
     @property
     def name(self) -> str:
         """For tables."""
-        return f"{self.branching}x{self.depth}"
+        return f"{self.branching}x{self.depth}:{self.rollouts}"
 
 
-TRIALS = (Trial(8, 8, 1_024, 0.8), Trial(2, 20, 512, 0.7))
-QUICK_TRIALS = (Trial(8, 8, 128, 0.5),)
+TRIALS = (Trial(8, 8, 1_024, 0.8), Trial(8, 8, 4_096, 0.8, writers=(16,)), Trial(2, 20, 512, 0.7))
+QUICK_TRIALS = (Trial(8, 8, 128, 0.5, writers=(2, 4)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,9 @@ def run(*, quick: bool, seeds: int | None = None) -> Report:
     """Measure and report."""
     trials = QUICK_TRIALS if quick else TRIALS
     games = seeds or (6 if quick else SEEDS)
-    ways = list(_ways((2, 4) if quick else WRITERS))
-    report = Report(
-        "mcts-scale",
-        {"seeds": games, "rollout_s": 0.01, **{f"rollouts {each.name}": each.rollouts for each in trials}},
-    )
+    report = Report("mcts-scale", {"seeds": games, "rollout_s": 0.01})
     for trial in trials:
+        ways = list(_ways(trial.writers))
         losses = _play(trial, games, ways)
         for way in ways:
             report.results[f"{trial.name} {way.row}"] = _row(losses[way])
