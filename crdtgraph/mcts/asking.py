@@ -72,6 +72,7 @@ class Asker:
         self.iterations = 0
         """Simulations that this tree has counted."""
         self._since_flush = 0
+        self._room_at = FLUSH_EVERY
         self._growth.join(graph)
         try:
             self._actions = self._keeper.plant(root)
@@ -180,8 +181,6 @@ class Asker:
         """Take over what others did. O(news)."""
         self._since_flush = 0
         self._growth.hear()
-        if len(self._growth.by_commit) >= self._growth.nodes_max:
-            self._make_room()
 
     def take_over(self) -> None:
         """Take over all that others made, also where no descent has come by yet: then totals are whole.
@@ -219,8 +218,14 @@ class Asker:
         self._since_flush += max(count, FLUSH_EVERY // 8)
         if self._since_flush >= FLUSH_EVERY:
             self.flush()
+        if self.iterations >= self._room_at:
+            self._make_room()
 
     def _make_room(self) -> None:
+        """Prune if the tree is full; after so many iterations and not by the clock, so that equal seeds prune alike."""
+        self._room_at = self.iterations + FLUSH_EVERY
+        if len(self) < self._growth.nodes_max:
+            return
         rules: tuple[Keep, ...] = (Hopeful(3), Hopeful(2), Hopeful(1), MostVisited(0.5))
         for rule in rules:
             if self.prune(rule) and len(self) <= PRUNED_SHARE * self._growth.nodes_max:

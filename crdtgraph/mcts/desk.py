@@ -135,7 +135,7 @@ class Desk:
     @property
     def deadline(self) -> float:
         """When `tick` has something to do at the latest."""
-        return min([lease.until for lease in self._leases.values()], default=self._ends_at)
+        return min([lease.until for lease in self._leases.values()] + [self._ends_at])
 
     def join(self, worker: str) -> None:
         """A worker has come. Its name must be its own: LocalError if another one has it."""

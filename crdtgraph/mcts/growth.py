@@ -64,13 +64,17 @@ class Growth:
         self._mark = 0
         self._states = 0
 
-    def plant(self, commit: CommitId, time: int, state: Any, mover: int | None) -> None:
+    def first_mover(self, state: Any) -> int:
+        """Nobody moved into the initial state: its value is seen by whoever moves last in a round.
+
+        So is that of what follows by chance alone, wherever a tree begins.
+        """
+        actions = self.referee.actions(state)
+        decides = bool(actions) and self.referee.chances(state, actions) is None
+        return ((self.referee.player(state) if decides else 0) - 1) % self.referee.players
+
+    def plant(self, commit: CommitId, time: int, state: Any, mover: int) -> None:
         """Begin at a commit of the search or the ledger, with the state there and who moved into it."""
-        if mover is None:
-            # Nobody moved into the first state: its value is seen by whoever moves last in a round.
-            actions = self.referee.actions(state)
-            decides = bool(actions) and self.referee.chances(state, actions) is None
-            mover = ((self.referee.player(state) if decides else 0) - 1) % self.referee.players
         self.time = time
         edge = Edge(Position(mover), None, "", Position(mover))
         edge.commit = commit
@@ -373,11 +377,15 @@ class Growth:
         is_whole = len(proven) == len(position.actions)
         if position.chances is not None:
             return proven[0] if is_whole and len(set(proven)) == 1 else None
-        player = position.player
+        player, referee = position.player, self.referee
         best = max(proven, key=lambda rewards: rewards[player], default=None)
-        if best is not None and (is_whole or best[player] == self.referee.gain):
-            return best
-        return None
+        if best is None or any(each != best and each[player] == best[player] for each in proven):
+            # Who moves does not care which of these it is. The others do, and nobody can tell them.
+            return None
+        # Nothing else can come to the same for the mover and to something else for others: one player has no others,
+        # and of two one gains what the other loses.
+        is_sure = referee.players == 1 or (referee.players == 2 and sum(best) == sum(referee.ends))
+        return best if is_whole or (is_sure and best[player] == referee.gain) else None
 
     def _use_priors(self, position: Position, priors: list[float]) -> None:
         position.priors = priors

@@ -16,7 +16,7 @@ from crdtgraph.graph import Graph
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.errors import ProblemMismatchError
 from crdtgraph.mcts.growth import AUTHOR
-from crdtgraph.mcts.lines import Best, Node, line, top
+from crdtgraph.mcts.lines import Best, Node, line, visited
 from crdtgraph.mcts.nodes import Edge
 from crdtgraph.mcts.sharing import META_PREFIX, SharedGrowth, write_statistics
 from crdtgraph.reader import show_id
@@ -24,8 +24,6 @@ from crdtgraph.search import Search
 
 ROOT_KEY = "mcts-root"
 """Metadata of a promoted root: the fingerprint of the problem."""
-DEPTH_MAX = 1 << 30
-"""Deeper than any tree."""
 
 
 class Keeper:
@@ -52,7 +50,7 @@ class Keeper:
             )
         commit = self._search.get(root)
         actions: list[Any] = []
-        mover = None
+        mover = growth.first_mover(state)
         for text in self._texts_to(root):
             choices = referee.actions(state)
             texts = referee.texts(state, choices) if choices else []
@@ -155,15 +153,21 @@ class Keeper:
             raise LocalError(f"visits_min is {visits_min!r:.80}", hint="it is a number of visits, at least 1")
         if isinstance(target, bytes):
             commit = target
+        elif target is None:
+            commit = self._commit_of([edge.action for edge in line(growth.root, Best.VISITS, growth.referee.ends)])
+        elif (nodes := _nodes_of(target)) is not None:
+            commit = self._commit_of([node.action for node in nodes])
         else:
-            actions = [edge.action for edge in line(growth.root, Best.VISITS, growth.referee.middle)]
-            commit = self._commit_of(actions if target is None else [node.action for node in target])
+            raise LocalError(
+                f"{target!r:.80} is no node of the tree",
+                hint="promote a commit id, such as node.commit, or a line of nodes, such as tree.best_line()",
+            )
+        # First, because a ref that cannot move ends it before anything else is copied.
+        copied = self._search.promote(commit, ref=ref)
         also: list[CommitId] = []
         if visits_min is not None:
-            found = top(growth.root, DEPTH_MAX, visits_min, growth.referee.middle)
-            also = [each for edge, _ in found for each in edge.commits]
-        copied = [each for one in also for each in self._search.promote(one)]
-        copied += self._search.promote(commit, ref=ref)
+            also = [each for edge in visited(growth.root, visits_min) for each in edge.commits]
+        copied += [each for one in also for each in self._search.promote(one)]
         growth.search.flush()
         kept = dict.fromkeys([*also, *copied, *self._above(commit)])
         for each in kept:
@@ -215,3 +219,11 @@ class Keeper:
 
 def _texts(edges: Sequence[Edge]) -> str:
     return ", ".join([edge.text for edge in edges[:20]]) or "none"
+
+
+def _nodes_of(given: object) -> list[Node] | None:
+    """The nodes of a line; None for anything else."""
+    if not isinstance(given, Sequence):
+        return None
+    nodes = [node for node in given if isinstance(node, Node)]
+    return nodes if len(nodes) == len(given) else None

@@ -61,13 +61,19 @@ def view(edge: Edge, depth: int) -> Node:
     )
 
 
-def ordered(position: Position, best: Best, middle: float) -> list[Edge]:
-    """The children of a position that were visited or are proven, the best first."""
+def ordered(position: Position, best: Best, ends: tuple[int, int]) -> list[Edge]:
+    """The children of a position that were visited or are proven, the best first; `ends` as of the referee."""
+    least, greatest = ends
 
     def rank(edge: Edge) -> tuple[float, float, float]:
         child = edge.child
-        certain = 0.0 if child.proven is None else child.proven[child.mover] - middle
-        mean = child.value / child.visits if child.visits else float("-inf")
+        certain = 0
+        if child.proven is not None:
+            reward = child.proven[child.mover]
+            # What is certain and between the ends may be better or worse than what is open: mean and visits say.
+            is_proof = position.proven is not None and reward == position.proven[child.mover]
+            certain = 1 if is_proof or reward == greatest else -1 if reward == least else 0
+        mean = child.mean if child.visits or child.proven is not None else float("-inf")
         return (certain, edge.visits, mean) if best is Best.VISITS else (certain, mean, edge.visits)
 
     # Sorting is stable: the text decides between equals, which is the same on all replicas.
@@ -75,12 +81,12 @@ def ordered(position: Position, best: Best, middle: float) -> list[Edge]:
     return sorted(sorted(found, key=lambda edge: edge.text), key=rank, reverse=True)
 
 
-def line(root: Edge, best: Best, middle: float) -> Iterator[Edge]:
+def line(root: Edge, best: Best, ends: tuple[int, int]) -> Iterator[Edge]:
     """The best edge of the root, the best after it, and so on, to where nothing was tried or chance moves."""
     seen = [root.child]
     position = root.child
     while position.chances is None:
-        edges = ordered(position, best, middle)
+        edges = ordered(position, best, ends)
         if not edges or any(edges[0].child is each for each in seen):
             return
         yield edges[0]
@@ -88,12 +94,33 @@ def line(root: Edge, best: Best, middle: float) -> Iterator[Edge]:
         seen.append(position)
 
 
-def top(root: Edge, depth: int, visits_min: int, middle: float) -> Iterator[tuple[Edge, int]]:
-    """The root and the nodes below it, to a depth and with so many visits, each after its parent, the best first."""
+def top(root: Edge, depth: int, visits_min: int, ends: tuple[int, int]) -> Iterator[tuple[Edge, int]]:
+    """The root and the nodes below it, to a depth and with so many visits, each after its parent, the best first.
+
+    A position is listed for each way that leads to it; where a way comes back to itself it ends.
+    """
     stack = [(root, 0)]
+    above: list[Position] = []
     while stack:
         edge, level = stack.pop()
         yield edge, level
-        if level < depth:
-            children = ordered(edge.child, Best.VISITS, middle)
+        del above[level:]
+        position = edge.child
+        if level < depth and not any(position is each for each in above):
+            children = ordered(position, Best.VISITS, ends)
             stack += [(child, level + 1) for child in reversed(children) if child.visits >= visits_min]
+        above.append(position)
+
+
+def visited(root: Edge, visits_min: int) -> list[Edge]:
+    """The root and all edges below it that were visited so often, each once. O(what is found)."""
+    found: list[Edge] = []
+    seen: set[Position] = set()
+    stack = [root]
+    while stack:
+        edge = stack.pop()
+        found.append(edge)
+        if edge.child not in seen:
+            seen.add(edge.child)
+            stack += [child for child in edge.child.edges if child.visits >= visits_min]
+    return found

@@ -11,7 +11,7 @@ from math import isfinite, sqrt
 from typing import Protocol
 
 from crdtgraph.errors import LocalError
-from crdtgraph.mcts.nodes import Edge
+from crdtgraph.mcts.nodes import Edge, Position
 from crdtgraph.mcts.statistics import UNIT
 
 
@@ -102,11 +102,20 @@ def losers(root: Edge, keep: Keep, span: float, mark: int) -> list[Edge]:
                 span,
             )
             answers = [True, *_checked(keep, children)[1:]]
-            pairs = list(zip(edges, answers, strict=True))
-            found += [edge for edge, stays in pairs if not stays and not edge.flying]
-            kept = [edge for edge, stays in pairs if stays or edge.flying]
+            stays = [
+                bool(answer or edge.flying or _is_proof(position, edge))
+                for edge, answer in zip(edges, answers, strict=True)
+            ]
+            found += [edge for edge, is_kept in zip(edges, stays, strict=True) if not is_kept]
+            kept = [edge for edge, is_kept in zip(edges, stays, strict=True) if is_kept]
         stack += [edge.child for edge in kept]
     return found
+
+
+def _is_proof(position: Position, edge: Edge) -> bool:
+    """Whether the position is proven because this is: then it is the best child, however rarely it was visited."""
+    certain, reward = position.proven, edge.child.proven
+    return certain is not None and reward is not None and reward[position.player] == certain[position.player]
 
 
 def _checked(keep: Keep, children: Children) -> Sequence[bool]:

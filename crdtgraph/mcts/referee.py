@@ -49,6 +49,8 @@ class Referee:
         self.fingerprint = f"{FORMAT} {self.players} {self.low} {self.high} {self.identity}".encode()
         self._low6, self._high6 = round(self.low * UNIT), round(self.high * UNIT)
         self.middle = (self._low6 + self._high6) / 2
+        self.ends = self._low6, self._high6
+        """The least and the greatest reward in fixed point."""
         self.key: Callable[[Any], object] | None = _optional(problem, "key")
         self._player: Callable[[Any], object] | None = _optional(problem, "player")
         self._chance: Callable[[Any], object] | None = _optional(problem, "chance")
@@ -103,9 +105,9 @@ class Referee:
     def texts(self, state: Any, actions: Sequence[Any]) -> list[str] | None:
         """The texts of all actions of a state, each of which must be unique; None where `str` gives them."""
         if self._text is None:
-            first = actions[0]
-            if type(first) is not int and type(first) is not str:
-                self._check_text(str(first), first)
+            for action in actions:
+                if type(action) is not int:
+                    self._check_text(str(action), action)
             return None
         found = [self._ask("action_text", self._text, state, action) for action in actions]
         for text, action in zip(found, actions, strict=True):

@@ -180,10 +180,10 @@ class Chooser:
         means = []
         for edge in edges:
             child = edge.child
-            if not child.visits:
-                means.append(unseen)
-            elif self._is_lost and child.flying:
+            if self._is_lost and child.flying:
                 means.append((child.value + self._loss * child.flying) / (child.visits + child.flying) / UNIT)
+            elif not child.visits:
+                means.append(unseen)
             else:
                 means.append(child.mean / UNIT)
         priors = [edge.prior for edge in edges]

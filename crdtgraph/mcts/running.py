@@ -115,6 +115,8 @@ class Runner(Asker):
                         self.look()
                     shown = time
                     yield
+                if self.iterations >= self._room_at:
+                    self._make_room()
                 if meter.watches_leader() and meter.iterations % LOOK_EVERY < done:
                     meter.note_leader(*self._leader())
                 stop = meter.stop(time)
@@ -123,8 +125,10 @@ class Runner(Asker):
         finally:
             if self.search.is_open:
                 self.flush()
+                if len(self) > self._growth.nodes_max:
+                    self._make_room()
                 # Once a run, and not whenever a clock says so: the same search is to be written the same way.
-                self._growth.offer(list(line(self._growth.root, Best.VISITS, self._referee.middle)))
+                self._growth.offer(list(line(self._growth.root, Best.VISITS, self._referee.ends)))
         return meter.spent(clock(), stop)
 
     def _iterate(self) -> None:
@@ -155,7 +159,7 @@ class Runner(Asker):
 
     def _leader(self) -> tuple[Edge | None, float]:
         position = self._growth.root.child
-        edges = ordered(position, Best.VISITS, self._referee.middle)
+        edges = ordered(position, Best.VISITS, self._referee.ends)
         if not edges:
             return None, 0.0
         second = edges[1].visits if len(edges) > 1 else 0

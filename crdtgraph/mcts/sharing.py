@@ -68,12 +68,12 @@ class SharedGrowth(Growth):
         """Take over what is new in the search. O(news)."""
         if self._watch is None:
             return
+        # Each time, and before any news is taken: whoever goes on after the error is to hear it again.
+        self.check_problem()
         news = self._watch.take()
         if not news:
             return
         by_commit = self.by_commit
-        if PROBLEM_KEY in news.assigned:
-            self.check_problem()
         if news.counted or news.discarded:
             self.has_company = True
         for commit in news.commits:
@@ -174,6 +174,20 @@ class SharedGrowth(Growth):
             edge.flying += self._far_waiting[commit]
             edge.child.flying += self._far_waiting[commit]
 
+    def _land(self, commit: CommitId, edge: Edge) -> None:
+        """A commit is of this edge no more; what others have in flight there does not count any longer."""
+        if commit in self._far_waiting:
+            edge.flying -= self._far_waiting[commit]
+            edge.child.flying -= self._far_waiting[commit]
+
+    def sweep(self) -> None:
+        """As in `Growth`. A position that stays may have been reached by a way that is forgotten."""
+        before = self.by_commit
+        super().sweep()
+        for commit in self._far_waiting:
+            if commit in before and commit not in self.by_commit:
+                self._land(commit, before[commit])
+
     def _totals(self, edge: Edge) -> Statistics:
         total = Statistics()
         for commit in edge.commits:
@@ -231,6 +245,7 @@ class SharedGrowth(Growth):
         for commit in edge.commits:
             if commit not in live:
                 del self.by_commit[commit]
+                self._land(commit, edge)
         edge.commit, edge.others = (live[0], tuple(live[1:])) if live else (None, ())
         if edge in position.pruned:
             position.pruned.remove(edge)

@@ -83,7 +83,7 @@ class SearchTree(Runner):
 
     def best_action(self, best: Best = Best.VISITS) -> Any:
         """What to do at the root. Raises LocalError while nothing was tried there."""
-        edges = ordered(self._growth.root.child, best, self._referee.middle)
+        edges = ordered(self._growth.root.child, best, self._referee.ends)
         if not edges:
             raise LocalError("nothing was tried at the root yet", hint="run the tree first")
         return edges[0].action
@@ -93,17 +93,17 @@ class SearchTree(Runner):
 
         It ends where nothing was tried, where chance moves, and where it would come back to itself.
         """
-        edges = line(self._growth.root, best, self._referee.middle)
+        edges = line(self._growth.root, best, self._referee.ends)
         return [view(edge, depth) for depth, edge in enumerate(edges, 1)]
 
     def children(self, line: Sequence[Any] = ()) -> list[Node]:
         """What was tried at the root, or after these actions, the best first. Raises LocalError where nobody was."""
         edge = self._keeper.find(line)
-        return [view(child, len(line) + 1) for child in ordered(edge.child, Best.VISITS, self._referee.middle)]
+        return [view(child, len(line) + 1) for child in ordered(edge.child, Best.VISITS, self._referee.ends)]
 
     def top(self, depth: int = 2, visits_min: int = 1) -> Iterator[Node]:
         """The root and what is below it, to a depth, each node after its parent, the best first."""
-        for edge, level in top(self._growth.root, depth, visits_min, self._referee.middle):
+        for edge, level in top(self._growth.root, depth, visits_min, self._referee.ends):
             yield view(edge, level)
 
     def greatest(self) -> tuple[float, CommitId] | None:
