@@ -10,6 +10,7 @@ import crdtgraph
 from benchmarks.branches import Outcome, count_lost, count_lost_git, git, git_command, libgit2, node, replicas
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [node, replicas, git, libgit2])
 def test_every_side_does_the_same_and_loses_nothing(side: object, tmp_path: Path) -> None:
     assert callable(side)

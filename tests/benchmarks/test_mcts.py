@@ -25,6 +25,7 @@ def test_we_win_a_game_that_is_won(monkeypatch: pytest.MonkeyPatch) -> None:
     assert strength._play(("hex(board_size=2)", 1, 200)) == 0.0
 
 
+@pytest.mark.slow
 def test_overhead_is_measured_with_a_peer(tmp_path: Path) -> None:
     overhead = importlib.import_module("benchmarks.mcts_overhead")
     times = trio.run(overhead._measure, tmp_path, 100, 1)

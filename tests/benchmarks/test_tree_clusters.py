@@ -71,6 +71,7 @@ def test_whoever_searches_enough_finds_the_best_move_together_apart_and_alone() 
         assert search_together(game, Cluster(3, 0.05), 300, 1, c=C) in best
 
 
+@pytest.mark.slow
 def test_real_nodes_come_to_the_same_kind_of_result() -> None:
     """The same in the simulator with the very nodes: one tree with all rollouts, and the best move."""
     right = 0
@@ -101,6 +102,7 @@ def test_nodes_repeat_as_well(game: PGame) -> None:
     assert nodes(game).counted == nodes(game).counted
 
 
+@pytest.mark.slow
 def test_a_table_has_every_way_and_bars_for_both_delays() -> None:
     ways = list(_ways((2,)))
     assert [way.row for way in ways] == [

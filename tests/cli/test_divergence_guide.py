@@ -14,6 +14,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from .conftest import ROOT
 
 GUIDE = ROOT / "docs" / "divergence.md"
@@ -61,6 +63,7 @@ def leveled(text: str) -> list[str]:
     return [line.rstrip() for line in text.strip().splitlines()]
 
 
+@pytest.mark.slow
 def test_the_session_in_the_guide_happens_again(tmp_path: Path) -> None:
     first, *others = steps(GUIDE.read_text(encoding="utf-8"))
     assert first.command.startswith(START)

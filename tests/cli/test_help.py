@@ -53,6 +53,8 @@ EXAMPLES = sorted(
         if line.strip().startswith("$ ")
     }
 )
+WORLDS_OF_THEIR_OWN = ("crdtgraph simulate fuzz", "crdtgraph simulate mutants")
+"""Examples that begin so take up to a minute."""
 FINDING_DIFFERENCES = ("diff", "diverge", "converge")
 NAMING = (("context", "ls"), ("context", "use"), ("context", "rm"))
 NEEDING_A_NODE = ("peers", "topology", "top", "metrics", "block", "unblock", "forget")
@@ -152,7 +154,10 @@ def free_port() -> int:
         return port
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(each, marks=pytest.mark.slow) if each.startswith(WORLDS_OF_THEIR_OWN) else each for each in EXAMPLES],
+)
 def test_every_example_runs(
     prepared: Path,
     crdtgraph: CommandLine,

@@ -9,6 +9,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 import crdtgraph
 from crdtgraph import CheckpointUse, CommitId, LastStop
 from crdtgraph.store import Batch, Keyspace, open_store
@@ -49,6 +51,7 @@ def start(path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_killed_time_and_again_while_it_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "s"
     rng = random.Random(5)

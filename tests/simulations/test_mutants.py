@@ -173,6 +173,7 @@ WORLDS: dict[str, tuple[Scenario, set[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_planted_bug_is_caught_in_a_small_world_and_the_code_as_it_is_passes_it(name: str) -> None:
     scenario, rules = WORLDS[name]

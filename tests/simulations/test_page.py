@@ -395,7 +395,13 @@ def partitions(count: int, duration_s: float) -> tuple[AnyEvent, ...]:
 
 @pytest.mark.parametrize(
     "nodes, duration_s, splits, heals",
-    [(2, 10.0, 1, 1), (2, 3_000.0, 500, 500), (100, 60.0, 3, 4), (100, 3_000.0, 0, 0), (500, 60.0, 1, 1)],
+    [
+        (2, 10.0, 1, 1),
+        (2, 3_000.0, 500, 500),
+        (100, 60.0, 3, 4),
+        (100, 3_000.0, 0, 0),
+        pytest.param(500, 60.0, 1, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_a_world_of_any_size_has_a_page_of_a_size_that_a_browser_likes(
     small: Outcome, nodes: int, duration_s: float, splits: int, heals: int

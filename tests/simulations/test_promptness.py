@@ -80,6 +80,7 @@ def test_neighbours_that_do_not_find_each_other_again(monkeypatch: pytest.Monkey
     assert "not connected are n0 and" in outcome.failure
 
 
+@pytest.mark.slow
 def test_a_path_that_never_comes_to_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     receive = Gossip._receive_summary
 

@@ -269,6 +269,7 @@ def test_a_failure_while_a_process_is_suspended_ends_the_world(monkeypatch: pyte
     assert "AssertionError" in outcome.failure
 
 
+@pytest.mark.slow
 def test_who_agrees_and_talks_on(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = WireProperties(latency_s=0.2)
     scenario = replace(SMALL, nodes=2, wire=slow, expect=Expectation(quiet_s=30.0))

@@ -26,7 +26,7 @@ from sync.outbox import Outbox
 
 FEW_S = 0.5
 """Before a fault ends: late enough for everything that it causes."""
-LONG = ("long-split",)
+LONG = ("long-split", "large-cluster", "everything-at-once")
 """Scenarios that take more than a few seconds."""
 OTHER_SEEDS = range(1, 4)
 OTHER_DICE = {("amnesia", 2): 6, ("amnesia", 3): 7}

@@ -33,6 +33,7 @@ def failed(monkeypatch: pytest.MonkeyPatch) -> Outcome:
     return outcome
 
 
+@pytest.mark.slow
 def test_what_is_left_is_small_and_breaks_the_same_rule(failed: Outcome) -> None:
     attempts: list[Attempt] = []
     shrunk = shrink(failed, attempts_max=120, progress=attempts.append)
@@ -47,6 +48,7 @@ def test_what_is_left_is_small_and_breaks_the_same_rule(failed: Outcome) -> None
     assert run(again.seed, again).trace_hash == shrunk.outcome.trace_hash
 
 
+@pytest.mark.slow
 def test_no_more_is_tried_than_allowed(failed: Outcome) -> None:
     assert shrink(failed, attempts_max=3).attempts == 3
 

@@ -41,6 +41,7 @@ def lived(scenario: Scenario, seed: int) -> Outcome:
     return outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", WORLDS.values(), ids=WORLDS.keys())
 def test_nobody_is_dropped_for_being_slow(scenario: Scenario) -> None:
     large = 0
