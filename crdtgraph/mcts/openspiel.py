@@ -135,11 +135,17 @@ def _chance(state: Any) -> list[float] | None:
 
 
 def _load(name: object) -> Any:
+    if isinstance(name, str) and name.partition("(")[0] not in pyspiel.registered_names():
+        # Asked for one, it would print all that there are.
+        raise ProblemError(
+            f"OpenSpiel has no game {name!r:.80}",
+            hint="pyspiel.registered_names() lists them; parameters go in brackets, as in hex(board_size=5)",
+        )
     try:
         return pyspiel.load_game(name)
     except (pyspiel.SpielError, TypeError) as error:
         raise ProblemError(
-            f"OpenSpiel has no game {name!r:.80}: {str(error).splitlines()[0] if str(error) else error!r:.200}",
+            f"OpenSpiel cannot load {name!r:.80}: {str(error).splitlines()[0] if str(error) else error!r:.200}",
             hint="pyspiel.registered_names() lists them; parameters go in brackets, as in hex(board_size=5)",
         ) from None
 

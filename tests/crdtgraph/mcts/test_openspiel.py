@@ -93,8 +93,8 @@ def test_the_same_board_is_the_same_position(graph: Graph, game: Make) -> None:
         ("catch", ""),
         ("no_such_game", "no game"),
         ("connect_four(rows=-1)", "cannot be played"),
-        ("hex(size=3)", "no game"),
-        (7, "no game"),
+        ("hex(size=3)", "cannot load"),
+        (7, "cannot load"),
     ],
 )
 def test_a_game_that_cannot_be_searched_is_refused(game: Make, name: Any, said: str) -> None:
