@@ -65,6 +65,7 @@ class SearchPlane(Plane):
         """How many of those are not commits."""
         self._kept = 0
         self._work: Generator[None, None, object] | None = None
+        self._is_at_work = False
         self._steps_due = 0
 
     @property
@@ -159,6 +160,9 @@ class SearchPlane(Plane):
 
     def advance(self) -> bool:
         """Take a step of what is to be tidied up, if anything is; whether there was one. About 3 ms."""
+        if self._is_at_work:
+            # What it writes is flushed by nobody and a flush asks for a step; and it is told of in the midst of one.
+            return False
         if self._work is None:
             if self._is_due():
                 self._work = self._compact()
@@ -166,12 +170,14 @@ class SearchPlane(Plane):
                 self._work = self._prune()
             else:
                 return False
-        # Not while it runs: what it writes is flushed by nobody, and a flush asks for a step.
         work, self._work = self._work, None
+        self._is_at_work = True
         try:
             next(work)
         except StopIteration:
             return True
+        finally:
+            self._is_at_work = False
         self._work = work
         return True
 

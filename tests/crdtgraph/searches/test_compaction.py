@@ -237,3 +237,21 @@ def test_a_part_that_cannot_be_is_refused(plane: str, seq: int, part: Part) -> N
         assert good.supersedes == ()
         with pytest.raises(RemoteSegmentError):
             unpack(pack(records, plane=plane, identity=identity, seq=seq, part=part))
+
+
+def test_a_listener_that_answers_at_once_starts_no_compaction_within_another() -> None:
+    graphs = [open_graph(0), open_graph(1)]
+    searches = [graph.search("s") for graph in graphs]
+    for source, target in (graphs, graphs[::-1]):
+        source.on_durable(
+            lambda delta, target=target: target.receive(delta.plane, delta.update) if "/" in delta.plane else None
+        )
+    for number in range(120):
+        for search in searches:
+            last = search.commit(parents=[ROOT.id], message=f"{number} {search is searches[0]}")
+            for _ in range(60):
+                last = search.commit(parents=[last], message="tried")
+                search.count(last, [1, number])
+            search.discard(search.children(ROOT.id)[0])
+            search.flush()
+    assert digest(searches[0]) == digest(searches[1])
