@@ -278,6 +278,7 @@ def address_of(crdtgraph: CommandLine, store: str) -> str:
     return str(status["node"]["addresses"][0])
 
 
+@pytest.mark.slow
 def test_nodes_that_do_not_see_each_other_are_healed_and_pass_it_on(
     crdtgraph: CommandLine, made: dict[str, CommitId], start: Starter
 ) -> None:

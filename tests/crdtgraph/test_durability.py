@@ -178,6 +178,7 @@ FULL_DISK = """
 """
 
 
+@pytest.mark.slow
 @on_disk
 @pytest.mark.parametrize(
     "durability, ref, size",

@@ -466,6 +466,7 @@ def test_an_overlong_name_is_known_by_its_hash(name: bytes) -> None:
     assert len(escape_name(name)) == len(".git/long/") + 64
 
 
+@pytest.mark.slow
 def test_replaying_changes_gives_every_tree_back(repository: GitRepository, graph: DictionaryGraph) -> None:
     rng = random.Random(7)
     names = ["a", "b/c", "b/d/e", "run", "link"]

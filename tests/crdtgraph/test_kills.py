@@ -34,6 +34,7 @@ def test_no_kill_loses_what_was_promised_or_leaves_a_store_that_does_not_open(
     assert (tally["lost"], tally["unopened"], tally["broken"]) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_promise_that_is_made_too_early_is_found_out(tmp_path: Path) -> None:
     code, tally, errors = run(tmp_path, "sqlite", 200, "--lie")
     assert code == 1, tally

@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.cli.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_a_fleet_of_agents_loses_nothing() -> None:
     command = [sys.executable, "-m", "examples.agents", "--agents", "3"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)

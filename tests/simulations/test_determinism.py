@@ -22,6 +22,7 @@ def planted(folder: Path, code: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 
+@pytest.mark.slow
 def test_seeds_are_the_same_run_in_every_process() -> None:
     found = list(compare([5, 7], environment=os.environ, jobs=2))
     expected = [run(seed) for seed in (5, 7)]
@@ -32,6 +33,7 @@ def test_seeds_are_the_same_run_in_every_process() -> None:
     assert all(each.is_equal for each in found)
 
 
+@pytest.mark.slow
 def test_an_order_that_leaks_from_a_process_is_seen(tmp_path: Path) -> None:
     environment = planted(
         tmp_path,

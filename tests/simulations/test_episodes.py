@@ -73,6 +73,7 @@ def test_the_record_outlives_machines_that_lose_power_in_mid_split(recorded: dic
     assert {each.name for each in episode.theirs} == SIDES[1]
 
 
+@pytest.mark.slow
 def test_without_faults_there_are_no_episodes(recorded: dict[str, list[Episode]]) -> None:
     for seed in range(5):
         outcome = run(seed, replace(clean_split(), timeline=()))

@@ -377,6 +377,7 @@ def test_several_processes_catch_what_one_does() -> None:
         assert catch.is_proof
 
 
+@pytest.mark.slow
 def test_what_differs_between_processes_is_caught_by_running_two() -> None:
     mutant = find("set order leaking into bytes")
     [catch] = hunt([mutant], range(3))

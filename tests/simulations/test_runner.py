@@ -43,6 +43,7 @@ def happened(outcome: Outcome, *what: str) -> bool:
     return any(all(each in line for each in what) for line in outcome.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_worlds_pass(seed: int) -> None:
     outcome = run(seed)
@@ -86,6 +87,7 @@ def test_another_seed_is_another_run() -> None:
     assert run(1, SMALL).trace_hash != run(2, SMALL).trace_hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_run_that_is_watched_is_the_run_that_was_not(seed: int) -> None:
     assert run(seed, observe=True).trace_hash == run(seed).trace_hash

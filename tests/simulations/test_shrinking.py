@@ -96,12 +96,14 @@ def test_worker_processes_run_the_same_worlds() -> None:
     assert alone == shared
 
 
+@pytest.mark.slow
 def test_a_hunt_that_is_stopped_ends_its_workers() -> None:
     outcomes = fuzz(iter(range(10**9)), jobs=2)
     assert next(outcomes).trace_hash
     outcomes.close()
 
 
+@pytest.mark.slow
 def test_ctrl_c_reaches_no_worker() -> None:
     outcomes = fuzz(iter(range(10**9)), jobs=2)
     next(outcomes)

@@ -65,6 +65,7 @@ def rich(path: str) -> object:
         return seen(graph)
 
 
+@pytest.mark.slow
 def test_every_damaged_or_missing_piece_makes_it_ignored_with_the_reason_and_the_next_one_is_good(
     tmp_path: Path,
 ) -> None:

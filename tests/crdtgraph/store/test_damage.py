@@ -77,6 +77,7 @@ def damages(file: Path) -> dict[str, Callable[[Path], object]]:
     return ways
 
 
+@pytest.mark.slow
 def test_any_damage_after_a_clean_close_is_found_or_harmless(closed: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(closed, copy)
