@@ -19,10 +19,10 @@ SLACK_S = 2.0
 """States in flight are given away by one node after the other, each of which keeps them for as long."""
 
 
-async def check_searches(processes: Mapping[str, Process], tallies: Tallies) -> None:
+async def check_searches(processes: Mapping[str, Process], tallies: Tallies, under_way_s: float) -> None:
     """Look, once all machines agree, whether they have what was counted, and wait until nothing is in flight.
 
-    Raises ViolationError if a count is lost, or if anything stays in flight.
+    A message may be under way for `under_way_s`. Raises ViolationError if a count is lost, or anything stays in flight.
     """
     if not any(graph.searches() for graph in _graphs(processes).values()):
         return
@@ -33,23 +33,27 @@ async def check_searches(processes: Mapping[str, Process], tallies: Tallies) -> 
     writers = [graph.writer for graph in graphs.values()]
     for name, graph in graphs.items():
         tallies.check(name, graph, whole=writers)
-    await _check_flights(processes)
+    await _check_flights(processes, INFLIGHT_EXPIRY_S + SLACK_S + under_way_s)
 
 
-async def _check_flights(processes: Mapping[str, Process]) -> None:
-    """Nobody works on anything any more, so nothing is in flight, whatever those said that are gone."""
-    nodes = [process.node for process in processes.values() if process.node is not None]
-    if any(node.inflight.is_known for node in nodes):
-        await trio.sleep(INFLIGHT_EXPIRY_S + SLACK_S)
+async def _check_flights(processes: Mapping[str, Process], bound_s: float) -> None:
+    """Nobody works on anything any more, so nothing is in flight soon, whatever those said that are gone."""
+    with trio.move_on_after(bound_s):
+        while _flights(processes):
+            await trio.sleep(0.5)
+    for name, search, count in _flights(processes):
+        raise ViolationError("what is in flight lands", f"{name} has {count} in {search!r}, and nobody works")
+
+
+def _flights(processes: Mapping[str, Process]) -> list[tuple[str, str, int]]:
+    """What each machine takes to be in flight: its name, the search, how many simulations."""
+    found = []
     for name, process in processes.items():
         node, graph = process.node, process.graph
         if node is not None and graph is not None:
-            for search in graph.searches():
-                counts = node.inflight.counts(search)
-                if counts:
-                    raise ViolationError(
-                        "what is in flight lands", f"{name} has {sum(counts.values())} in {search!r}, and nobody works"
-                    )
+            flights = [(name, search, sum(node.inflight.counts(search).values())) for search in graph.searches()]
+            found += [flight for flight in flights if flight[2]]
+    return found
 
 
 def _graphs(processes: Mapping[str, Process]) -> dict[str, Graph]:

@@ -106,7 +106,7 @@ class World:
                 self.mend()
                 await self._wait_for_agreement()
                 await wait_for_objects(self.processes, self.bound_s + ROUND_MAX_S, self.may_lack_objects)
-                await check_searches(self.processes, self.tallies)
+                await check_searches(self.processes, self.tallies, self.bound_s + ROUND_MAX_S)
                 if self.scenario.expect.quiet_s:
                     await self._check_quiet(self.scenario.expect.quiet_s)
                 self._check_expectations()
