@@ -108,7 +108,7 @@ def _made(found: Any, spec: str) -> Any:
         )
     try:
         made = found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LocalError(
             f"{spec} gives no problem when it is called: {type(error).__name__}: {_first_line(error)}",
             hint="name a class or function that needs no arguments, or an object: problem = Mine(3)",

@@ -60,19 +60,24 @@ class Evaluator:
             try:
                 found = self._referee.evaluate_many([state for _, state in reached], self._rng)
                 return [
-                    (number, self._checked(each)) for (number, _), each in zip(reached, found, strict=True)
+                    (number, self._checked(each, state)) for (number, state), each in zip(reached, found, strict=True)
                 ], failures
             except LocalError:
                 # One by one, to tell which of them it was.
                 pass
         for number, state in reached:
             try:
-                answers.append((number, self._checked(self._referee.evaluate_many([state], self._rng)[0])))
+                answers.append((number, self._checked(self._referee.evaluate_many([state], self._rng)[0], state)))
             except LocalError as error:
                 failures.append(_failure(number, error))
         return answers, failures
 
-    def _checked(self, answer: object) -> object:
+    def _checked(self, answer: object, state: Any) -> object:
+        if isinstance(answer, Evaluation) and answer.priors is not None:
+            actions = self._referee.actions(state)
+            self._referee.read(answer, actions)
+            # Where the game is over nobody looks at priors, whatever they are.
+            return answer if actions else Evaluation(answer.rewards)
         self._referee.fixed(answer.rewards if isinstance(answer, Evaluation) else answer)
         return answer
 

@@ -27,6 +27,8 @@ TEXT_MAX = 1_024
 """Characters of an action's text: it is the message of a commit and stands on one line of a listing."""
 FORMAT = 1
 """Of what is counted; trees that count otherwise may not share a search."""
+RAISED = (Exception, SystemExit)
+"""What a problem may raise. Code that calls `sys.exit` fails like any other: it would end the process without a word."""
 
 Fixed = tuple[int, ...]
 """Rewards by player in fixed point."""
@@ -99,7 +101,7 @@ class Referee:
         """The state that an action leads to."""
         try:
             return self.problem.apply(state, action)
-        except Exception as error:
+        except RAISED as error:
             raise _raised("apply", error, state, action) from error
 
     def texts(self, state: Any, actions: Sequence[Any]) -> list[str] | None:
@@ -192,7 +194,7 @@ class Referee:
         """What the problem says of one state, unread."""
         try:
             return self.problem.evaluate(state, rng)
-        except Exception as error:
+        except RAISED as error:
             raise _raised("evaluate", error, state) from error
 
     def evaluate_many(self, states: Sequence[Any], rng: Random) -> Sequence[object]:
@@ -261,7 +263,7 @@ class Referee:
     def _ask(self, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return function(*arguments)
-        except Exception as error:
+        except RAISED as error:
             raise _raised(method, error, *arguments) from error
 
 
@@ -343,7 +345,7 @@ def _ambiguous(state: object, actions: Sequence[object]) -> ProblemError:
     )
 
 
-def _raised(method: str, error: Exception, *arguments: object) -> ProblemError:
+def _raised(method: str, error: BaseException, *arguments: object) -> ProblemError:
     shown = ", ".join(f"{argument!r:.80}" for argument in arguments if not isinstance(argument, Random))
     return ProblemError(
         f"{method}({shown}) of the problem raised {type(error).__name__}: {error}",

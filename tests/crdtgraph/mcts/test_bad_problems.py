@@ -124,6 +124,15 @@ def test_no_moves_at_the_root(graph: Graph) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("method", ["initial", "actions", "apply", "evaluate"])
+def test_a_problem_that_exits_is_told_like_one_that_raises(graph: Graph, method: str) -> None:
+    def leave(*_: object) -> None:
+        raise SystemExit(5)
+
+    with pytest.raises(ProblemError, match=rf"{method}\(.* raised SystemExit: 5"):
+        SearchTree(graph, Bad(**{"evaluate": answering(0.5), method: leave})).run(10)
+
+
 @pytest.mark.parametrize("method", ["actions", "apply", "evaluate", "player", "key"])
 @pytest.mark.parametrize("batch", [1, 8])
 def test_what_a_problem_raises_is_the_cause_and_nothing_stays_behind(graph: Graph, method: str, batch: int) -> None:

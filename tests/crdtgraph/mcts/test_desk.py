@@ -155,6 +155,27 @@ def test_an_answer_that_is_none_is_a_failure(tree: SearchTree, answer: Any, eval
     assert desk.ask("b", 1, 1.0) == [first]
 
 
+@pytest.mark.parametrize("priors", [["a", "b", "c"], 7, [1.0], [float("nan")] * 3])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_worker_tells_of_priors_that_are_none(tree: SearchTree, priors: Any, count: int) -> None:
+    class Bad(Nim):
+        def evaluate(self, state: Any, rng: Random) -> Evaluation:
+            return Evaluation(0.5, priors)
+
+    orders = desk_of(tree, 100, "a").ask("a", count, 1.0)
+    answers, failures = Evaluator(Bad(), Random(1)).evaluate(orders)
+    assert (answers, [each.id for each in failures]) == ([], [each.id for each in orders])
+    assert "evaluate gave the weights" in failures[0].message
+
+
+def test_priors_where_the_game_is_over_are_left_out() -> None:
+    class Bad(Nim):
+        def evaluate(self, state: Any, rng: Random) -> Evaluation:
+            return Evaluation(0.5, ["what"])  # type: ignore[list-item]
+
+    assert Evaluator(Bad(2), Random(1)).evaluate([Order(1, ("2",))]) == ([(1, Evaluation(0.5))], [])
+
+
 def test_a_leaf_that_kills_three_workers_ends_the_search(tree: SearchTree) -> None:
     desk = desk_of(tree, 100)
     for number in range(FAILURES_MAX):
