@@ -180,6 +180,27 @@ class Brancher(Assigner):
             ) from None
         return start
 
+    def remove_branch(
+        self, name: str, *, into: str = MAIN, force: bool = False, durability: Durability | None = None
+    ) -> int:
+        """Remove the ref of a branch that `into` has all of; CRITICAL by default. Returns how many commits `into` lacks.
+
+        It is looked at and removed in one step, so no commit that somebody adds meanwhile loses its ref.
+
+        Raises NotFoundError when there is none, LocalError without `force` when it is not merged or is `into` itself.
+        """
+        targets = self.refs.require(name).targets
+        ahead = len(self.commits_beyond(targets, self.refs.targets(into))) if name != into else 0
+        if not force and (ahead or name == into):
+            count = "1 commit" if ahead == 1 else f"{ahead} commits"
+            reason = f"has {count} more than {into!r}" if ahead else "is what branches are merged into"
+            raise LocalError(
+                f"branch {name!r} {reason}",
+                hint=f"merge it first (crdtgraph branch merge {name}), or remove it all the same (--force)",
+            )
+        self.delete_ref(name, durability=durability)
+        return ahead
+
     def branch_head(self, name: str, head: CommitId | None) -> CommitId | None:
         """Where a writer goes on whose last commit on the branch was `head`: there, or where somebody built on it."""
         targets = self.refs.targets(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 
-from crdtgraph import CommitId, Durability, OnConflict, WriteKind
+from crdtgraph import CommitId, Durability, LocalError, OnConflict, WriteKind
 from sync.calls import Plain
 from sync.methods.target import REVS_MAX, Handler, Target
 from sync.methods.writing import durability_of, grouped, once_durable
@@ -56,6 +56,8 @@ def _branch_merge(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     on_conflict, remove = params.text("on_conflict", OnConflict.RAISE.value), params.flag("remove")
     durability, node = grouped(target, WriteKind.REF, durability_of(params), into)
     params.done()
+    if name == into:
+        raise LocalError(f"branch {name!r} cannot be merged into itself", hint="name another ref as `into`")
     graph = target.graph
     commits = (*graph.refs.targets(name), *([] if head is None else [head]))
     if not commits:
@@ -67,6 +69,14 @@ def _branch_merge(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     return plain if node is None else once_durable(node, plain)
 
 
+def _branch_remove(target: Target, params: Params) -> Plain | Awaitable[Plain]:
+    name, into, force = params.text("name"), params.text("into", MAIN), params.flag("force")
+    params.done()
+    durability, node = grouped(target, WriteKind.REF, None, name)
+    ahead = target.graph.remove_branch(name, into=into, force=force, durability=durability)
+    return ahead if node is None else once_durable(node, ahead)
+
+
 def _head(params: Params) -> CommitId | None:
     head = params.optional_blob("head")
     return None if head is None else CommitId(head)
@@ -76,5 +86,6 @@ TABLE: Mapping[str, Handler] = {
     "branch_commit": _branch_commit,
     "branch_merge": _branch_merge,
     "branch_open": _branch_open,
+    "branch_remove": _branch_remove,
     "branches": _branches,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import crdtgraph as library
+from sync.requests import LocalCaller
 
 from .conftest import CommandLine
 
@@ -58,6 +59,26 @@ def test_a_conflict_names_the_paths_and_changes_nothing(store: CommandLine) -> N
         assert graph.digest() == before
     done = store("branch", "merge", "agents/planner/fix", "--policy", "score=max")
     assert done.out.endswith(", by max\n")
+
+
+def test_what_is_removed_is_what_was_looked_at(store: CommandLine) -> None:
+    with library.open("search.db") as graph:
+        caller = LocalCaller(graph)
+        assert caller.call("branch_remove", name="agents/idle/1") == 0
+        with pytest.raises(library.LocalError, match="has 2 commits more than 'main'"):
+            caller.call("branch_remove", name="agents/planner/fix")
+        with pytest.raises(library.LocalError, match="1 commit more than 'agents/planner/fix'"):
+            caller.call("branch_remove", name="main", into="agents/planner/fix")
+        assert caller.call("branch_remove", name="agents/planner/fix", force=True) == 2
+        with pytest.raises(library.NotFoundError):
+            caller.call("branch_remove", name="agents/planner/fix", force=True)
+
+
+def test_a_ref_is_not_merged_into_itself_and_removed(store: CommandLine) -> None:
+    with library.open("search.db") as graph:
+        with pytest.raises(library.LocalError, match="into itself"):
+            LocalCaller(graph).call("branch_merge", branch="main", into="main", remove=True)
+        assert "main" in graph.refs
 
 
 def test_what_is_wrong_is_said(store: CommandLine) -> None:

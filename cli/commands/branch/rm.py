@@ -15,21 +15,12 @@ from cli.context import Access, Invocation, Output, complete_ref, examples, grap
 @click.pass_obj
 def command(invocation: Invocation, branch: str, into: str, force: bool) -> None:
     """Remove the ref of a branch that is merged. Its commits stay in the graph, by their ids, also with --force."""
-    from cli.answers import list_of, of, table_of
+    from cli.answers import of
     from cli.output import print_document
     from cli.render import print_lines, printable
-    from crdtgraph.errors import LocalError
 
     with invocation.open(Access.WRITE) as backend:
-        listed = [table_of(each) for each in list_of(backend.call("branches", prefix=branch, into=into))]
-        ahead = next((of(int, each["ahead"]) for each in listed if each["name"] == branch), 0)
-        if not force and (ahead or branch == into):
-            reason = f"has {ahead} commits more than {into!r}" if ahead else "is what branches are merged into"
-            raise LocalError(
-                f"branch {branch!r} {reason}",
-                hint=f"crdtgraph branch merge {branch}, or remove it all the same: --force",
-            )
-        backend.call("delete_ref", name=branch)
+        ahead = of(int, backend.call("branch_remove", name=branch, into=into, force=force))
     if invocation.output is not Output.TEXT:
         print_document(invocation.output, {"branch": branch, "ahead": ahead})
     else:
