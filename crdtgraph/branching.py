@@ -183,9 +183,10 @@ class Brancher(Assigner):
     def remove_branch(
         self, name: str, *, into: str = MAIN, force: bool = False, durability: Durability | None = None
     ) -> int:
-        """Remove the ref of a branch that `into` has all of; CRITICAL by default. Returns how many commits `into` lacks.
+        """Remove the ref of a branch that `into` has all of; CRITICAL by default.
 
-        It is looked at and removed in one step, so no commit that somebody adds meanwhile loses its ref.
+        Returns how many commits `into` lacks, which are some only with `force`. It is looked at and removed in
+        one step, so no commit that somebody adds meanwhile loses its ref.
 
         Raises NotFoundError when there is none, LocalError without `force` when it is not merged or is `into` itself.
         """

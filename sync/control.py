@@ -3,7 +3,7 @@
 The framing is that of peers, the messages are requests and answers (`methods.py`). The socket is readable and
 writable by its owner alone, and that is all the authentication there is. Clients are served concurrently, each one
 request at a time; a long answer goes out part by part with everyone else served in between, and a client that does
-not read waits alone.
+not read waits alone. What is being answered when the process ends is still answered, if that takes no second.
 
 A socket file that a dead process left behind is replaced, a live one is respected, and anything else at its path is
 left alone.
@@ -17,8 +17,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +44,8 @@ PATH_BYTES_MAX = 107
 SOCKET_MODE = 0o600
 TIMED = frozenset({Timed.COMMIT.value, Timed.COMMIT_MANY.value})
 """Methods whose durations the node keeps."""
+GRACE_S = 1.0
+"""How long requests that are being answered may still take at the end, before their clients lose the connection."""
 PROBE_S = 1.0
 """How long a socket that is there already may take to accept."""
 
@@ -64,8 +66,11 @@ async def open_control(path: str | os.PathLike[str], target: Target, log: Log | 
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.accept, listener.accept, nursery)
-            yield
-            nursery.cancel_scope.cancel()
+            try:
+                yield
+            finally:
+                await server.finish()
+                nursery.cancel_scope.cancel()
     finally:
         listener.socket.close()
         with suppress(FileNotFoundError):
@@ -87,8 +92,11 @@ async def open_workers_port(address: AddressLike, target: Target, log: Log | Non
         async with trio.open_nursery() as nursery:
             for each in listening:
                 nursery.start_soon(server.accept, each.accept, nursery)
-            yield TCP_PREFIX + listening[0].address.text
-            nursery.cancel_scope.cancel()
+            try:
+                yield TCP_PREFIX + listening[0].address.text
+            finally:
+                await server.finish()
+                nursery.cancel_scope.cancel()
     finally:
         for each in listening:
             await each.aclose()
@@ -102,6 +110,8 @@ class _Server:
         self._log = log
         self._methods = methods
         self._clients = 0
+        self._answering = 0
+        self._finished: trio.Event | None = None
 
     def _note_stop(self) -> None:
         self._stopping = True
@@ -115,6 +125,13 @@ class _Server:
             else:
                 self._clients += 1
                 nursery.start_soon(self._serve, stream)
+
+    async def finish(self) -> None:
+        """Take no more requests, and let those be answered that are under way, but not for long."""
+        self._finished = trio.Event()
+        if self._answering:
+            with trio.move_on_after(GRACE_S):
+                await self._finished.wait()
 
     async def _refuse(self, stream: trio.abc.Stream, error: CrdtGraphError) -> None:
         async with stream:
@@ -135,7 +152,11 @@ class _Server:
                             return
                         parser.feed(data)
                         while (payload := parser.next_payload()) is not None:
-                            await self._answer(stream, target, decode_request(payload))
+                            request = decode_request(payload)
+                            if self._finished is not None:
+                                return
+                            with self._counted():
+                                await self._answer(stream, target, request)
         except RemoteError as error:
             self._log.warning("a control client sent something invalid", error=error.message)
         except trio.TooSlowError:
@@ -143,6 +164,16 @@ class _Server:
         finally:
             self._clients -= 1
             caller.leave()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._answering += 1
+        try:
+            yield
+        finally:
+            self._answering -= 1
+            if self._finished is not None and not self._answering:
+                self._finished.set()
 
     async def _answer(self, stream: trio.abc.Stream, target: Target, request: Request) -> None:
         number = request.number

@@ -28,7 +28,7 @@ TEXT_MAX = 1_024
 FORMAT = 1
 """Of what is counted; trees that count otherwise may not share a search."""
 RAISED = (Exception, SystemExit)
-"""What a problem may raise. Code that calls `sys.exit` fails like any other: it would end the process without a word."""
+"""What a problem may raise. One that calls `sys.exit` fails like any other, and does not end the process."""
 
 Fixed = tuple[int, ...]
 """Rewards by player in fixed point."""

@@ -18,7 +18,7 @@ import trio.testing
 import crdtgraph
 from crdtgraph import AmbiguousError, Commit, CommitId, Graph, LocalError, NotFoundError, UnreachableError
 from crdtgraph.metering import Meter
-from sync import Node, Settings
+from sync import Node, Settings, control
 from sync.asyncclient import ControlClient
 from sync.client import BlockingControlClient
 from sync.control import open_control
@@ -457,6 +457,39 @@ async def test_a_node_that_goes_away_in_the_middle(graph: Graph, path: Path) -> 
         with pytest.raises(UnreachableError, match="went away"):
             await client.call("heads")
         await client.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+async def test_what_is_under_way_at_the_end_is_answered_but_not_waited_for_long(
+    graph: Graph, path: Path, monkeypatch: pytest.MonkeyPatch, in_time: bool
+) -> None:
+    begun, done = trio.Event(), trio.Event()
+
+    async def work() -> int:
+        begun.set()
+        await done.wait()
+        return 7
+
+    async def ask() -> None:
+        async with await ControlClient.connect(path) as client:
+            if in_time:
+                assert await client.call("slow") == 7
+            else:
+                with pytest.raises(UnreachableError, match="went away"):
+                    await client.call("slow")
+
+    async def end_later() -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        done.set()
+
+    monkeypatch.setitem(reading.TABLE, "slow", lambda target, params: work())  # type: ignore[arg-type]
+    monkeypatch.setattr(control, "GRACE_S", 60.0 if in_time else 0.0)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery, open_control(path, Target(graph)):
+            nursery.start_soon(ask)
+            await begun.wait()
+            if in_time:
+                nursery.start_soon(end_later)
 
 
 async def test_too_many_clients_are_told_so(graph: Graph, path: Path) -> None:
