@@ -21,10 +21,11 @@ the driver need not be reachable for them.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,8 @@ class Fleet:
         problem: a `crdtgraph.mcts.Problem` that can be pickled, with states that can.
         workers: how many processes evaluate, on all nodes together.
         graph: the ledger that the search begins at and the answer comes to: an open graph, which no other thread may
-            use meanwhile, or what opens one. By default a new store in a temporary directory, which stays.
+            use meanwhile, or what opens one. By default a new store in a temporary directory, which stays if
+            there is an answer.
         root: the commit of the ledger to begin at, which a tree of this problem promoted; by default the problem's
             initial state.
         ref: is pointed at the answer; by default `mcts/` and the name of the search. One that exists has to be at or
@@ -276,8 +278,7 @@ class Fleet:
         """The driver's graph; one that was given open stays open."""
         if isinstance(self._graph, Graph):
             return nullcontext(self._graph)
-        url = self._graph if self._graph is not None else tempfile.mkdtemp(prefix="crdtgraph-fleet-")
-        return crdtgraph.open(url)
+        return crdtgraph.open(self._graph) if self._graph is not None else _new_store()
 
     def _plan(self, cluster: str, search: str) -> Plan:
         return Plan(
@@ -292,6 +293,22 @@ class Fleet:
             beyond_loopback=self._beyond_loopback,
             cpus_per_worker=self._cpus_per_worker,
         )
+
+
+@contextmanager
+def _new_store() -> Iterator[Graph]:
+    """A graph in a temporary directory, which stays unless nothing came there in the end."""
+    folder = tempfile.mkdtemp(prefix="crdtgraph-fleet-")
+    is_empty = True
+    try:
+        with crdtgraph.open(folder) as graph:
+            try:
+                yield graph
+            finally:
+                is_empty = not graph.heads()
+    finally:
+        if is_empty:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _packed(matter: Matter) -> bytes:

@@ -303,3 +303,15 @@ def test_a_ledger_that_knows_the_search(cluster: Any, graph: Graph) -> None:
         Fleet(games.TicTacToe(), workers=1, graph=graph, search="played").run(10)
     with pytest.raises(LocalError, match="is not in memory:"):
         Fleet(games.TicTacToe(), workers=1, graph=graph, root=crdtgraph.CommitId(bytes(32))).run(10)
+
+
+def test_a_store_of_its_own_stays_only_with_an_answer(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(LocalError, match="the root 000000000000 is not in"):
+        Fleet(games.TicTacToe(), workers=1, root=crdtgraph.CommitId(bytes(32))).run(10)
+    assert list(tmp_path.glob("crdtgraph-fleet-*")) == []
+    answer = Fleet(games.TicTacToe(WIN_AT_TWO), workers=1, pace=QUICK).run(Budget(iterations=100))
+    with crdtgraph.open(answer.store, read_only=True) as graph:
+        assert graph.refs[answer.ref] == answer.commit
