@@ -54,6 +54,13 @@ class Caller:
         """Note what this client has; `take_back` is called when it is gone, once for each `what`."""
         self._lent[what] = take_back
 
+    def return_over(self) -> None:
+        """Return what it has of searches that are over: a client that stays keeps no tree alive."""
+        for name, (_, hosted) in [*self.desks.items()]:
+            if hosted.desk.is_over:
+                del self.desks[name]
+                self._lent.pop(hosted)()
+
     def leave(self) -> None:
         """The connection has ended."""
         lent, self._lent = self._lent, {}

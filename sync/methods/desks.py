@@ -37,6 +37,7 @@ def _mcts_join(target: Target, params: Params) -> Plain:
     hosted = desks.of(name, fingerprint)
     if caller is None:
         raise LocalError("a worker comes over a connection, which tells when it is gone", hint="use sync.Worker")
+    caller.return_over()
     if name in caller.desks:
         raise LocalError(f"worker {caller.name!r} works for search {name!r} already", hint="join once a connection")
     given = hosted.join(caller.name or "worker")

@@ -275,6 +275,24 @@ async def test_a_stopped_search_sends_its_workers_home(graph: Graph, tmp_path: P
         assert (again["iterations"], again["stop"]) == (0, None)
 
 
+async def test_a_connection_that_stays_works_for_one_search_after_the_other(graph: Graph, tmp_path: Path) -> None:
+    desks = Desks([Nim()])
+    async with hosting(graph, tmp_path, desks) as (path, _), await ControlClient.connect(path) as client:
+        await async_greet(client, "w")
+        earlier = desks.open(tree_of(graph), 100)
+        fingerprint = earlier.desk.fingerprint
+        await client.call("mcts_join", search="s", fingerprint=fingerprint)
+        assert list(earlier.desk.workers) == ["w"]
+        earlier.stop()
+        await client.call("mcts_open", search="s", fingerprint=fingerprint, iterations=10)
+        await client.call("mcts_join", search="s", fingerprint=fingerprint)
+        assert (list(earlier.desk.workers), list(desks.of("s").desk.workers)) == ([], ["w"])
+        answer: Any = await client.call("mcts_work", search="s", answers=[], failures=[], count=2)
+        assert len(answer["tasks"]) == 2
+    while desks.of("s").desk.workers:
+        await trio.testing.wait_all_tasks_blocked()
+
+
 async def test_what_a_worker_cannot_join(graph: Graph, tmp_path: Path) -> None:
     desks = Desks([Nim(5)])
     async with hosting(graph, tmp_path, desks) as (path, _), await ControlClient.connect(path) as client:
