@@ -146,8 +146,9 @@ class Inspection:
         """
         search, graph = self._search, self._graph
         search.promote(commit)
-        line = [commit]
-        while parents := search.parents(line[-1]):
+        root, line = self.root(), [commit]
+        # All above it is in the ledger now. The search knows no parents of what an earlier one had promoted.
+        while line[-1] != root and graph.get(line[-1]).author == AUTHOR and (parents := graph.parents(line[-1])):
             line.append(parents[0])
         for each in line:
             counted = search.counters(each)

@@ -78,6 +78,27 @@ def test_what_is_promoted_can_be_resumed() -> None:
         assert Inspection(graph, "on").statistics(best[0]).visits == visits
 
 
+def test_what_an_earlier_search_promoted_is_promoted_again_from_the_root_on() -> None:
+    with open_graph(0) as graph:
+        with SearchTree(graph, Nim(), name=NAME, seed=1, solve=False) as tree:
+            tree.run(400)
+            kept = Inspection(graph, NAME).promote(Inspection(graph, NAME).best_line(tree.root)[-1])
+        with SearchTree(graph, Nim(), name="again", seed=2, solve=False) as again:
+            again.run(10)
+            assert Inspection(graph, "again").promote(kept[-1]) == kept
+        assert SearchTree.resume(graph, kept[-1], Nim(), name="on", solve=False).root == tree.root
+
+
+def test_what_is_above_the_root_of_a_tree_is_not_promoted_again() -> None:
+    with open_graph(0) as graph:
+        start = graph.commit(message="not of a tree", ref="main")
+        with SearchTree(graph, Line(), name=NAME, root=start, seed=1, solve=False) as tree:
+            tree.run(100)
+            seen = Inspection(graph, NAME)
+            best = seen.best_line(tree.root)
+            assert seen.promote(best[-1]) == [start, *best]
+
+
 def test_what_was_discarded_is_not_shown() -> None:
     with open_graph(0) as graph:
         tree = SearchTree(graph, Nim(), name=NAME, seed=1, solve=False)
