@@ -119,10 +119,10 @@ class Referee:
         return found
 
     def _check_text(self, text: object, action: object) -> None:
-        if type(text) is not str or len(text) > TEXT_MAX:
+        if type(text) is not str or len(text) > TEXT_MAX or not _is_utf8(text):
             raise ProblemError(
                 f"the text of the action {action!r:.80} is {text!r:.80}",
-                hint=f"it is a string of at most {TEXT_MAX:,} characters; put what is long into changes(state)",
+                hint=f"it is a string of at most {TEXT_MAX:,} characters of UTF-8; long things go into changes(state)",
             )
         if text.startswith("<") and " at 0x" in text:
             raise ProblemError(
@@ -315,6 +315,11 @@ def _sequence(found: object, state: object) -> tuple[Any, ...]:
             hint="return a list or a tuple, in an order that is always the same",
         )
     return tuple(found)
+
+
+def _is_utf8(text: str) -> bool:
+    # Halves of a surrogate pair, and nothing else, cannot be written.
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _numbers(rewards: object) -> list[float]:

@@ -261,3 +261,14 @@ def test_a_search_that_was_closed_is_told(graph: Graph) -> None:
         tree.run(2_000)
     with pytest.raises(LocalError, match="closed before"):
         SearchTree(graph, Nim(60))
+
+
+@pytest.mark.parametrize("second", [object(), "long" * 300, "\ud800"], ids=["object", "long", "surrogate"])
+def test_every_action_needs_a_good_text_and_not_only_the_first(second: object) -> None:
+    class Odd(Nim):
+        def actions(self, state: Any) -> list[Any]:
+            return [1, second]
+
+    with pytest.raises(ProblemError, match=r"the text of the action|has no text") as caught:
+        SearchTree(open_graph(0), Odd()).run(5)
+    assert caught.value.hint

@@ -341,3 +341,14 @@ def test_batches_go_to_the_problem_in_one_call() -> None:
 
     answers, _ = Evaluator(Batched(), Random(1)).evaluate([Order(1, ()), Order(2, ("1",)), Order(3, ("2",))])
     assert (calls, answers) == ([3], [(1, 0.5), (2, 0.5), (3, 0.5)])
+
+
+def test_a_worker_that_hangs_does_not_outlast_the_time(tree: SearchTree) -> None:
+    desk = Desk(tree, Budget(seconds=5), now=0.0)
+    desk.join("w")
+    assert desk.ask("w", 1, 0.0)
+    assert desk.deadline == 5.0
+    desk.tick(desk.deadline)
+    assert desk.spent is not None
+    assert desk.spent.stop is Stop.TIME
+    assert tree.inflight() == {}

@@ -15,7 +15,7 @@ from crdtgraph.mcts import (
     SearchTree,
     Statistics,
 )
-from tests.crdtgraph.mcts.problems import Line, Nim, open_graph, positions, send
+from tests.crdtgraph.mcts.problems import Line, Nim, Ring, open_graph, positions, send
 from tests.crdtgraph.searches.exchanging import digest
 
 
@@ -264,3 +264,15 @@ def test_rules_of_keeping() -> None:
     for wrong in (lambda: Hopeful(0), lambda: MostVisited(0), lambda: MostVisited(1.0), lambda: Hopeful(float("nan"))):
         with pytest.raises(LocalError):
             wrong()
+
+
+@pytest.mark.parametrize("visits_min", [1, 5])
+def test_nodes_of_a_tree_with_cycles_are_promoted_once(graph: Graph, visits_min: int) -> None:
+    tree = SearchTree(graph, Ring(7), solve=False)
+    tree.run(400)
+    # Each position has two ways on, so there is a great number of lines, most of which come back to themselves.
+    tree.promote(visits_min=visits_min)
+    expected = {each for each, edge in tree._growth.by_commit.items() if edge.visits >= visits_min}
+    assert {each for each in expected if each in graph} == expected
+    listed = list(tree.top(depth=1_000, visits_min=40))
+    assert max(node.depth for node in listed) <= 2 * 7 + 1

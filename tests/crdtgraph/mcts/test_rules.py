@@ -101,3 +101,10 @@ def test_a_rule_of_ones_own() -> None:
     tree.run(300)
     best, other = tree.children()
     assert best.visits > 20 * other.visits
+
+
+def test_a_virtual_loss_is_one_also_where_nobody_has_been() -> None:
+    position = position_with([(4, UNIT // 2, False), (0, 0, False)])
+    position.edges[1].flying = position.edges[1].child.flying = 2
+    numbers = Chooser(UCT(), InFlight.VIRTUAL_LOSS, -UNIT, 0).numbers(position, position.edges, expands=False)
+    assert list(numbers.means) == [0.5, -1.0]

@@ -235,3 +235,27 @@ def test_a_closed_tree_listens_no_more() -> None:
     assert graph._searches[search.plane].watches == []
     search.close()
     tree.close()
+
+
+@pytest.mark.parametrize("how", ["advance", "discard", "prune"])
+def test_what_others_have_in_flight_lands_after_their_way_is_forgotten(how: str) -> None:
+    tree = SearchTree(open_graph(0), Nim(21), solve=False, seed=1)
+    tree.run(1_000)
+    tree.set_remote_inflight("far", dict.fromkeys(tree._growth.by_commit, 1))
+    if how == "prune":
+        tree._growth.throw_away(tree._growth.root.child.edges[0])
+    else:
+        tree.advance(1, discard=how == "discard")
+    tree.set_remote_inflight("far", {})
+    assert [edge for edge in tree._growth.by_commit.values() if edge.flying] == []
+    assert [position for position in tree._growth.by_key.values() if position.flying] == []
+
+
+def test_another_problem_is_told_at_every_look_and_not_only_once() -> None:
+    trees = [SearchTree(open_graph(number), Nim(9 + number), solve=False) for number in range(2)]
+    for tree in trees:
+        tree.run(20)
+    send(trees[0].search, trees[1].search)
+    for _ in range(3):
+        with pytest.raises(ProblemMismatchError):
+            trees[1].run(20)
