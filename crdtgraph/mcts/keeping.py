@@ -181,26 +181,24 @@ class Keeper:
     def _commit_of(self, actions: Sequence[Any]) -> CommitId:
         """The commit at the end of exactly these actions from the root; a transposition was reached by others."""
         growth = self._growth
-        edge = growth.root
-        commit = edge.commit
+        path = [growth.root]
+        commit = growth.root.commit
         assert commit is not None, "the root has a commit"
-        for number, action in enumerate(actions):
-            position = edge.child
+        for number in range(len(actions)):
             edge = self.find(actions[: number + 1])
+            path.append(edge)
             after = [each for each in edge.commits if self._search.get(each).parents[0] == commit]
             if after:
                 commit = after[0]
                 continue
-            state = edge.child.state if edge.child.state is not None else growth.referee.apply(position.state, action)
             commit = self._search.commit(
                 parents=(commit,),
                 message=edge.text,
-                changes=growth.referee.changes(state),
+                changes=growth.referee.changes(growth.state(path)),
                 author=AUTHOR,
                 time=growth.time,
             )
-            edge.others = (*edge.others, commit)
-            growth.note(commit, edge)
+            growth.add_way(edge, commit)
         return commit
 
     def _above(self, commit: CommitId) -> list[CommitId]:

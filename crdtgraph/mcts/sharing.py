@@ -156,16 +156,20 @@ class SharedGrowth(Growth):
             if number is None:
                 return None
             edge = self.open_edge(position, number)
+        self.add_way(edge, commit)
+        return edge
+
+    def add_way(self, edge: Edge, commit: CommitId) -> None:
+        """A commit is of this edge, too. One that is live says that the action is not pruned after all."""
         if edge.commit is None:
             edge.commit = commit
         else:
             edge.others = (*edge.others, commit)
         self.note(commit, edge)
-        if self._is_live(commit):
+        if self._is_live(commit) and edge not in edge.home.pruned:
             edge.learn(self._totals(edge))
         else:
             self._judge(edge)
-        return edge
 
     def note(self, commit: CommitId, edge: Edge) -> None:
         """A commit is of this edge; what others have in flight there counts from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from crdtgraph.mcts import (
     ProblemMismatchError,
     SearchTree,
     Statistics,
+    growth,
 )
 from tests.crdtgraph.mcts.problems import Line, Nim, Ring, open_graph, positions, send
 from tests.crdtgraph.searches.exchanging import digest
@@ -276,3 +278,24 @@ def test_nodes_of_a_tree_with_cycles_are_promoted_once(graph: Graph, visits_min:
     assert {each for each in expected if each in graph} == expected
     listed = list(tree.top(depth=1_000, visits_min=40))
     assert max(node.depth for node in listed) <= 2 * 7 + 1
+
+
+def test_a_line_is_promoted_whose_states_are_not_kept(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "STATES_MAX", 1)
+    tree = SearchTree(graph, Nim(21), solve=False)
+    tree.run(3_000)
+    # By the first ways to it, and by others: a line of which some commits are still to be made.
+    for actions in itertools.product((1, 2, 3), repeat=4):
+        tree.promote([next(node for node in tree.children(actions[:n]) if node.action == actions[n]) for n in range(4)])
+
+
+def test_a_pruned_action_that_is_promoted_on_another_way_is_open_again(graph: Graph) -> None:
+    tree = SearchTree(graph, Nim(21), solve=False)
+    tree.run(2_000)
+    edge = tree._keeper.find([1, 2, 1])
+    for commit in edge.commits:
+        tree.search.discard(commit)
+        tree._growth._discarded(commit)
+    assert edge in edge.home.pruned
+    tree._keeper._commit_of([2, 1, 1])
+    assert edge in edge.home.edges

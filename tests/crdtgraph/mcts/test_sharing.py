@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -259,3 +260,30 @@ def test_another_problem_is_told_at_every_look_and_not_only_once() -> None:
     for _ in range(3):
         with pytest.raises(ProblemMismatchError):
             trees[1].run(20)
+
+
+@pytest.mark.parametrize("problem", [Nim(12), Nim(9), Ring(5)], ids=["nim12", "nim9", "ring"])
+@pytest.mark.parametrize("seed", range(0, 60, 3))
+def test_an_action_that_was_pruned_here_is_open_when_it_was_tried_on_another_way(problem: Any, seed: int) -> None:
+    rng = Random(seed)
+    trees = [SearchTree(open_graph(number), problem, seed=seed + number, solve=False) for number in range(WRITERS)]
+    for _ in range(40):
+        tree, other, what = rng.choice(trees), rng.choice(trees), rng.random()
+        if what < 0.5:
+            tree.run(rng.randint(1, 60))
+        elif what < 0.85:
+            send(tree.search, other.search)
+        else:
+            tree.prune(fraction=0.4)
+    for tree in trees:
+        tree.flush()
+    for source in trees * 2:
+        for target in trees:
+            send(source.search, target.search)
+    for tree in trees:
+        tree.take_over()
+    first = positions(trees[0])
+    assert [positions(tree) for tree in trees] == [first] * WRITERS
+    if isinstance(problem, Nim):
+        # What all ways to went with those before it is there, and empty, until somebody follows it again.
+        assert {key: total for key, total in first.items() if total[0]} == every_total(trees[0])
