@@ -149,9 +149,12 @@ class Growth:
             edge = dirty[-1]
             counted = edge.counted
             new = edge.statistics
-            # One without a commit lost it to a discard further up while it was in flight; it has another when it is
-            # followed again, and is counted then.
-            if new != counted and edge.commit is not None:
+            if new == counted:
+                pass
+            elif edge.commit is None:
+                # It lost its commit to a discard further up meanwhile, and with it goes what was seen on that way.
+                edge.take_back()
+            else:
                 # A discarded commit may have been let go of, and what is counted of it is of no interest.
                 with suppress(NotFoundError):
                     count(edge.commit, new.minus(counted))
@@ -305,9 +308,9 @@ class Growth:
                 edge = self.expand(position, path, self._pick(position))
             elif not edge.child.is_known:
                 self.enter(path, edge)
-            if edge.child.mark != mark:
-                return self.follow(edge, path)
-            # It leads back to where this descent came through.
+            if edge.child.mark != mark and self.follow(edge, path).child.is_known:
+                return edge
+            # It leads back to where this descent came through, or was thrown away by others.
             edges = [each for each in edges if each is not edge]
 
     def _draw(self, position: Position, path: list[Edge]) -> Edge | None:
@@ -345,7 +348,7 @@ class Growth:
         edge.lead_to(child)
         return edge
 
-    def follow(self, edge: Edge, path: list[Edge]) -> Edge:
+    def follow(self, edge: Edge, path: Sequence[Edge]) -> Edge:
         """Make the commit of an edge at the end of a path, if it has none."""
         if edge.commit is None:
             parent = path[-1].commit

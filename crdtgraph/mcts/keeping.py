@@ -135,6 +135,8 @@ class Keeper:
                 )
             edge = growth.expand(position, [root], numbers[0])
         growth.follow(edge, [root])
+        if not edge.child.is_known:
+            growth.enter([root], edge)
         if edge.child.state is None:
             edge.child.state = growth.state([root, edge])
         if discard:
@@ -199,6 +201,8 @@ class Keeper:
                 time=growth.time,
             )
             growth.add_way(edge, commit)
+            if edge.child.is_known:
+                growth.adopt_children(edge, commit)
         return commit
 
     def _above(self, commit: CommitId) -> list[CommitId]:

@@ -132,6 +132,13 @@ class Edge:
         self.child.grow(visits - before.visits, value - before.value)
         self.measure()
 
+    def take_back(self) -> None:
+        """Know only what was counted."""
+        visits, value, squared = self.counted
+        self.child.grow(visits - self.visits, value - self.value)
+        self.visits, self.value, self.squared = visits, value, squared
+        self.measure()
+
     def measure(self) -> None:
         """Make `spread` anew."""
         if self.child.proven is not None:

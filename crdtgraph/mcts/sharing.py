@@ -110,6 +110,24 @@ class SharedGrowth(Growth):
                 if found is not None and found.child.is_known:
                     stack.append((found, child))
 
+    def follow(self, edge: Edge, path: Sequence[Edge]) -> Edge:
+        """As in `Growth`. The commit may be there already: others made it after one that nobody here had come to.
+
+        They may have thrown it away, too; then the edge is pruned, and leads nowhere that is known.
+        """
+        if edge.commit is None:
+            before = len(self.search)
+            commit = super().follow(edge, path).commit
+            if commit is None or len(self.search) > before:
+                return edge
+            if self._is_live(commit):
+                edge.learn(self._totals(edge))
+                if edge.child.is_known:
+                    self.adopt_children(edge, commit)
+            elif any(map(self._is_live, self._parents(commit))):
+                self._judge(edge)
+        return edge
+
     def learn_root(self) -> None:
         """Take over what was counted of the root."""
         self.root.learn(self._totals(self.root))

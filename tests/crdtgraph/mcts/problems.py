@@ -155,7 +155,10 @@ class Counted:
 
 
 def positions(tree: SearchTree) -> dict[tuple[int, bytes], tuple[int, int]]:
-    """Visits and value of every position of a tree that is reached from its root, by key."""
+    """Visits and value of every position of a tree that is reached from its root, by key, if it was visited.
+
+    One whose ways all went with what was before them may be there or not, until somebody comes by again.
+    """
     found: dict[tuple[int, bytes], tuple[int, int]] = {}
     seen: list[Position] = []
     stack = [tree._growth.root.child]
@@ -167,7 +170,7 @@ def positions(tree: SearchTree) -> dict[tuple[int, bytes], tuple[int, int]]:
         found[position.key] = (position.visits, position.value)
         seen.append(position)
         stack += [edge.child for edge in position.edges if edge.child.is_known]
-    return found
+    return {key: total for key, total in found.items() if total[0]}
 
 
 def graphs(count: int) -> list[Graph]:

@@ -46,7 +46,7 @@ def every_total(tree: SearchTree) -> dict[tuple[int, bytes], tuple[int, int]]:
             action = {str(each): each for each in problem.actions(state)}[search.get(child).message]
             player = problem.player(state) if hasattr(problem, "player") else 0
             stack.append((child, problem.apply(state, action), player))
-    return {key: (found[key], values[key]) for key in found}
+    return {key: (found[key], values[key]) for key in found if found[key]}
 
 
 @settings(max_examples=80)
@@ -285,5 +285,21 @@ def test_an_action_that_was_pruned_here_is_open_when_it_was_tried_on_another_way
     first = positions(trees[0])
     assert [positions(tree) for tree in trees] == [first] * WRITERS
     if isinstance(problem, Nim):
-        # What all ways to went with those before it is there, and empty, until somebody follows it again.
-        assert {key: total for key, total in first.items() if total[0]} == every_total(trees[0])
+        assert first == every_total(trees[0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_trees_of_one_graph_agree_when_one_prunes(seed: int) -> None:
+    graph = open_graph(0)
+    trees = [SearchTree(graph, Nim(40), seed=seed * 2 + number, solve=False) for number in range(2)]
+    for _ in range(4):
+        for tree in trees:
+            tree.run(1_500)
+        trees[0].prune(fraction=0.6)
+    for tree in trees:
+        tree.take_over()
+    assert positions(trees[0]) == positions(trees[1]) == every_total(trees[0])
+    for tree in trees:
+        edges = {edge: commit for commit, edge in tree._growth.by_commit.items()}
+        assert all(tree.search.is_live(commit) or edge in edge.home.pruned for edge, commit in edges.items())
+        assert all(edge.statistics == edge.counted for edge in edges)
