@@ -263,14 +263,18 @@ def test_another_problem_is_told_at_every_look_and_not_only_once() -> None:
 
 
 @pytest.mark.parametrize("problem", [Nim(12), Nim(9), Ring(5)], ids=["nim12", "nim9", "ring"])
-@pytest.mark.parametrize("seed", range(0, 60, 3))
+@pytest.mark.parametrize("seed", [*range(0, 60, 3), 348])
 def test_an_action_that_was_pruned_here_is_open_when_it_was_tried_on_another_way(problem: Any, seed: int) -> None:
     rng = Random(seed)
     trees = [SearchTree(open_graph(number), problem, seed=seed + number, solve=False) for number in range(WRITERS)]
     for _ in range(40):
         tree, other, what = rng.choice(trees), rng.choice(trees), rng.random()
-        if what < 0.5:
+        if what < 0.4:
             tree.run(rng.randint(1, 60))
+        elif what < 0.6:
+            tasks = tree.ask(5)
+            tree.tell([(task.id, 0.0) for task in tasks[:3]])
+            tree.give_back([task.id for task in tasks])
         elif what < 0.85:
             send(tree.search, other.search)
         else:
@@ -303,3 +307,20 @@ def test_two_trees_of_one_graph_agree_when_one_prunes(seed: int) -> None:
         edges = {edge: commit for commit, edge in tree._growth.by_commit.items()}
         assert all(tree.search.is_live(commit) or edge in edge.home.pruned for edge, commit in edges.items())
         assert all(edge.statistics == edge.counted for edge in edges)
+
+
+def test_a_commit_that_is_there_already_comes_with_what_others_made_of_it() -> None:
+    graph = open_graph(0)
+    tree, other = (SearchTree(graph, Nim(9), seed=seed, solve=False) for seed in (1, 2))
+    other.run(200)
+    growth = tree._growth
+    growth.settle(growth.descend(), (0, 0))
+    # Nothing was heard yet, so this tree tries an action by itself, and goes on from what the other one found there.
+    edge = growth.descend()[1]
+    assert edge.commit is not None
+    assert edge.statistics == Statistics.of(tree.search.counters(edge.commit))
+    assert edge.visits > 10
+    assert {each.commit for each in edge.child.edges} >= set(tree.search.children(edge.commit))
+    tree.take_over()
+    assert positions(tree) != {}
+    assert tree.search.counters(edge.commit)[0] == edge.visits
