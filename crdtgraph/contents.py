@@ -18,8 +18,9 @@ from crdtgraph.segment import RECORDS_MAX, Segment, unpack
 CACHED_RECORDS_MAX = 32 * RECORDS_MAX
 """About 15 MB, in 32 full segments. Commits that were made durable one by one are in a segment each, and whoever
 follows a chain of them again and again should find all of it."""
-SEGMENT_WEIGHT_MIN = 64
-"""Records that the smallest segment counts for: it takes some kB, whatever is in it."""
+SEGMENT_WEIGHT_MIN = 256
+"""Records that the smallest segment counts for: it takes some kB and some thirty objects, whatever is in it, and the
+garbage collector looks at them all."""
 
 TEXTS_KEPT_MAX = 128
 """About 20 MB with full segments and messages of a line or two."""

@@ -155,9 +155,10 @@ class GroundedProjection(Projection):
         return super().live_count() + sum(base in self.discards for base in self.bases)
 
     def leave(self) -> None:
-        """Have the ground tell nothing any more."""
+        """Have the ground tell nothing any more; it is of no use then, and nothing in it refers to it in a circle."""
         for missing in self._waits.by_missing:
             self._stop_awaiting(missing)
+        del self.pending, self._waits, self._locate, self.on_numbering
 
     # Inside
 

@@ -280,6 +280,7 @@ class SearchPlane(Plane):
     def drop(self) -> None:
         """Let go of everything now; references in circles would keep it until the garbage collector comes."""
         self.is_dropped = True
+        self._work = None
         self.grounded.leave()
         del (
             self.grounded,

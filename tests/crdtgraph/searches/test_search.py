@@ -18,7 +18,10 @@ from crdtgraph import (
     RemoteError,
 )
 from crdtgraph.opening import attach
+from crdtgraph.projection import Projection
 from crdtgraph.searching import SEARCHES_MAX
+from crdtgraph.searchplane import SearchPlane
+from crdtgraph.searchprojection import SearchProjection
 from crdtgraph.store.memory import MemoryStore
 from tests.crdtgraph.searches.graphs import CountingStore, ticking
 
@@ -258,3 +261,20 @@ def test_a_name_that_was_of_another_search_resolves_to_nothing_old(graph: Graph)
     search = graph.search("one")
     made = search.commit(parents=[graph.refs["main"]], message="new")
     assert graph.resolve(made.hex()[:10], plane=search.plane) == made
+
+
+def test_a_closed_search_leaves_nothing_to_the_garbage_collector(graph: Graph) -> None:
+    root = graph.commit(message="root", ref="main")
+    gc.collect()
+    gc.disable()
+    try:
+        with graph.search("gone") as search:
+            for number in range(600):
+                made = search.commit(parents=[root], message=str(number))
+                search.count(made, (1, number))
+            search.discard(made)
+        left = [each for each in gc.get_objects() if isinstance(each, SearchPlane | Projection)]
+        assert [type(each) for each in left if getattr(each, "name", "") == "search/gone"] == []
+        assert sum(type(each) is SearchProjection for each in left) == 0
+    finally:
+        gc.enable()
