@@ -19,32 +19,16 @@ from crdtgraph.records import Value
 from crdtgraph.state import MergeResult
 from sync.asks import Ask
 from sync.asyncclient import ControlClient
-from sync.branchasks import MAIN, BranchAsks
+from sync.branchasks import OnNode
 
 _Result = TypeVar("_Result")
 
 
-class AsyncRemoteBranch:
+class AsyncRemoteBranch(OnNode[ControlClient]):
     """A branch of a node's graph; an async context manager that opens it, and merges it at the end.
 
     Arguments and errors are those of `RemoteBranch`. Whatever ends the block, cancellation too, leaves the branch.
     """
-
-    def __init__(
-        self,
-        node: ControlClient,
-        name: str,
-        *,
-        from_: str | CommitId | None = MAIN,
-        into: str | None = MAIN,
-        policies: Mapping[str, str] | None = None,
-        on_conflict: OnConflict | str = OnConflict.RAISE,
-        author: str | None = None,
-        keep: bool = False,
-    ) -> None:
-        self._asks = BranchAsks(name, from_, into, policies, on_conflict, author)
-        self._node = node
-        self._keep = keep
 
     async def __aenter__(self) -> AsyncRemoteBranch:
         await self._ask(self._asks.opening())
@@ -53,25 +37,8 @@ class AsyncRemoteBranch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._asks.note_error(error)
-        elif self._asks.into is not None and self.head is not None:
-            await self._ask(self._asks.merging(None, None, remove=not self._keep))
-
-    @property
-    def name(self) -> str:
-        """The ref's."""
-        return self._asks.name
-
-    @property
-    def head(self) -> CommitId | None:
-        """Our last commit, or where it started; None while it has none."""
-        return self._asks.head
-
-    @property
-    def result(self) -> MergeResult | None:
-        """What the last merge came to."""
-        return self._asks.result
+        if (merge := self._asks.ending(error)) is not None:
+            await self._ask(merge)
 
     async def commit(
         self,

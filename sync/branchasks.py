@@ -1,11 +1,13 @@
 """What a writer without a replica asks of a node about its branch; sans-IO, behind `branches` and `asyncbranches`.
 
-It holds what one writer knows of its branch: its name, its last commit, how it wants to be merged.
+`BranchAsks` holds what one writer knows of its branch: its name, its last commit, how it wants to be merged. `OnNode`
+is what the blocking class and that for trio have in common: all but the asking itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 from crdtgraph.branch import MergeConflictError, OnConflict, read_on_conflict
 from crdtgraph.errors import LocalError
@@ -19,6 +21,8 @@ from sync.plain import value_from_plain, value_to_plain
 
 MAIN = "main"
 
+_Node = TypeVar("_Node")
+
 
 class BranchAsks:
     """One writer's branch: the requests for what it does, each with how the answer is read."""
@@ -31,6 +35,7 @@ class BranchAsks:
         policies: Mapping[str, str] | None,
         on_conflict: OnConflict | str,
         author: str | None,
+        keep: bool,
     ) -> None:
         if name == into:
             raise LocalError(f"branch {name!r} cannot be merged into itself", hint="take another name, or into=None")
@@ -42,6 +47,7 @@ class BranchAsks:
         self._from = from_
         self._policies: dict[str, Plain] | None = None if policies is None else {**policies}
         self._on_conflict = read_on_conflict(on_conflict)
+        self._keep = keep
 
     def opening(self) -> Ask[None]:
         """Start the branch, or go on with it."""
@@ -99,8 +105,18 @@ class BranchAsks:
 
         return self._merging(self.name, name, self.head, on_conflict, note, remove=remove)
 
-    def note_error(self, error: BaseException) -> None:
-        """Tell with an error that ended the work that the branch was left unmerged."""
+    def ending(self, error: BaseException | None) -> Ask[MergeResult] | None:
+        """The merge at the end of the work, if there is something to merge and a ref to merge it into.
+
+        An error that ended the work is told that the branch was left unmerged.
+        """
+        if error is not None:
+            self._note(error)
+        elif self.into is not None and self.head is not None:
+            return self.merging(None, None, remove=not self._keep)
+        return None
+
+    def _note(self, error: BaseException) -> None:
         at = "it has no commits" if self.head is None else f"our part of it is at {self.head.hex()[:12]}"
         error.add_note(f"branch {self.name!r} was not merged: {at}, and opening it again goes on with it")
 
@@ -132,6 +148,44 @@ class BranchAsks:
             "on_conflict": asked.value,
         }
         return Ask("branch_merge", {**params, **more}, read)
+
+
+class OnNode(Generic[_Node]):
+    """A branch of a node's graph; a subclass opens it, asks, and merges it at the end of its block."""
+
+    def __init__(
+        self,
+        node: _Node,
+        name: str,
+        *,
+        from_: str | CommitId | None = MAIN,
+        into: str | None = MAIN,
+        policies: Mapping[str, str] | None = None,
+        on_conflict: OnConflict | str = OnConflict.RAISE,
+        author: str | None = None,
+        keep: bool = False,
+    ) -> None:
+        self._node = node
+        self._asks = BranchAsks(name, from_, into, policies, on_conflict, author, keep)
+        self._begin()
+
+    def _begin(self) -> None:
+        """What comes with making one: nothing, where opening it has to be awaited."""
+
+    @property
+    def name(self) -> str:
+        """The ref's."""
+        return self._asks.name
+
+    @property
+    def head(self) -> CommitId | None:
+        """Our last commit, or where it started; None while it has none."""
+        return self._asks.head
+
+    @property
+    def result(self) -> MergeResult | None:
+        """What the last merge came to."""
+        return self._asks.result
 
 
 def _id(answer: Plain) -> CommitId:

@@ -20,7 +20,7 @@ from crdtgraph.ids import CommitId
 from crdtgraph.records import Value
 from crdtgraph.state import MergeResult
 from sync.asks import Ask
-from sync.branchasks import MAIN, BranchAsks
+from sync.branchasks import OnNode
 from sync.calls import Plain
 
 _Result = TypeVar("_Result")
@@ -34,7 +34,7 @@ class Caller(Protocol):
         ...
 
 
-class RemoteBranch:
+class RemoteBranch(OnNode[Caller]):
     """A branch of a node's graph that this process works on; a context manager that merges it at the end.
 
     Args:
@@ -44,21 +44,7 @@ class RemoteBranch:
     The other arguments, and the errors, are those of `Graph.branch`.
     """
 
-    def __init__(
-        self,
-        node: Caller,
-        name: str,
-        *,
-        from_: str | CommitId | None = MAIN,
-        into: str | None = MAIN,
-        policies: Mapping[str, str] | None = None,
-        on_conflict: OnConflict | str = OnConflict.RAISE,
-        author: str | None = None,
-        keep: bool = False,
-    ) -> None:
-        self._asks = BranchAsks(name, from_, into, policies, on_conflict, author)
-        self._node = node
-        self._keep = keep
+    def _begin(self) -> None:
         self._ask(self._asks.opening())
 
     def __enter__(self) -> RemoteBranch:
@@ -67,25 +53,8 @@ class RemoteBranch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._asks.note_error(error)
-        elif self._asks.into is not None and self.head is not None:
-            self._ask(self._asks.merging(None, None, remove=not self._keep))
-
-    @property
-    def name(self) -> str:
-        """The ref's."""
-        return self._asks.name
-
-    @property
-    def head(self) -> CommitId | None:
-        """Our last commit, or where it started; None while it has none."""
-        return self._asks.head
-
-    @property
-    def result(self) -> MergeResult | None:
-        """What the last merge came to."""
-        return self._asks.result
+        if (merge := self._asks.ending(error)) is not None:
+            self._ask(merge)
 
     def commit(
         self,
