@@ -4,8 +4,9 @@ Names are loaded at their first use: a command that only prints help or asks a n
 and importing them takes longer than most answers.
 """
 
-import importlib
 import typing
+
+from crdtgraph import lazy
 
 if typing.TYPE_CHECKING:
     from crdtgraph.branch import Branch, BranchInfo, MergeConflictError, OnConflict
@@ -173,12 +174,4 @@ _HOMES = {
     "open": "opening",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy.loading(__name__, _HOMES)

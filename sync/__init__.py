@@ -4,8 +4,9 @@ Names are loaded at their first use: a command that only asks a node through its
 importing one takes longer than most answers.
 """
 
-import importlib
 import typing
+
+from crdtgraph import lazy
 
 if typing.TYPE_CHECKING:
     from sync.asyncbranches import AsyncRemoteBranch
@@ -95,12 +96,4 @@ _HOMES = {
     "serve": "daemon",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy.loading(__name__, _HOMES)

@@ -3,8 +3,9 @@
 Names are loaded at their first use: workers need few of them.
 """
 
-import importlib
 import typing
+
+from crdtgraph import lazy
 
 if typing.TYPE_CHECKING:
     from sync.fleet.errors import FleetLostError, HeadLostError, ProblemFailedError
@@ -23,12 +24,4 @@ _HOMES = {
     "Progress": "fleet",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy.loading(__name__, _HOMES)
