@@ -78,13 +78,6 @@ Exit codes: 0 fine or equal, 1 differs, 2 usage, 3 not found or ambiguous,
 4 unreachable, 5 corrupt or a failing store."""
 
 
-class Commands(CommandTable):
-    """All commands."""
-
-    package = "cli.commands"
-    table = COMMANDS
-
-
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted:
         from importlib.metadata import PackageNotFoundError, version
@@ -98,7 +91,9 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
 
 
 @click.command(
-    cls=Commands,
+    cls=CommandTable,
+    package="cli.commands",
+    table=COMMANDS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -16,10 +16,12 @@ Table: TypeAlias = Mapping[str, tuple[str, str]]
 
 
 class CommandTable(click.Group):
-    """A subclass says which commands there are, and in which package their modules are."""
+    """A group of the commands in `table`, whose modules are in `package`; other options are those of any group."""
 
-    table: ClassVar[Table]
-    package: ClassVar[str]
+    def __init__(self, *, table: Table, package: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.table = table
+        self.package = package
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order of the table."""

@@ -14,14 +14,13 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `branch`."""
-
-    package = __name__
-    table = COMMANDS
-
-
-@click.group("branch", cls=Commands, epilog=examples("crdtgraph branch ls agents/", "crdtgraph branch merge side"))
+@click.group(
+    "branch",
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
+    epilog=examples("crdtgraph branch ls agents/", "crdtgraph branch merge side"),
+)
 def command() -> None:
     """The branches that writers work on, each on its own, agents/NAME/TASK by custom.
 

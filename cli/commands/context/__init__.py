@@ -15,16 +15,11 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `context`."""
-
-    package = __name__
-    table = COMMANDS
-
-
 @click.group(
     "context",
-    cls=Commands,
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
     epilog=examples("crdtgraph context add lab --store search.db --use", "crdtgraph context ls"),
 )
 def command() -> None:

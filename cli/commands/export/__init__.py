@@ -15,14 +15,13 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `export`."""
-
-    package = __name__
-    table = COMMANDS
-
-
-@click.group("export", cls=Commands, epilog=examples("crdtgraph export jsonl backup.jsonl"))
+@click.group(
+    "export",
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
+    epilog=examples("crdtgraph export jsonl backup.jsonl"),
+)
 def command() -> None:
     """Write the graph in a format that other programs read.
 

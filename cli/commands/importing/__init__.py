@@ -13,13 +13,6 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `import`."""
-
-    package = __name__
-    table = COMMANDS
-
-
-@click.group("import", cls=Commands, epilog=examples("crdtgraph import git ."))
+@click.group("import", cls=CommandTable, package=__name__, table=COMMANDS, epilog=examples("crdtgraph import git ."))
 def command() -> None:
     """Import a git repository, or the export of a replica."""

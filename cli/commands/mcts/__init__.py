@@ -14,16 +14,11 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `mcts`."""
-
-    package = __name__
-    table = COMMANDS
-
-
 @click.group(
     "mcts",
-    cls=Commands,
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
     epilog=examples("crdtgraph mcts run nim.py:Nim --budget 10000", "crdtgraph mcts tree nim.py:Nim --depth 3"),
 )
 def command() -> None:

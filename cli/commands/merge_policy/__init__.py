@@ -14,16 +14,11 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `merge-policy`."""
-
-    package = __name__
-    table = COMMANDS
-
-
 @click.group(
     "merge-policy",
-    cls=Commands,
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
     epilog=examples("crdtgraph merge-policy set 'scores/*' max", "crdtgraph merge-policy ls"),
 )
 def command() -> None:

@@ -13,16 +13,11 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `object`."""
-
-    package = __name__
-    table = COMMANDS
-
-
 @click.group(
     "object",
-    cls=Commands,
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
     epilog=examples("crdtgraph object ls", "crdtgraph object gc --dry-run"),
 )
 def command() -> None:

@@ -22,16 +22,11 @@ KEYS = (
 )  # fmt: skip
 
 
-class Commands(CommandTable):
-    """The commands of `searches`, which lists by itself."""
-
-    package = __name__
-    table = COMMANDS
-
-
 @click.group(
     "searches",
-    cls=Commands,
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
     invoke_without_command=True,
     epilog=examples("crdtgraph searches", "crdtgraph searches --closed -o json", "crdtgraph searches close 'move 12'"),
 )

@@ -17,16 +17,11 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `simulate`."""
-
-    package = __name__
-    table = COMMANDS
-
-
 @click.group(
     "simulate",
-    cls=Commands,
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
     epilog=examples(
         "crdtgraph simulate list", "crdtgraph simulate run clean-split", "crdtgraph simulate fuzz --count 3"
     )

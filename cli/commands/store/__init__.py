@@ -15,16 +15,11 @@ COMMANDS: Table = {
 }
 
 
-class Commands(CommandTable):
-    """The commands of `store`."""
-
-    package = __name__
-    table = COMMANDS
-
-
 @click.group(
     "store",
-    cls=Commands,
+    cls=CommandTable,
+    package=__name__,
+    table=COMMANDS,
     epilog=examples(
         "crdtgraph store stats",
         "crdtgraph store backup search.backup",
