@@ -12,6 +12,15 @@ from cli.context import Access, Invocation, Output, complete_ref, examples, grap
 if TYPE_CHECKING:
     from sync.calls import Plain
 
+policy_option = click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="PATTERN=POLICY",
+    help="How paths that both sides changed are merged, instead of as crdtgraph merge-policy says. Repeatable.",
+)
+"""For `chosen_policies`."""
+
 
 @click.command(
     "merge",
@@ -23,13 +32,7 @@ if TYPE_CHECKING:
 )
 @click.argument("ref", shell_complete=complete_ref, metavar="REF")
 @click.option("--dry-run", is_flag=True, help="Show what would be merged, and change nothing.")
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="PATTERN=POLICY",
-    help="How paths that both sides changed are merged, instead of as crdtgraph merge-policy says. Repeatable.",
-)
+@policy_option
 @graph_options
 @click.pass_obj
 def command(invocation: Invocation, ref: str, dry_run: bool, policies: tuple[str, ...]) -> None:

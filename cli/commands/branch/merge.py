@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.commands.merge import chosen_policies, merge_document, merge_lines
+from cli.commands.merge import chosen_policies, merge_document, merge_lines, policy_option
 from cli.context import Access, Invocation, Output, complete_ref, examples, graph_options
 
 PATHS_SHOWN = 10
@@ -15,13 +15,7 @@ PATHS_SHOWN = 10
 @click.option(
     "--into", default="main", metavar="REF", shell_complete=complete_ref, help="Where it is merged (default: main)."
 )
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="PATTERN=POLICY",
-    help="How paths that both sides changed are merged, instead of as crdtgraph merge-policy says. Repeatable.",
-)
+@policy_option
 @click.option("--take-winner", is_flag=True, help="Merge also where paths are in conflict: the winner's value stands.")
 @click.option("--keep", is_flag=True, help="Leave the branch's ref; it is removed otherwise.")
 @graph_options
