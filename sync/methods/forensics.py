@@ -11,9 +11,8 @@ from crdtgraph.planes import LEDGER
 from crdtgraph.reader import Reader, meta_namespace
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, Count
 from sync.calls import Plain
-from sync.limits import CHUNK_ENTRIES
 from sync.methods.selecting import in_parts
-from sync.methods.target import Handler, Parts, Target
+from sync.methods.target import Handler, Parts, Target, parted
 from sync.params import Params
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 KINDS = ("commit", "assign", "count", "discard")
 """How parameters and answers call the four records."""
-PART_BYTES = 1 << 20
-"""Of values in one part of an answer."""
 
 
 def _history(target: Target, params: Params) -> Parts:
@@ -40,16 +37,7 @@ def _history(target: Target, params: Params) -> Parts:
     commit = None if rev is None else target.commit_of(rev)
     namespace = meta_namespace(commit) if meta else REF_NAMESPACE
     found = yield from in_parts(history(target.reader, namespace, name))
-    part: list[Plain] = []
-    size = 0
-    for assignment in found[:limit]:
-        part.append(_assignment(target.reader, assignment))
-        size += len(assignment.assign.value or b"")
-        if len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+    yield from parted((_assignment(target.reader, each), len(each.assign.value or b"")) for each in found[:limit])
     return None
 
 
@@ -89,26 +77,21 @@ def _ops(target: Target, params: Params) -> Parts:
     if name is not None and name not in KINDS:
         raise LocalError(f"ops: {name[:40]!r} is no kind of record", hint=f"kinds: {', '.join(KINDS)}")
     said = operations(target.reader, writer=writer, kind=None if name is None else RecordKind[name.upper()])
-    yield from _limited(said, limit)
+    yield from parted(_limited(said, limit))
     return None
 
 
-def _limited(said: Iterator[Operation | None], limit: int | None) -> Iterator[Plain]:
-    """Parts of at most `limit` operations in all; after each step what was found in it, which may be nothing."""
-    part: list[Plain] = []
-    size = given = 0
+def _limited(said: Iterator[Operation | None], limit: int | None) -> Iterator[tuple[Plain, int] | None]:
+    """At most `limit` operations in all; None after each step, in which nothing may have been found."""
+    given = 0
     for operation in said if limit != 0 else ():
-        if operation is not None:
-            part.append(_operation(operation))
+        if operation is None:
+            yield None
+        else:
+            yield _operation(operation), _size(operation)
             given += 1
-            size += _size(operation)
-        if operation is None or len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
-            yield part
-            part, size = [], 0
-        if given == limit:
-            break
-    if part:
-        yield part
+            if given == limit:
+                break
 
 
 def _size(operation: Operation) -> int:

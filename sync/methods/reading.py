@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from crdtgraph import LEDGER, CommitId, NotFoundError
+from crdtgraph import LEDGER, CommitId, NotFoundError, Value
 from sync.calls import Plain
 from sync.limits import CHUNK_ENTRIES
 from sync.methods.selecting import batches, selection
-from sync.methods.target import REVS_MAX, Handler, Parts, Target
+from sync.methods.target import REVS_MAX, Handler, Parts, Target, parted
 from sync.params import Params
 from sync.plain import commit_to_plain, table, value_to_plain
 
 PAIRS_MAX = 500
 """Pairs in one `merge_base`: about 25 ms, during which nothing else is served."""
 ORIGINS_MAX = 100_000
-PART_BYTES = 1 << 20
-"""Of contents in one part of an answer; with one more value it stays well below a frame."""
 
 
 def _status(target: Target, params: Params) -> Plain:
@@ -58,7 +56,7 @@ def _shorts(target: Target, params: Params) -> Plain:
 def _show(target: Target, params: Params) -> Parts:
     revs = params.revs("revs", REVS_MAX)
     params.done()
-    yield from _commits(target, iter([target.commit_of(rev) for rev in revs]))
+    yield from parted(_commits(target, iter([target.commit_of(rev) for rev in revs])))
     return None
 
 
@@ -69,25 +67,18 @@ def _log(target: Target, params: Params) -> Parts:
     params.done()
     selected = yield from selection(target, ["all()"] if revs is None else revs, plane)
     for ids in batches(target, selected, limit, plane):
-        yield from _commits(target, iter(ids), plane)
+        yield from parted(_commits(target, iter(ids), plane))
         if not ids:
             yield []
     return None
 
 
-def _commits(target: Target, commits: Iterator[CommitId], plane: str = LEDGER) -> Iterator[Plain]:
-    """Commits as tables, in parts of at most `CHUNK_ENTRIES` and about `PART_BYTES`."""
+def _commits(target: Target, commits: Iterator[CommitId], plane: str = LEDGER) -> Iterator[tuple[Plain, int]]:
+    """Commits as tables, with the sizes of their contents."""
     while chunk := list(islice(commits, CHUNK_ENTRIES)):
-        part: list[Plain] = []
-        size = 0
         for commit_id, commit in zip(chunk, target.reader.get_many(chunk, plane=plane), strict=True):
-            part.append(commit_to_plain(commit_id, commit))
-            size += len(commit.message) + sum(len(each) for _, each in commit.changes if isinstance(each, bytes))
-            if size >= PART_BYTES:
-                yield part
-                part, size = [], 0
-        if part:
-            yield part
+            size = len(commit.message) + sum(_size(value) for _, value in commit.changes)
+            yield commit_to_plain(commit_id, commit), size
 
 
 def _state(target: Target, params: Params) -> Parts:
@@ -97,17 +88,8 @@ def _state(target: Target, params: Params) -> Parts:
     if path is not None and path not in state:
         shown = rev if isinstance(rev, str) else rev.hex()[:12]
         raise NotFoundError(f"there is no path {path!r} at {shown}", hint="leave the path out to list those there are")
-    part: list[Plain] = []
-    size = 0
-    for name in sorted(state) if path is None else [path]:
-        part.append([name, value_to_plain(state[name])])
-        value = state[name]
-        size += len(value) if isinstance(value, bytes) else 0
-        if len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+    values = ((name, state[name]) for name in (sorted(state) if path is None else [path]))
+    yield from parted(([name, value_to_plain(value)], _size(value)) for name, value in values)
     return None
 
 
@@ -118,17 +100,18 @@ def _diff(target: Target, params: Params) -> Parts:
     reader = target.reader
     if before is None:
         before = next(iter(reader.parents(after)), None)
-    part: list[Plain] = []
-    size = 0
-    for change in reader.diff(before, after):
-        part.append([change.path, value_to_plain(change.before), value_to_plain(change.after)])
-        size += sum(len(value) for value in (change.before, change.after) if isinstance(value, bytes))
-        if len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+    yield from parted(
+        (
+            [change.path, value_to_plain(change.before), value_to_plain(change.after)],
+            _size(change.before) + _size(change.after),
+        )
+        for change in reader.diff(before, after)
+    )
     return None
+
+
+def _size(value: Value) -> int:
+    return len(value) if isinstance(value, bytes) else 0
 
 
 def _merge_base(target: Target, params: Params) -> Plain:

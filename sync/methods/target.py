@@ -6,7 +6,7 @@ others served in between), or a coroutine that waits for something.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from crdtgraph import AmbiguousError, CommitId, Graph, LocalError, NotFoundError
 from crdtgraph.reader import Reader
 from sync.calls import Plain
+from sync.limits import CHUNK_ENTRIES
 from sync.params import Params, Rev
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 REVS_MAX = 1_000
 """Commits that one request may name."""
+PART_BYTES = 1 << 20
+"""Of contents in one part of an answer; with one more entry it stays well below a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +75,21 @@ class Target:
 Parts: TypeAlias = Generator[Plain, None, Plain]
 """Parts first, and the final result as the return value."""
 Handler: TypeAlias = Callable[[Target, Params], "Plain | Parts | Awaitable[Plain]"]
+
+
+def parted(entries: Iterable[tuple[Plain, int] | None]) -> Iterator[Plain]:
+    """Parts of at most `CHUNK_ENTRIES` and about `PART_BYTES`, of entries with their sizes; a None ends a part.
+
+    So a part may be empty, and others are served after it: where looking for entries takes long.
+    """
+    part: list[Plain] = []
+    size = 0
+    for entry in entries:
+        if entry is not None:
+            part.append(entry[0])
+            size += entry[1]
+        if entry is None or len(part) >= CHUNK_ENTRIES or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
