@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from crdtgraph.durability import Durability
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, first_few
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Value
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from crdtgraph.branching import Brancher
     from crdtgraph.state import MergeResult
     from crdtgraph.state.policies import PathPolicies
-
-PATHS_SHOWN = 10
-"""Of those in conflict, in a message; the error has all."""
 
 
 class OnConflict(StrEnum):
@@ -55,10 +52,9 @@ class MergeConflictError(LocalError):
         self.result = result
         self.conflicts = result.conflicts
         paths = sorted({conflict.path for conflict in result.conflicts})
-        shown = ", ".join(map(repr, paths[:PATHS_SHOWN])) + (", ..." if len(paths) > PATHS_SHOWN else "")
         count = "a path that was" if len(paths) == 1 else f"{len(paths)} paths that were"
         super().__init__(
-            f"not merged into {name!r}: {count} changed on both sides: {shown}",
+            f"not merged into {name!r}: {count} changed on both sides: {first_few(paths, repr)}",
             hint or 'give policies={"PATTERN": "latest"}, or merge all the same: on_conflict="winner"',
         )
 

@@ -22,6 +22,9 @@ else is a bug of this library.
 Subclasses that only one module raises live beside the code that raises them.
 """
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 __all__ = [
     "AmbiguousError",
     "CorruptError",
@@ -35,7 +38,13 @@ __all__ = [
     "StoreLockedError",
     "StoreVersionError",
     "UnreachableError",
+    "first_few",
 ]
+
+SHOWN = 10
+"""Of many things, in a message."""
+
+_Item = TypeVar("_Item")
 
 
 class CrdtGraphError(Exception):
@@ -101,3 +110,8 @@ class StoreVersionError(StoreError):
 
 class NotAStoreError(StoreError, NotFoundError):
     """The path holds no store: it is absent, a file, or a directory with something else in it."""
+
+
+def first_few(items: Sequence[_Item], show: Callable[[_Item], str] = str, most: int = SHOWN) -> str:
+    """Some things in a message: the first of them, and dots if there are more."""
+    return ", ".join(map(show, items[:most])) + (", ..." if len(items) > most else "")

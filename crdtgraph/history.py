@@ -10,14 +10,13 @@ It takes reading all segments, about 4 us a record, one a step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
 from crdtgraph.asof import AsOf
-from crdtgraph.errors import NotFoundError
+from crdtgraph.errors import NotFoundError, first_few
 from crdtgraph.ids import CommitId, Dot, ReplicaId, SegmentKey
 from crdtgraph.planes import LEDGER
 from crdtgraph.projection import Projection
@@ -81,7 +80,8 @@ def history(reader: Reader, namespace: str, key: str) -> Stepwise[list[Assignmen
             continue
     if not found:
         close = get_close_matches(key, sorted(keys), 3)
-        known = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there were: {_listed(sorted(keys))}"
+        there = first_few(sorted(keys)) or "none"
+        known = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there were: {there}"
         raise NotFoundError(f"{key!r} was never set", hint=known)
     return _told(reader._plane(LEDGER).projection, namespace, key, found)
 
@@ -172,7 +172,3 @@ def _is_conflict(projection: Projection, one: Assign, other: Assign) -> bool:
     if a is None or b is None:
         return True
     return not projection.is_ancestor_node(a, b) and not projection.is_ancestor_node(b, a)
-
-
-def _listed(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:10]) + (", ..." if len(keys) > 10 else "") or "none"

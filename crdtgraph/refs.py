@@ -11,15 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from crdtgraph.ancestry import independent
-from crdtgraph.errors import LocalError, NotFoundError
+from crdtgraph.errors import LocalError, NotFoundError, first_few
 from crdtgraph.ids import CommitId, Dot
 from crdtgraph.records import REF_NAMESPACE, Assign
 
 if TYPE_CHECKING:
     from crdtgraph.projection import Projection
-
-
-NAMES_SHOWN = 10
 
 
 class RefNotFoundError(NotFoundError, KeyError):
@@ -78,8 +75,7 @@ class Refs(Mapping[str, Ref]):
 
     def listed(self) -> str:
         """The names there are, the first ten, for a message."""
-        names = list(self)
-        return (", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")) or "none yet"
+        return first_few(list(self)) or "none yet"
 
     def targets(self, name: str) -> tuple[CommitId, ...]:
         """The dominating targets, winner first: highest generation, then latest time, then greatest id."""

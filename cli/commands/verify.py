@@ -112,7 +112,8 @@ def _commits(title: str, graph: Graph, commits: Sequence[CommitId]) -> Iterator[
 
 
 def _names(title: str, names: Iterator[str]) -> Iterator[str]:
+    from crdtgraph.errors import first_few
+
     found = list(names)
     if found:
-        more = ", ..." if len(found) > SHOWN else ""
-        yield f"{title}: {len(found)} ({', '.join(found[:SHOWN])}{more})"
+        yield f"{title}: {len(found)} ({first_few(found, most=SHOWN)})"

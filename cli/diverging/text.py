@@ -10,6 +10,7 @@ from cli.diverging.report import Report
 from cli.render import paint, printable
 from cli.units import size
 from cli.views import commit_line, short, value_text
+from crdtgraph.errors import first_few
 
 if TYPE_CHECKING:
     from crdtgraph import CommitId, Graph, Value
@@ -180,9 +181,8 @@ def _metadata(report: Report, limit: int) -> Iterator[str]:
         yield "metadata that differs:"
         yield from _rows(found.metadata, limit, lambda each: _meta_row(report, each))
     if found.set_apart:
-        names = found.set_apart
-        some = ", ".join(map(printable, names[:3])) + (", ..." if len(names) > 3 else "")
-        yield f"set to the same value on several sides, each for itself: {len(names)} ({some})"
+        some = first_few(found.set_apart, printable, 3)
+        yield f"set to the same value on several sides, each for itself: {len(found.set_apart)} ({some})"
 
 
 def _meta_row(report: Report, each: MetaSpread) -> list[Cell]:
@@ -206,8 +206,7 @@ def _counter_row(report: Report, each: CounterSpread) -> list[Cell]:
 def _discards(report: Report, limit: int) -> Iterator[str]:
     for name, commits in zip(report.names, report.found.discarded, strict=True):
         if commits:
-            more = ", ..." if len(commits) > limit else ""
-            yield f"discarded in {name} and not everywhere: {', '.join(map(short, commits[:limit]))}{more}"
+            yield f"discarded in {name} and not everywhere: {first_few(commits, short, limit)}"
 
 
 def _pending(report: Report, limit: int) -> Iterator[str]:

@@ -14,12 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from crdtgraph.errors import LocalError, NotFoundError
+from crdtgraph.errors import LocalError, NotFoundError, first_few
 
 OPENSPIEL = "openspiel"
 FORMS = "MODULE:OBJECT, PATH/FILE.py:OBJECT, or openspiel:GAME as in openspiel:connect_four"
 METHODS = ("initial", "actions", "apply", "evaluate")
-NAMES_SHOWN = 10
 
 
 def load_problem(spec: str) -> Any:
@@ -127,7 +126,7 @@ def _is_problem(found: Any) -> bool:
 
 def _offer(module: ModuleType) -> str:
     names = [name for name, value in vars(module).items() if not name.startswith("_") and _is_problem(value)]
-    return "problems there: " + (", ".join(names[:NAMES_SHOWN]) or "none")
+    return "problems there: " + (first_few(names) or "none")
 
 
 def _first_line(error: BaseException) -> str:

@@ -290,6 +290,13 @@ def test_a_problem_is_loaded_anew_each_time(folder: Path) -> None:
         load_problem("games.py:Nim.heap")
 
 
+def test_of_many_problems_in_a_file_ten_are_named_and_that_there_are_more(folder: Path) -> None:
+    (folder / "games.py").write_text(PROBLEMS + "A = B = C = Nim")
+    with pytest.raises(NotFoundError, match="Chess") as caught:
+        load_problem("games.py:Chess")
+    assert (caught.value.hint or "").endswith(", A, ...")
+
+
 # A search that others look at
 
 

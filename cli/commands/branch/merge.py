@@ -7,8 +7,6 @@ import click
 from cli.commands.merge import chosen_policies, merge_document, merge_lines, policy_option
 from cli.context import Access, Invocation, Output, complete_ref, examples, graph_options
 
-PATHS_SHOWN = 10
-
 
 @click.command("merge", epilog=examples("crdtgraph branch merge side", "crdtgraph branch merge side --keep"))
 @click.argument("branch", shell_complete=complete_ref, metavar="BRANCH")
@@ -30,7 +28,7 @@ def command(
     from cli.answers import conflicts_of, of, table_of
     from cli.output import print_document
     from cli.render import print_lines, printable
-    from crdtgraph.errors import LocalError
+    from crdtgraph.errors import LocalError, first_few
 
     if branch == into:
         raise click.UsageError(f"branch {branch!r} cannot be merged into itself")
@@ -47,9 +45,8 @@ def command(
         )
     paths = [each.path for each in conflicts_of(answer["conflicts"])]
     if paths and not of(bool, answer["merged"]):
-        shown = ", ".join(map(repr, paths[:PATHS_SHOWN])) + (", ..." if len(paths) > PATHS_SHOWN else "")
         raise LocalError(
-            f"not merged into {into!r}: both sides changed {shown}",
+            f"not merged into {into!r}: both sides changed {first_few(paths, repr)}",
             hint="say how: --policy PATTERN=POLICY, or let the winner's value stand: --take-winner",
         )
     if invocation.output is not Output.TEXT:

@@ -73,6 +73,7 @@ def _ledger_document(report: ImportReport) -> dict[str, object] | None:
 
 def _lines(report: ImportReport) -> Iterator[str]:
     from cli.render import paint, printable
+    from crdtgraph.errors import first_few
     from crdtgraph.gitbridge import RefAction
 
     ledger = report.ledger
@@ -92,7 +93,7 @@ def _lines(report: ImportReport) -> Iterator[str]:
                 f"{name} moved here and in git; see both: crdtgraph refs, join them: crdtgraph merge {name}", "conflict"
             )
     if report.altered:
-        some = ", ".join(oid.hex()[:12] for oid in report.altered[:3]) + (", ..." if len(report.altered) > 3 else "")
+        some = first_few(report.altered, lambda oid: oid.hex()[:12], 3)
         yield f"altered in git since the export, and so commits of their own: {len(report.altered)} ({some})"
     if report.skipped:
         yield f"skipped, as they lead to no commit: {', '.join(map(printable, report.skipped))}"
