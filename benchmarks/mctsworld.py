@@ -49,11 +49,6 @@ class Cluster:
     in_flight: bool = True
 
 
-def sequential(game: PGame, rollouts: int, seed: int, *, c: float) -> int:
-    """The move that one tree chooses after so many rollouts."""
-    return search_together(game, Cluster(1), rollouts, seed, c=c)
-
-
 def apart(game: PGame, writers: int, rollouts: int, seed: int, *, c: float) -> int:
     """The move that root parallelism chooses: so many rollouts in all, by trees that know nothing of each other."""
     visits: Counter[int] = Counter()

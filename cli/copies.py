@@ -7,11 +7,10 @@ the node gives a copy of everything, segment by segment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cli.context import Backend, graph_of, open_any
+from cli.context import Backend, graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
     from crdtgraph.reader import Reader
 
 _MEMORY = "memory:"
-
-
-@contextmanager
-def open_in_process(place: str) -> Iterator[Graph]:
-    """The graph at a place that `open_any` knows, to read, with all that was said there before; closed at the end."""
-    with open_any(place) as backend, graph_in_process(backend) as graph:
-        yield graph
 
 
 def graph_in_process(backend: Backend) -> Graph:

@@ -101,7 +101,6 @@ class Searching(Assigner):
                     f"{len(self._searches)} searches are open, as many as can be", hint="close those that are over"
                 )
             self._begin(name)
-        self._searches[search.plane].is_joined = True
         return search
 
     def searches(self) -> list[str]:

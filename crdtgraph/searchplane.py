@@ -51,8 +51,6 @@ class SearchPlane(Plane):
         super().__init__(PREFIX + name, _Nowhere(), identity, self.grounded)
         self.ledger = ledger
         self.grounded.on_numbering = self._note_numbering
-        self.is_joined = False
-        """Whether a program in this process has asked for it."""
         self.is_heard_of = False
         """Whether a peer has told of it."""
         self.on_renumbered: Callable[[], object] = list

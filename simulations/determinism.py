@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +53,7 @@ class Comparison:
 
 
 def compare(
-    seeds: Iterable[int], *, environment: Mapping[str, str], jobs: int = 1, hash_seeds: Sequence[int] = HASH_SEEDS
+    seeds: Iterable[int], *, environment: Mapping[str, str], jobs: int = 1
 ) -> Generator[Comparison, None, None]:
     """Run each seed in fresh processes, `jobs` seeds at a time; in order of the seeds.
 
@@ -62,7 +62,7 @@ def compare(
     """
     pool = ThreadPoolExecutor(jobs)
     try:
-        yield from pool.map(partial(compare_one, environment=environment, hash_seeds=hash_seeds), seeds)
+        yield from pool.map(partial(compare_one, environment=environment), seeds)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -71,11 +71,10 @@ def compare_one(
     seed: int,
     *,
     environment: Mapping[str, str],
-    hash_seeds: Sequence[int] = HASH_SEEDS,
     mutant: str = "unpatched",
 ) -> Comparison:
     """One seed as in `compare`, in code that has the bug of this name (see `simulations.mutants`)."""
-    runs = [_run(seed, mutant, {**environment, "PYTHONHASHSEED": str(each)}) for each in hash_seeds]
+    runs = [_run(seed, mutant, {**environment, "PYTHONHASHSEED": str(each)}) for each in HASH_SEEDS]
     hashes, rules, times = zip(*runs, strict=True)
     return Comparison(seed, hashes, rules[0], sum(times))
 

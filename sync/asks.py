@@ -38,9 +38,9 @@ class Greeting(NamedTuple):
     author: str
 
 
-def hello(name: str, version: int = WORKERS_VERSION) -> Ask[Greeting]:
+def hello(name: str) -> Ask[Greeting]:
     """Say which version this worker speaks; the node answers with what it is."""
-    return Ask("hello", {"version": version, "name": name}, _greeting)
+    return Ask("hello", {"version": WORKERS_VERSION, "name": name}, _greeting)
 
 
 def not_greeted(error: NotFoundError, name: str) -> LocalError:

@@ -124,7 +124,7 @@ async def serve(
     log.info("stopped")
 
 
-def process_log(log_format: LogFormat, *, verbose: bool = False) -> Log:
+def process_log(log_format: LogFormat) -> Log:
     """A logger that writes lines to standard error, with timestamps: for people, or as JSON."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -138,7 +138,7 @@ def process_log(log_format: LogFormat, *, verbose: bool = False) -> Log:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     return log
 

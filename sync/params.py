@@ -56,9 +56,9 @@ class Params:
             raise self._wrong(name, number, f"an integer from {low} to {high}")
         return number
 
-    def optional_integer(self, name: str, low: int = INT64_MIN, high: int = INT64_MAX) -> int | None:
-        """An integer from `low` to `high`, or None."""
-        return self.integer(name, 0, low, high) if self.has(name) else None
+    def optional_integer(self, name: str, low: int = INT64_MIN) -> int | None:
+        """An integer from `low` on, or None."""
+        return self.integer(name, 0, low, INT64_MAX) if self.has(name) else None
 
     def seconds(self, name: str, default: float) -> float:
         """A time of at least 0 seconds, as an integer or a float."""

@@ -1,6 +1,6 @@
 """Large values: objects named by their content, kept in blocks beside the commits that name them."""
 
-from crdtgraph.objects.collecting import Collected, Fold, collect_steps, mark_steps, objects_in
+from crdtgraph.objects.collecting import Collected, Fold, collect_steps, mark_steps
 from crdtgraph.objects.format import (
     BLOCK_BYTES_MAX,
     CHUNK_BYTES,
@@ -39,7 +39,6 @@ __all__ = [
     "hash_of",
     "hashes_in",
     "mark_steps",
-    "objects_in",
     "read_root",
     "reference_of",
 ]

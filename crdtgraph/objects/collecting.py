@@ -89,19 +89,19 @@ def mark_steps(plane: Fold, named: dict[bytes, int]) -> Iterator[None]:
         live = [each for each in range(node, end) if not is_eager or each not in projection.discards]
         if is_eager:
             for changes in contents.changes(projection.locations[each] for each in live):
-                named.update(objects_in(changes))
+                named.update(_objects_in(changes))
         else:
             for each in live:
                 with suppress(NotFoundError):  # A search lets go of what was discarded; then nobody can promote it.
-                    named.update(objects_in(contents.get(projection.locations[each]).changes))
+                    named.update(_objects_in(contents.get(projection.locations[each]).changes))
         node = end
         yield
     for record, _ in [*projection.pending] if is_open() else ():
         if isinstance(record, PendingCommit):
-            named.update(objects_in(contents.get(record.location).changes))
+            named.update(_objects_in(contents.get(record.location).changes))
 
 
-def objects_in(changes: Iterable[tuple[str, Value]]) -> Iterator[tuple[bytes, int]]:
+def _objects_in(changes: Iterable[tuple[str, Value]]) -> Iterator[tuple[bytes, int]]:
     """The objects that changes name: id and size."""
     for _, value in changes:
         if isinstance(value, Reference) and value.scheme == OBJECT_SCHEME:

@@ -25,7 +25,6 @@ the same ones. The order of checks: length, signature, declared size, decompress
 
 from crdtgraph.segment.format import (
     LONE_PAYLOAD_BYTES_MAX,
-    PARTS_MAX,
     PAYLOAD_BYTES_MAX,
     RECORD_OVERHEAD_BYTES,
     RECORDS_MAX,
@@ -44,7 +43,6 @@ from crdtgraph.segment.reading import Segment, unpack
 
 __all__ = [
     "LONE_PAYLOAD_BYTES_MAX",
-    "PARTS_MAX",
     "PAYLOAD_BYTES_MAX",
     "RECORDS_MAX",
     "RECORD_OVERHEAD_BYTES",

@@ -36,7 +36,6 @@ class Picture:
     ticks: list[Tick]
     events: Strip
     lanes: list[Lane]
-    lanes_top: float
     lanes_bottom: float
     shades: list[Shade]
     fences: str
@@ -66,7 +65,6 @@ def draw(
         ticks=[*axis.ticks()],
         events=events,
         lanes=lanes(scenario, moments, axis, top),
-        lanes_top=top,
         lanes_bottom=round(bottom, 2),
         shades=[*shades(scenario, axis, top)],
         fences=fences(scenario, eras, axis, top),

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.mcts_scale import Trial, Way, _hold, _play_one, _ways
 from benchmarks.mctsnodes import NodeWorld, Result, Split, check_totals
-from benchmarks.mctsworld import Cluster, World, apart, search_together, segments_read_once, sequential
+from benchmarks.mctsworld import Cluster, World, apart, search_together, segments_read_once
 from benchmarks.report import Report
 from simulations.pgame import PGame, decisions
 
@@ -66,7 +66,7 @@ def test_equal_seeds_are_equal_searches(game: PGame) -> None:
 def test_whoever_searches_enough_finds_the_best_move_together_apart_and_alone() -> None:
     for game, truth in islice(decisions(2, 6), 5):
         best = {move for move, reward in enumerate(truth) if reward == max(truth)}
-        assert sequential(game, 300, 1, c=C) in best
+        assert search_together(game, Cluster(1), 300, 1, c=C) in best
         assert apart(game, 3, 900, 1, c=C) in best
         assert search_together(game, Cluster(3, 0.05), 300, 1, c=C) in best
 
