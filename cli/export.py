@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import click
 
-from cli.context import Invocation, Output
+from cli.context import Access, Invocation, Output
 from cli.files import STANDARD
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -25,6 +25,23 @@ def require_text(invocation: Invocation, file: str) -> None:
         raise click.UsageError(
             f"the export itself goes to standard output, so -o {invocation.output.value} has no place; name a FILE"
         )
+
+
+def write_lines(
+    invocation: Invocation, file: str, kind: str, lines_of: Callable[..., Iterator[str]], *, force: bool
+) -> None:
+    """Write the lines that are made of a graph and a `progress`, and say so."""
+    from cli.copies import reader_in_process
+    from cli.files import output_text
+    from cli.progress import progress_bar
+
+    require_text(invocation, file)
+    with invocation.open(Access.READ) as backend:
+        reader = reader_in_process(backend)
+        with output_text(file, force=force) as write, progress_bar("exporting commits") as show:
+            for line in lines_of(reader, progress=show):
+                write(line + "\n")
+        summarise(invocation, file, kind, {"commits": len(reader), "digest": reader.digest()})
 
 
 def summarise(invocation: Invocation, file: str, kind: str, facts: Mapping[str, object]) -> None:

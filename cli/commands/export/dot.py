@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, reading_options
-from cli.export import file_argument
+from cli.context import Invocation, examples, reading_options
+from cli.export import file_argument, write_lines
 
 
 @click.command(
@@ -24,16 +24,6 @@ def command(invocation: Invocation, file: str, force: bool) -> None:
     Draw it with Graphviz: `dot -Tsvg graph.dot -o graph.svg`. Each commit is a box with its short id, refs (??: in
     conflict), subject and counters; the tooltip has the rest. A dashed edge leads to a further parent of a merge.
     """
-    from cli.copies import reader_in_process
-    from cli.export import require_text, summarise
-    from cli.files import output_text
-    from cli.progress import progress_bar
     from crdtgraph.interchange import dot_lines
 
-    require_text(invocation, file)
-    with invocation.open(Access.READ) as backend:
-        reader = reader_in_process(backend)
-        with output_text(file, force=force) as write, progress_bar("exporting commits") as show:
-            for line in dot_lines(reader, progress=show):
-                write(line + "\n")
-        summarise(invocation, file, "dot", {"commits": len(reader), "digest": reader.digest()})
+    write_lines(invocation, file, "dot", dot_lines, force=force)

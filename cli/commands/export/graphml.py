@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from cli.context import Access, Invocation, examples, reading_options
-from cli.export import file_argument
+from cli.context import Invocation, examples, reading_options
+from cli.export import file_argument, write_lines
 
 
 @click.command(
@@ -24,16 +24,6 @@ def command(invocation: Invocation, file: str, force: bool) -> None:
     Gephi, yEd, Cytoscape, igraph and networkx read it. Nodes are named by id and have short, author, time, time_us,
     subject, refs, live, and where something was counted visits, value and counters; an edge says which parent it is.
     """
-    from cli.copies import reader_in_process
-    from cli.export import require_text, summarise
-    from cli.files import output_text
-    from cli.progress import progress_bar
     from crdtgraph.interchange import graphml_lines
 
-    require_text(invocation, file)
-    with invocation.open(Access.READ) as backend:
-        reader = reader_in_process(backend)
-        with output_text(file, force=force) as write, progress_bar("exporting commits") as show:
-            for line in graphml_lines(reader, progress=show):
-                write(line + "\n")
-        summarise(invocation, file, "graphml", {"commits": len(reader), "digest": reader.digest()})
+    write_lines(invocation, file, "graphml", graphml_lines, force=force)
