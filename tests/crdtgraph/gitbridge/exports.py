@@ -17,7 +17,7 @@ from crdtgraph.gitbridge.names import CLASH_MARK, MARK
 from tests import recorded
 
 from ..interchange.replicas import PLANE, open_replica
-from ..test_gitbridge import GitRepository
+from .repositories import GitRepository
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 AUTHORS = TEXT | st.sampled_from(

@@ -24,7 +24,6 @@ from crdtgraph.gitbridge.names import ref_names
 from tests import recorded
 
 from ..interchange.replicas import act, everything, give, grow, open_replica
-from ..test_gitbridge import GitRepository
 from .exports import (
     assert_comes_back,
     assert_in_order,
@@ -32,6 +31,7 @@ from .exports import (
     git,
     oids,
 )
+from .repositories import GitRepository
 
 
 def test_everything_a_replica_can_hold_comes_back_from_git(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ from crdtgraph.gitbridge.trees import StateTree
 from crdtgraph.records import ordered_changes
 
 from ..interchange.replicas import open_replica
-from ..test_gitbridge import GitRepository
 from .exports import (
     AUTHORS,
     PATHS,
@@ -41,6 +40,7 @@ from .exports import (
     path_of,
     tree_of,
 )
+from .repositories import GitRepository
 
 # Commits
 
