@@ -16,8 +16,8 @@ from sync.limits import CARD_WRITERS_MAX, PROTOCOL_VERSION
 from sync.methods import Target
 from sync.methods.clustering import CENSUS_S
 from sync.requests import LocalCaller, start
+from tests.sync.memory_network import memory_nodes, settle
 from tests.sync.replicas import grow, replica
-from tests.sync.test_node_in_memory import memory_nodes, settle
 
 Clock = trio.testing.MockClock
 

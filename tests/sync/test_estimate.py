@@ -15,8 +15,8 @@ from sync.codec import compressible, encode_message
 from sync.estimate import estimate
 from sync.framing import encode_frame
 from sync.messages import Peers
+from tests.sync.gossip_net import Net
 from tests.sync.replicas import grow, replica
-from tests.sync.test_gossip import Net
 
 PLANE = "ledger"
 TOLERANCE = 0.1

@@ -18,8 +18,8 @@ from sync.messages import (
     Segments,
     Summary,
 )
+from tests.sync.gossip_net import PLANE, Net, net
 from tests.sync.replicas import grow, replica
-from tests.sync.test_gossip import PLANE, Net, net
 
 
 def clone_of(graph: Graph) -> Graph:

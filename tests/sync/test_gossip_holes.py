@@ -18,8 +18,8 @@ from sync.messages import (
     Segments,
     WantSegments,
 )
+from tests.sync.gossip_net import PLANE, Net
 from tests.sync.replicas import grow, replica
-from tests.sync.test_gossip import PLANE, Net
 from tests.sync.test_gossip_alarms import clone_of
 
 

@@ -13,8 +13,8 @@ from sync.messages import (
     PlaneSummary,
     Summary,
 )
+from tests.sync.gossip_net import PLANE, net
 from tests.sync.replicas import grow
-from tests.sync.test_gossip import PLANE, net
 
 
 def test_a_peer_that_reads_nothing_loses_its_queue_and_catches_up() -> None:

@@ -14,8 +14,8 @@ from crdtgraph.planes import LEDGER
 from crdtgraph.searching import SEARCHES_MAX
 from sync.alarms import AlarmKind
 from sync.messages import Delta, Summary
+from tests.sync.gossip_net import Net, edges, topologies
 from tests.sync.replicas import replica
-from tests.sync.test_gossip import Net, edges, topologies
 
 PLANE = "search/s"
 

@@ -10,8 +10,8 @@ from sync.messages import (
     Delta,
     Want,
 )
+from tests.sync.gossip_net import PLANE, Net, net
 from tests.sync.replicas import grow
-from tests.sync.test_gossip import PLANE, Net, net
 
 
 def want_in_flight(world: Net, reader: int = 2) -> int:

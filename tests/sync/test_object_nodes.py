@@ -19,10 +19,10 @@ from sync.messages import (
     WantObject,
 )
 from sync.transport import Address
+from tests.sync.memory_network import STEADY, memory_nodes
+from tests.sync.object_web import LARGE, OTHER
 from tests.sync.replicas import replica
 from tests.sync.test_node import HELLO, frame, until
-from tests.sync.test_node_in_memory import STEADY, memory_nodes
-from tests.sync.test_objectfetch import LARGE, OTHER
 
 
 def holds_all(graph: Graph) -> bool:

@@ -17,9 +17,9 @@ from crdtgraph.store.memory import MemoryStore
 from sync import Settings
 from sync.searches import Hearsay, Janitor
 from tests.crdtgraph.searches.graphs import CountingStore
+from tests.sync.gossip_net import net
+from tests.sync.memory_network import memory_nodes
 from tests.sync.replicas import replica
-from tests.sync.test_gossip import net
-from tests.sync.test_node_in_memory import memory_nodes
 
 START_US = 1_700_000_000_000_000
 DAY_S = 86_400
