@@ -14,16 +14,14 @@ from crdtgraph import (
 )
 from crdtgraph.ids import SegmentKey
 from crdtgraph.segment import unpack
-from tests.crdtgraph.exchange.replicas import open_replica
-from tests.crdtgraph.exchange.test_exchange import (
+from tests.crdtgraph.exchange.exchanging import (
     PLANE,
     assert_equal,
-    changed,
     fill,
-    forged_segment,
-    item,
     pull,
 )
+from tests.crdtgraph.exchange.forging import changed, forged_segment, item
+from tests.crdtgraph.exchange.replicas import open_replica
 
 
 def adopt_all(target: Graph, source: Graph) -> int:

@@ -12,8 +12,8 @@ from crdtgraph import (
     RemoteGapError,
 )
 from crdtgraph.update import Update, decode_update
+from tests.crdtgraph.exchange.exchanging import PLANE, assert_equal, exchange, fill, pull, updates_of
 from tests.crdtgraph.exchange.replicas import open_replica
-from tests.crdtgraph.exchange.test_exchange import PLANE, assert_equal, exchange, fill, pull, updates_of
 
 
 def test_a_compaction_changes_no_digest_and_nothing_twice(trio_of: tuple[Graph, Graph, Graph]) -> None:

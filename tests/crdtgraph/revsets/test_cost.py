@@ -9,7 +9,7 @@ import pytest
 from crdtgraph import Commit, CommitId, Graph
 from crdtgraph.revsets import evaluate, evaluate_steps, run
 from crdtgraph.revsets import sets as sets_module
-from tests.crdtgraph.revsets.test_evaluation import NOW, open_graph
+from tests.crdtgraph.revsets.graphs import NOW, open_graph
 
 
 def chain(length: int) -> Graph:
