@@ -10,7 +10,7 @@ import pytest
 from crdtgraph.ids import Dot
 from crdtgraph.projection import fold_all
 from crdtgraph.records import Assign, Commit, Count, Discard
-from tests.crdtgraph.test_projection import IDENTITIES, Replica, pack_records
+from tests.crdtgraph.projection.histories import IDENTITIES, Replica, pack_records
 
 
 def chain(length: int) -> list[Commit]:
