@@ -11,6 +11,9 @@ from hypothesis import settings
 
 from tests import recorded
 
+# What modules of helpers assert is told with its values, as in the tests themselves.
+pytest.register_assert_rewrite("tests.cli", "tests.crdtgraph", "tests.simulations", "tests.sync")
+
 # Shells start background jobs with Ctrl-C ignored, and the commands under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
