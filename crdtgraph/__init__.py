@@ -174,4 +174,5 @@ _HOMES = {
     "open": "opening",
 }
 
-__getattr__, __dir__ = lazy.loading(__name__, _HOMES)
+if not typing.TYPE_CHECKING:  # else every misspelt import would be an object to a type checker
+    __getattr__, __dir__ = lazy.loading(__name__, _HOMES)

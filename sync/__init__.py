@@ -96,4 +96,5 @@ _HOMES = {
     "serve": "daemon",
 }
 
-__getattr__, __dir__ = lazy.loading(__name__, _HOMES)
+if not typing.TYPE_CHECKING:  # else every misspelt import would be an object to a type checker
+    __getattr__, __dir__ = lazy.loading(__name__, _HOMES)
