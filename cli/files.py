@@ -6,6 +6,7 @@ A file that is written appears under its name when it is whole and on disk, and 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from typing import IO
 from cli.progress import Bar
 
 STANDARD = "-"
+LOCK_BYTES_MAX = 32
+_LOCK = re.compile(rb"(\d+\n)?")
+"""What the lock of a store has in it: the process that wrote last."""
 
 
 class InputLines:
@@ -61,19 +65,68 @@ def output_text(name: str, *, force: bool) -> Iterator[Callable[[str], object]]:
     if name == STANDARD:
         yield sys.stdout.write
         return
-    from crdtgraph.errors import LocalError
-
+    require_free(name, force=force)
     path = Path(name)
-    if path.is_dir() or (path.exists() and not force):
-        what = "is a folder" if path.is_dir() else "is there already"
-        raise LocalError(f"{name} {what}", hint="name another file" + ("" if path.is_dir() else ", or give --force"))
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         with unfinished.open("x", encoding="utf-8", newline="\n") as file:
             yield file.write
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        put_in_place(str(unfinished), name)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def require_free(name: str, *, force: bool) -> None:
+    """Raise LocalError unless a file may be written there: nothing is there, or, with `force`, a file but no store's.
+
+    A store is known by the lock beside it, or in its folder. It is not looked into: this process may have it open.
+    """
+    from crdtgraph.errors import LocalError
+
+    another = "name another file"
+    if not name:
+        raise LocalError("'' is no name of a file", hint=another)
+    if os.path.isdir(name):
+        raise LocalError(f"{name} is a folder", hint=another)
+    if not os.path.lexists(name):
+        return
+    if not force:
+        raise LocalError(f"{name} is there already", hint=f"{another}, or give --force to replace it")
+    store = _store_with(os.path.realpath(name))
+    if store is not None:
+        raise LocalError(f"{name} belongs to the store {store}, which --force does not replace", hint=another)
+
+
+def put_in_place(new: str, name: str) -> None:
+    """Give a finished file its name; a power cut does not take that back. Raises OSError."""
+    os.replace(new, name)
+    descriptor = os.open(os.path.dirname(os.path.abspath(name)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _store_with(path: str) -> str | None:
+    """The store that a file is, or is a part of."""
+    from crdtgraph.store.naming import FILE_SUFFIXES, LOCK_SUFFIX, STORE_LOCK_NAME
+
+    folder = os.path.dirname(path)
+    if os.path.exists(os.path.join(folder, STORE_LOCK_NAME)):
+        return folder
+    for suffix in ("", *FILE_SUFFIXES):
+        store = path.removesuffix(suffix)
+        if path.endswith(suffix) and _LOCK.fullmatch(_beginning(store + LOCK_SUFFIX)):
+            return store
+    return None
+
+
+def _beginning(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(LOCK_BYTES_MAX)
+    except OSError:
+        return b"?"

@@ -21,14 +21,14 @@ from crdtgraph.store import open_store
 from crdtgraph.store.base import FORMAT_KEY, Batch, Keyspace, Store
 from crdtgraph.store.directory import Content, StoreDirectory
 from crdtgraph.store.locking import FAILURE_HINT
-from crdtgraph.store.naming import MEMORY, SQLITE, split_url
+from crdtgraph.store.naming import FILE_SUFFIXES, MEMORY, SQLITE, split_url
 
 UNFINISHED_SUFFIX, REPLACED_SUFFIX = ".unfinished", ".replaced"
 BATCH_BYTES_MAX = 4 << 20
 BATCH_ENTRIES_MAX = 1_000
 PROGRESS_BYTES = 1 << 20
 
-_BESIDE = ("", "-wal", "-shm", ".lock")  # What belongs to a store that is a file.
+_BESIDE = ("", *FILE_SUFFIXES)
 _FRAME = struct.Struct(">BII")
 _KEYSPACES = list(Keyspace)
 

@@ -27,6 +27,7 @@ from urllib.parse import quote
 from crdtgraph.errors import NotAStoreError, StoreCorruptError, StoreError
 from crdtgraph.store.base import CORRUPT_HINT, FORMAT, FORMAT_KEY, Keyspace, check_format
 from crdtgraph.store.locking import FAILURE_HINT
+from crdtgraph.store.naming import SHM_SUFFIX, WAL_SUFFIX
 
 APPLICATION_ID = 0x43524754
 """`CRGT`: in the header of each of our files, where file(1) finds it too."""
@@ -35,7 +36,7 @@ CACHE_KIB = 8192  # Of the writer and of a reader that stays.
 SCAN_CACHE_KIB = 1024  # A scan passes each page once.
 BUSY_S = 10.0  # How long to wait for another process that recovers the log or closes, each a matter of milliseconds.
 
-WAL_SUFFIX, SHM_SUFFIX, LOCK_SUFFIX, CREATING_SUFFIX = "-wal", "-shm", ".lock", ".creating"
+CREATING_SUFFIX = ".creating"
 
 
 def connect(path: str, *, read_only: bool, cache_kib: int = CACHE_KIB, immutable: bool = False) -> sqlite3.Connection:

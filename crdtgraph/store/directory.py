@@ -30,8 +30,8 @@ from crdtgraph.errors import NotAStoreError, StoreCorruptError, StoreError, Stor
 from crdtgraph.store.base import CORRUPT_HINT, Traffic
 from crdtgraph.store.locking import FAILURE_HINT, WriterLock
 from crdtgraph.store.naming import CONTROL_NAME
+from crdtgraph.store.naming import STORE_LOCK_NAME as LOCK_NAME
 
-LOCK_NAME = "crdtgraph.lock"
 CREATING_NAME = "crdtgraph.creating"
 CLOSED_NAME = "crdtgraph.closed"
 OPENING_NAME = "crdtgraph.opening"

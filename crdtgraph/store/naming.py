@@ -18,6 +18,14 @@ CONTROL_NAME = "control"
 """The control socket that a running node keeps in the folder of a store; named in errors, never touched."""
 CONTROL_SUFFIX = ".control"
 """The same beside a store that is a file: `search.sqlite` has `search.sqlite.control`."""
+STORE_LOCK_NAME = "crdtgraph.lock"
+"""In the folder of a store: locked by whoever writes."""
+LOCK_SUFFIX = ".lock"
+"""The same beside a store that is a file ..."""
+WAL_SUFFIX, SHM_SUFFIX = "-wal", "-shm"
+"""... and its log, which SQLite keeps there while it is open."""
+FILE_SUFFIXES = (WAL_SUFFIX, SHM_SUFFIX, LOCK_SUFFIX)
+"""What belongs to a store that is a file."""
 
 # Two letters at least, so that no single-letter folder with a colon is taken for a scheme.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL)

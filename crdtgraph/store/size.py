@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from stat import S_ISREG
 
-from crdtgraph.store.naming import SQLITE, path_of, split_url
+from crdtgraph.store.naming import SHM_SUFFIX, SQLITE, WAL_SUFFIX, path_of, split_url
 
-_BESIDE = ("", "-wal", "-shm")
+_BESIDE = ("", WAL_SUFFIX, SHM_SUFFIX)
 
 
 def disk_bytes(url: str) -> int | None:

@@ -22,10 +22,8 @@ from weakref import WeakSet
 from crdtgraph.errors import LocalError, NotAStoreError, StoreCorruptError, StoreError
 from crdtgraph.store.base import CORRUPT_HINT, FORMAT, RECORDS, Batch, Keyspace, Traffic
 from crdtgraph.store.database import (
-    LOCK_SUFFIX,
     PAGE_BYTES,
     SCAN_CACHE_KIB,
-    WAL_SUFFIX,
     add_keyspaces,
     connect,
     create,
@@ -39,7 +37,7 @@ from crdtgraph.store.database import (
     translate,
 )
 from crdtgraph.store.locking import FAILURE_HINT, WriterLock
-from crdtgraph.store.naming import control_path
+from crdtgraph.store.naming import LOCK_SUFFIX, WAL_SUFFIX, control_path
 from crdtgraph.store.scans import SqliteScan
 from crdtgraph.store.wal import Wal, written_by_thread
 

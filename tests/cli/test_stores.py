@@ -153,6 +153,43 @@ def test_half_a_backup_and_other_files_are_refused_whole(crdtgraph: CommandLine,
     assert crdtgraph("store", "restore", "gone", "--store", "new.db").code == 2
 
 
+def test_no_backup_or_export_replaces_a_store(crdtgraph: CommandLine, store: str) -> None:
+    crdtgraph("init", "--store", FILE)
+    crdtgraph("commit", "--store", FILE, "-m", "kept", "--set", "a=b", "--ref", "main")
+    before = digest(crdtgraph, FILE), digest(crdtgraph, store)
+    os.symlink("search.sqlite", "link")
+    for place in (FILE, store):
+        for name in ("search.sqlite", "link", "search.sqlite.lock", f"{store}/CURRENT"):
+            for line in (("store", "backup", name), ("export", "jsonl", name), ("export", "dot", name)):
+                assert_fails(crdtgraph(*line, "--store", place, "--force"), 2, "belongs to the store")
+    assert_fails(crdtgraph("store", "backup", store, "--force"), 2, "is a folder")
+    assert_fails(crdtgraph("store", "backup", ""), 2, "no name of a file")
+    assert before == (digest(crdtgraph, FILE), digest(crdtgraph, store))
+    # A lock of somebody else makes no store.
+    Path("notes").write_text("mine")
+    Path("notes.lock").write_text("lockfileVersion: 9")
+    assert crdtgraph("store", "backup", "notes", "--force").code == 0
+
+
+def test_a_backup_that_is_reported_has_its_name_on_the_disk(
+    crdtgraph: CommandLine, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, int]] = []
+
+    def fsync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append((found.st_dev, found.st_ino))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    os.mkdir("folder")
+    for line in (("store", "backup", "folder/a"), ("export", "jsonl", "folder/b")):
+        synced.clear()
+        assert crdtgraph(*line).code == 0
+        for name in (line[-1], "folder"):
+            found = os.stat(name)
+            assert (found.st_dev, found.st_ino) in synced, name
+
+
 def test_a_backup_and_a_restore_on_a_full_disk_leave_nothing(crdtgraph: CommandLine, tmp_path: Path) -> None:
     with library.open(str(tmp_path / "big.db")) as graph:
         for _ in range(8):
@@ -176,6 +213,8 @@ def test_a_backup_and_a_restore_on_a_full_disk_leave_nothing(crdtgraph: CommandL
         )
         assert done.returncode not in (0, 70), (line, done.stderr)
         assert "Traceback" not in done.stderr
+        assert "hint: " in done.stderr
+        assert line[2] in done.stderr or "new." in done.stderr
         assert sorted(os.listdir()) == before, line
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 400_000
 

@@ -25,16 +25,16 @@ def command(invocation: Invocation, file: str, force: bool) -> None:
     replica, and only you may read it. The file is there whole or not at all.
     """
     from cli.failures import ExitCode, StoppedError
+    from cli.files import put_in_place, require_free
     from cli.output import print_document
     from cli.progress import progress_bar
     from cli.render import print_lines, printable
     from cli.units import size
     from crdtgraph.backup import write_backup
-    from crdtgraph.errors import LocalError
+    from crdtgraph.errors import StoreError
     from crdtgraph.store import disk_bytes, open_store
 
-    if os.path.lexists(file) and not force:
-        raise LocalError(f"{file} is there already", hint="name another file, or say --force to replace it")
+    require_free(file, force=force)
     url = _url(invocation)
     new = file + ".unfinished"
     try:
@@ -50,9 +50,14 @@ def command(invocation: Invocation, file: str, force: bool) -> None:
                 os.fsync(out.fileno())
         finally:
             store.close()
-        os.replace(new, file)
+        put_in_place(new, file)
     except KeyboardInterrupt:
         raise StoppedError("stopped; there is no backup", ExitCode.INTERRUPTED) from None
+    except OSError as error:
+        raise StoreError(
+            f"the backup {file} can't be written: {error.strerror or error}",
+            hint="name a file in a folder that is there, that you may write to and that has room; there is no backup",
+        ) from error
     finally:
         with suppress(OSError):
             os.unlink(new)
