@@ -5,23 +5,30 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from cli.contexts import Context, changing
+from cli.contexts import Context, ContextError, changing, path
 from crdtgraph.store.naming import absolute_url, control_path, path_of
 
 
 def switch(source: str, target: str, *, back: bool = False) -> list[str]:
     """Have every context that means the store `source`, or a node on it, mean `target`; their names, sorted.
 
-    They remember where they came from, until they go `back` there. Both are absolute URLs.
+    They remember where they came from, until they go `back` there. Both are absolute URLs. Raises ContextError when the
+    file of contexts can't be written.
     """
     switched: list[str] = []
-    with changing() as contexts:
-        for name, each in sorted(contexts.named.items()):
-            place = _switched(each, source, target)
-            if place is not None:
-                previous = "" if back else source
-                contexts.named[name] = replace(each, place=place, previous=previous)
-                switched.append(name)
+    try:
+        with changing() as contexts:
+            for name, each in sorted(contexts.named.items()):
+                place = _switched(each, source, target)
+                if place is not None:
+                    previous = "" if back else source
+                    contexts.named[name] = replace(each, place=place, previous=previous)
+                    switched.append(name)
+    except OSError as error:
+        raise ContextError(
+            f"{path()} can't be written: {error.strerror or error}; no context names {target} yet",
+            hint="mend that, and run the same command again: it goes on from here",
+        ) from error
     return switched
 
 

@@ -265,6 +265,59 @@ def test_a_rollback_that_discards_reads_nothing(crdtgraph: CommandLine, store: s
     assert digest(crdtgraph, store) == before
 
 
+def test_a_rollback_carries_over_first_what_was_said_to_the_old_store(crdtgraph: CommandLine, store: str) -> None:
+    assert crdtgraph("store", "migrate", store, FILE).code == 0
+    for each in (store, FILE):
+        assert crdtgraph("commit", "--store", each, "-m", "more").code == 0
+    refused = crdtgraph("store", "migrate", store, FILE, "--rollback")
+    assert_fails(refused, 2, "lacks")
+    (_, remedy) = refused.err.split("carry that over first: crdtgraph ")
+    assert crdtgraph(*remedy.split()).code == 0
+    both = digest(crdtgraph, FILE)
+    assert crdtgraph("store", "migrate", store, FILE, "--rollback").code == 0
+    assert digest(crdtgraph, store) == both
+
+
+def test_a_migration_whose_contexts_cannot_be_written_goes_on_when_they_can(
+    crdtgraph: CommandLine, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crdtgraph("context", "add", "lab", "--store", store)
+
+    def replace(_from: object, _to: object) -> None:
+        raise PermissionError(1, "not permitted")
+
+    with monkeypatch.context() as patching:
+        patching.setattr("cli.contexts.os.replace", replace)
+        assert_fails(crdtgraph("store", "migrate", "lab", FILE), 2, "contexts.toml can't be written", "same command")
+    done = crdtgraph("store", "migrate", "lab", FILE)
+    assert done.code == 0, done
+    assert "an equal copy is there already" in done.out
+    assert "now in use by lab" in done.out
+
+
+def test_a_rollback_that_discards_goes_back_to_a_store_that_is_there(
+    crdtgraph: CommandLine, store: str, start: Starter
+) -> None:
+    crdtgraph("context", "add", "lab", "--store", store)
+    crdtgraph("store", "migrate", "lab", FILE)
+    os.rename(store, "elsewhere")
+    assert_fails(crdtgraph("store", "migrate", "lab", "--rollback", "--discard"), 3, "no store")
+    assert crdtgraph("digest", "--context", "lab").code == 0
+    os.rename("elsewhere", store)
+    process = start("serve", "--store", store)
+    process.wait_for("ready")
+    assert_fails(crdtgraph("store", "migrate", "lab", "--rollback", "--discard"), 5, "stop that process")
+    process.end(signal.SIGTERM)
+    assert crdtgraph("store", "migrate", "lab", "--rollback", "--discard").code == 0
+
+
+def test_a_migration_names_its_stores_itself(crdtgraph: CommandLine, store: str) -> None:
+    for option in ("--store", "--node", "--context"):
+        outcome = crdtgraph("store", "migrate", store, FILE, option, "other")
+        assert_fails(outcome, 2, "no such option")
+    assert not Path("search.sqlite").exists()
+
+
 def test_migrations_that_cannot_be(crdtgraph: CommandLine, store: str, start: Starter) -> None:
     crdtgraph("init", "--store", "sqlite:taken.sqlite")
     crdtgraph("context", "add", "node", "--node", f"{store}/control")

@@ -226,6 +226,55 @@ def test_a_migration_is_refused_where_something_is_or_while_a_process_writes(tmp
     assert not os.path.exists(tmp_path / "new")
 
 
+@every_way
+def test_a_migration_that_was_stopped_before_the_switch_goes_on_with_its_copy(
+    tmp_path: Path, source: str, target: str
+) -> None:
+    old, new = f"{source}:{tmp_path / 'old'}", f"{target}:{tmp_path / 'new'}"
+    with crdtgraph.open(old) as graph:
+        graph.commit(message="start", ref="main")
+    with pytest.raises(ZeroDivisionError), migrated(old, new):
+        raise ZeroDivisionError
+    with migrated(old, new) as moved:
+        assert not moved.copied
+        assert moved.digest == digest_of(old) == digest_of(new)
+    # With one more commit on either side the two are no longer equal.
+    for url in (new, old):
+        with crdtgraph.open(url) as graph:
+            graph.commit(message="more", ref="main")
+        with pytest.raises(LocalError, match="not empty"), migrated(old, new):
+            pytest.fail("the block was entered")
+
+
+@every_way
+def test_a_rollback_never_throws_away_what_was_said_to_the_old_store(tmp_path: Path, source: str, target: str) -> None:
+    old, new = f"{source}:{tmp_path / 'old'}", f"{target}:{tmp_path / 'new'}"
+    with crdtgraph.open(old) as graph:
+        graph.commit(message="start", ref="main")
+    with migrated(old, new):
+        pass
+    with crdtgraph.open(new) as graph:
+        graph.commit(message="as it should be", ref="main")
+    with crdtgraph.open(old) as graph:
+        graph.commit(message="by mistake", ref="main")
+    before = digest_of(old)
+    with pytest.raises(LocalError, match="lacks") as caught, taken_back(old, new):
+        pytest.fail("the block was entered")
+    assert "converge" in caught.value.hint
+    assert digest_of(old) == before
+
+
+def test_a_rollback_never_replaces_another_replica(tmp_path: Path) -> None:
+    other, new = str(tmp_path / "other"), f"sqlite:{tmp_path / 'new'}"
+    for url in (other, new):
+        with crdtgraph.open(url) as graph:
+            graph.commit(message=url, ref="main")
+    before = digest_of(other)
+    with pytest.raises(LocalError, match="replica"), taken_back(other, new):
+        pytest.fail("the block was entered")
+    assert digest_of(other) == before
+
+
 def test_a_copy_with_another_digest_is_no_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = str(tmp_path / "old"), f"sqlite:{tmp_path / 'new'}"
     crdtgraph.open(old).close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import STORE_VARIABLE, Invocation, Output, examples, graph_options
+from cli.context import STORE_VARIABLE, Invocation, Output, examples, output_option
 
 if TYPE_CHECKING:
     from crdtgraph.migration import Moved
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="TO", required=False)
 @click.option("--rollback", is_flag=True, help="Go back from TO to FROM, with all that was written since.")
 @click.option("--discard", is_flag=True, help="With --rollback: leave what was written since, and TO unread.")
-@graph_options
+@output_option
 @click.pass_obj
 def command(invocation: Invocation, source: str, target: str | None, rollback: bool, discard: bool) -> None:
     """Copy the store FROM to TO, where there is none yet, verify the copy, and only then use it.
 
     No process may have the store open. The copy is read back and its digest compared, as is the digest of the graph;
     then every context that names FROM names TO instead. FROM stays as it is, for --rollback, and must not be used
-    meanwhile: both are the same replica. A migration that is stopped at any moment has changed nothing.
+    meanwhile: both are the same replica. A migration that is stopped at any moment has changed no context; give the same
+    command again.
 
     FROM may be a context. Its name alone is enough to go back: crdtgraph store migrate lab --rollback.
     """
@@ -39,7 +40,7 @@ def command(invocation: Invocation, source: str, target: str | None, rollback: b
     from cli.failures import ExitCode, StoppedError
     from cli.progress import progress_bar
     from cli.switching import switch
-    from crdtgraph.migration import migrated, taken_back
+    from crdtgraph.migration import migrated, require_store, taken_back
     from crdtgraph.store import disk_bytes
 
     if discard and not rollback:
@@ -47,6 +48,7 @@ def command(invocation: Invocation, source: str, target: str | None, rollback: b
     old, new = _places(source, target, rollback=rollback)
     load()  # A damaged file of contexts is found before anything is copied.
     if discard:
+        require_store(old)
         _report(invocation, None, old, new, switch(new, old, back=True), rollback=True)
         return
     try:
@@ -113,8 +115,10 @@ def _report(
         first = "nothing was copied; what was written since is left behind"
     elif moved.copied:
         first = f"{moved.sum.entries} entries, {size(moved.sum.size)}, were copied, and the copy was verified"
-    else:
+    elif rollback:
         first = "nothing was written since, so nothing had to be copied"
+    else:
+        first = "an equal copy is there already, so nothing had to be copied"
     used = f"now in use by {', '.join(names)}" if names else "no context named it: give --store from now on"
     lines = [first, f"the store is {printable(now)}; {used}", f"{printable(before)} is left as it is"]
     named = os.environ.get(STORE_VARIABLE) or ""
