@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import Access, Invocation, Output, examples, graph_options
+from cli.context import Access, Invocation, Output, examples, output_option
 
 if TYPE_CHECKING:
     from cli.places import Place
@@ -27,7 +27,7 @@ COLUMNS = ("name", "place", "replica", "commits_before", "commits", "segments_in
 )
 @click.argument("places", metavar="A B [C]...", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Only say what would be carried; exit code 1 if that is anything.")
-@graph_options
+@output_option
 @click.pass_context
 def command(ctx: click.Context, places: tuple[str, ...], dry_run: bool) -> None:
     """Carry what is missing between two or more replicas until they are equal, and prove it by their digests.

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import click
 
-from cli.context import Access, Invocation, Output, every_option, examples, graph_options
+from cli.context import Access, Invocation, Output, every_option, examples, output_option
 
 SHOWN_COMMITS = 20
 
@@ -34,7 +34,7 @@ SHOWN_COMMITS = 20
     metavar="N",
     help=f"At most N lines of each list; of commits the latest (default: {SHOWN_COMMITS}).",
 )
-@graph_options
+@output_option
 @click.pass_context
 def command(
     ctx: click.Context, places: tuple[str, ...], graph: bool, stat: bool, watch: bool, every_s: float, limit: int

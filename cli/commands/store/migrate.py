@@ -31,8 +31,8 @@ def command(invocation: Invocation, source: str, target: str | None, rollback: b
 
     No process may have the store open. The copy is read back and its digest compared, as is the digest of the graph;
     then every context that names FROM names TO instead. FROM stays as it is, for --rollback, and must not be used
-    meanwhile: both are the same replica. A migration that is stopped at any moment has changed no context; give the same
-    command again.
+    meanwhile: both are the same replica. A migration that is stopped at any moment has changed no context: give the
+    same command again.
 
     FROM may be a context. Its name alone is enough to go back: crdtgraph store migrate lab --rollback.
     """
