@@ -339,6 +339,9 @@ class _Nowhere:
     def scan(self, keyspace: Keyspace, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
+    def reopen(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

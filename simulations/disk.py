@@ -217,6 +217,11 @@ class SimStore:
         self._check_alive()
         return iter(sorted(entry for entry in self._data[keyspace].items() if entry[0].startswith(prefix)))
 
+    def reopen(self) -> None:
+        """See `Store.reopen`. A disk whose faults are sticky wants a new process; the others need nothing."""
+        self._check_alive()
+        self._check_writable()
+
     def close(self) -> None:
         """See `Store.close`."""
         if self.is_dead:

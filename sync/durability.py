@@ -46,8 +46,9 @@ class _Round:
 class Flusher:
     """Flushes a graph as long as `run` runs, and compacts when there is enough to join.
 
-    A store that refuses to write is reported to `failed` and tried again; the records stay buffered. A corrupt one
-    raises. `took` is told how many seconds the oldest record waited until the disk had it.
+    A store that refuses to write is reported to `failed`, opened anew when it lets itself be, and tried again; the
+    records stay buffered. A corrupt one raises. `took` is told how many seconds the oldest record waited until the disk
+    had it.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Flusher:
         self._oldest_at: list[float] = []
         self._next = _Round()
         self._ended: StoreError | None = None
+        self._is_refused = False
 
     async def durable(self) -> None:
         """Return when all that was written before the call is on disk. Concurrent calls share an fsync.
@@ -91,6 +93,8 @@ class Flusher:
         stop = self._graph.on_buffered(self._note_first)
         try:
             while True:
+                if self._is_refused:
+                    await self._reopen()
                 self._graph.announce()
                 due = self._graph.flush_due()
                 if due is None:
@@ -108,9 +112,27 @@ class Flusher:
             self._ended = StoreError("the node has stopped", hint="open the store again and look what it holds")
             self._end_round(self._ended)
 
+    def note_refusal(self) -> None:
+        """The store refused to write: it wants to be opened anew before anybody writes again."""
+        self._is_refused = True
+        self._waiting.unpark_all()
+
     def announce_soon(self) -> None:
         """Something became durable that peers have not been told of."""
         self._waiting.unpark_all()
+
+    async def _reopen(self) -> None:
+        """Open the store anew, as soon as it lets itself be."""
+        while self._is_refused:
+            await trio.sleep(self._settings.flush_retry_s)
+            try:
+                self._graph.store.reopen()
+                self._is_refused = False
+            except StoreCorruptError:
+                raise
+            except StoreError as error:
+                self._failed(error)
+                self._end_round(error)
 
     def _note_first(self) -> None:
         if not self._oldest_at:
@@ -143,7 +165,7 @@ class Flusher:
             raise
         except StoreError as error:
             round_.end(error)
+            self._is_refused = True
             self._failed(error)
-            await trio.sleep(self._settings.flush_retry_s)
         finally:
             round_.end(StoreError("the node stopped before the disk had it", hint="look what the store holds"))

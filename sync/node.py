@@ -396,4 +396,5 @@ class Node:
     def note_store_failure(self, error: StoreError) -> None:
         """The store refused something that is tried again, or that the graph does not depend on."""
         self.store_failures += 1
+        self.flusher.note_refusal()
         self._log.error("the store refuses to write", error=error.message, hint=error.hint)

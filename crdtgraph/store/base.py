@@ -124,7 +124,7 @@ class Store(Protocol):
 
     Every method but `close` raises `LocalError` once the store is closed, and may raise `StoreError` (or its
     subclass `StoreCorruptError`) when the engine below fails. After a failed write reading goes on; to write
-    again, remove the cause (free disk space, say), close the store and open it anew.
+    again, remove the cause (free disk space, say) and `reopen` the store, or close it and open it anew.
     """
 
     @property
@@ -170,6 +170,16 @@ class Store(Protocol):
 
         The iterator shows the keyspace as it is *now*, whatever is written while it runs. Closing the store
         ends it: the next step raises `LocalError`.
+        """
+        ...
+
+    def reopen(self) -> None:
+        """Let writing go on after a failed write, without letting go of the store. What was written is durable then.
+
+        Whether the failed write is there shows now. Scans that are under way may end with a StoreError.
+
+        Raises:
+            StoreError: the cause is not gone. Reading goes on, and another call tries again.
         """
         ...
 

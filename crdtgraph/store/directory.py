@@ -14,6 +14,7 @@ between "recover", "refuse" and "create". A few small files of our own do:
   dirty key is the same idea the other way round.) Opening to write renames it to `crdtgraph.opening` first
   and removes that when the engine is open; if the engine refuses, the mark is put back, so that damage stays
   damage however often one tries.
+- `crdtgraph.room`: for a moment, to see whether there is room. Nothing depends on it.
 - `crdtgraph.written`: the `Traffic` up to the last clean close. Nothing depends on it.
 
 Marks are made durable before the step they guard: a power cut may leave a mark too few, never one too many.
@@ -36,7 +37,9 @@ CREATING_NAME = "crdtgraph.creating"
 CLOSED_NAME = "crdtgraph.closed"
 OPENING_NAME = "crdtgraph.opening"
 WRITTEN_NAME = "crdtgraph.written"
+ROOM_NAME = "crdtgraph.room"
 
+ROOM_BYTES_MIN = 1 << 20  # For an engine's own files, some 200 kB.
 _MARK_BYTES_MAX = 1 << 20  # The mark of 10,000 files; a store has tens.
 
 # What the engine can't do without; each change of size after a clean close is damage.
@@ -198,6 +201,20 @@ class StoreDirectory:
     def vital_files(self) -> set[str]:
         """Return the names of the files that the engine can't do without."""
         return set(self._sizes())
+
+    def require_room(self) -> None:
+        """Raise StoreError unless there is room for an engine to start: for its own files, and its log as a table."""
+        room = self.path / ROOM_NAME
+        needed = ROOM_BYTES_MIN + sum(size for name, size in self._sizes().items() if name.endswith(".log"))
+        try:
+            try:
+                with room.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, needed)
+                    os.fsync(file.fileno())
+            finally:
+                room.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failure("can't be written", error) from error
 
     def begin_opening(self) -> None:
         """Set the mark of the last close aside, durably: from here on files may change."""

@@ -1,8 +1,16 @@
-"""RocksDB itself, as `rocksdb` uses it: how it is set up, and how it is shut down."""
+"""RocksDB itself, as `rocksdb` uses it: how it is set up, scanned, and shut down."""
+
+from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options, Rdict
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options, Rdict, RdictIter
+
+from crdtgraph.errors import StoreError
+
+if TYPE_CHECKING:
+    from crdtgraph.store.rocksdb import RocksStore
 
 WRITE_BUFFER_BYTES = 8 << 20  # A keyspace's table in memory; beyond it becomes a file.
 WRITE_BUFFERS_BYTES = 16 << 20  # All keyspaces together.
@@ -72,3 +80,47 @@ def compressing_options() -> Options:
     options = engine_options()
     options.set_compression_type(DBCompressionType.lz4())
     return options
+
+
+class RocksScan:
+    """One ascending run over the keys of a prefix. Asks the engine for its status at the end."""
+
+    __slots__ = ("__weakref__", "is_cut", "iterator", "prefix", "store")
+
+    def __init__(self, store: RocksStore, iterator: RdictIter, prefix: bytes) -> None:
+        self.store = store
+        self.prefix = prefix
+        self.iterator: RdictIter | None = iterator
+        self.is_cut = False
+        iterator.seek(prefix)
+
+    def cut(self) -> None:
+        """The engine goes away: end before the end."""
+        if self.iterator is not None:
+            self.iterator, self.is_cut = None, True
+
+    def __iter__(self) -> RocksScan:
+        return self
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        iterator = self.iterator
+        if iterator is None:
+            self.store._open_engine()
+            if self.is_cut:
+                raise StoreError(f"the store {self.store.url} was opened anew while it was read", hint="read again")
+            raise StopIteration
+        if iterator.valid():
+            key: bytes = iterator.key()
+            if key.startswith(self.prefix):
+                value: bytes = iterator.value()
+                iterator.next()
+                return key, value
+        # Give the engine's snapshot back as early as possible. An error's traceback must not keep it either:
+        # what refers to an iterator keeps the engine from shutting down.
+        self.iterator = None
+        try:
+            iterator.status()
+        except Exception as error:
+            del iterator
+            raise self.store._translate("can't be read", error) from error
+        raise StopIteration

@@ -91,6 +91,10 @@ class MemoryStore:
         entries = self._open_data()[keyspace].items()
         return self._steps(sorted(entry for entry in entries if entry[0].startswith(prefix)))
 
+    def reopen(self) -> None:
+        """See `Store.reopen`. Nothing fails here."""
+        self._open_data()
+
     def close(self) -> None:
         """See `Store.close`. The data of a named store stays."""
         if self._data is None:

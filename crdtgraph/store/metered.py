@@ -56,6 +56,10 @@ class MeteredStore:
         """See `Store.scan`."""
         return self._store.scan(keyspace, prefix)
 
+    def reopen(self) -> None:
+        """See `Store.reopen`."""
+        self._store.reopen()
+
     def close(self) -> None:
         """See `Store.close`."""
         self._store.close()

@@ -27,7 +27,6 @@ from rocksdict import (
     DBRecoveryMode,
     Options,
     Rdict,
-    RdictIter,
     WriteBatch,
     WriteOptions,
 )
@@ -45,7 +44,7 @@ from crdtgraph.store.base import (
     check_format,
 )
 from crdtgraph.store.directory import Content, StoreDirectory
-from crdtgraph.store.engine import compressing_options, engine_options, shut
+from crdtgraph.store.engine import RocksScan, compressing_options, engine_options, shut
 from crdtgraph.store.locking import FAILURE_HINT
 from crdtgraph.store.tally import TrafficTally
 
@@ -67,19 +66,17 @@ class RocksStore:
         self._read_only = read_only
         # `sync` runs without the interpreter lock; closing under its feet would pull the engine away.
         self._sync_lock = Lock()
-        self._scans: WeakSet[_Scan] = WeakSet()
+        self._scans: WeakSet[RocksScan] = WeakSet()
         self._sync_options = WriteOptions()
         self._sync_options.sync = True
         self._plain_options = WriteOptions()
         self._present: list[Keyspace] = list(Keyspace)
         self._tally = TrafficTally(self._directory)
-        engine = self._open_to_read() if read_only else self._open_to_write(create)
-        self._engine: Rdict | None = engine
         self._families: dict[Keyspace, Rdict] = {}
         self._handles: dict[Keyspace, ColumnFamily] = {}
-        for keyspace in self._present:
-            self._families[keyspace] = engine.get_column_family(keyspace)
-            self._handles[keyspace] = engine.get_column_family_handle(keyspace)
+        self._engine: Rdict | None = None
+        self._failure: StoreError | None = None
+        self._attach(self._open_to_read() if read_only else self._open_to_write(create))
 
     @property
     def url(self) -> str:
@@ -144,7 +141,7 @@ class RocksStore:
         family = self._families.get(keyspace)
         if family is None:
             return iter(())
-        scan = _Scan(self, family.iter(), prefix)
+        scan = RocksScan(self, family.iter(), prefix)
         self._scans.add(scan)
         return scan
 
@@ -153,13 +150,36 @@ class RocksStore:
         self._open_engine()
         return self._tally.traffic()
 
+    def reopen(self) -> None:
+        """See `Store.reopen`. The engine is opened anew; that writes what its log holds to tables, and syncs them."""
+        with self._sync_lock:
+            if self._failure is None:
+                self._open_engine()
+            if self._read_only:
+                return
+            # An engine that finds no room to start cannot be read either, so this one stays until there is some.
+            self._directory.require_room()
+            self._tally.begin_again()
+            engine, self._engine = self._engine, None
+            if engine is not None:
+                self._release(engine)
+            try:
+                self._attach(self._open_existing())
+            except StoreError as error:
+                self._failure = error
+                raise
+            self._failure = None
+
     def close(self) -> None:
         """See `Store.close`."""
         with self._sync_lock:
             engine, self._engine = self._engine, None
+            failure, self._failure = self._failure, None
             if engine is None:
+                self._directory.unlock()
+                if failure is not None:
+                    raise failure
                 return
-            failure: StoreError | None = None
             try:
                 if not self._read_only:
                     engine.flush_wal(True)
@@ -177,13 +197,21 @@ class RocksStore:
     def _release(self, engine: Rdict) -> bool:
         """Shut the engine down; True if that went well. It lives as long as anything refers to it."""
         for scan in self._scans:
-            scan.iterator = None
+            scan.cut()
         self._families.clear()
         self._handles.clear()
         return shut(engine)
 
+    def _attach(self, engine: Rdict) -> None:
+        self._engine = engine
+        for keyspace in self._present:
+            self._families[keyspace] = engine.get_column_family(keyspace)
+            self._handles[keyspace] = engine.get_column_family_handle(keyspace)
+
     def _open_engine(self) -> Rdict:
         if self._engine is None:
+            if self._failure is not None:
+                raise StoreError(self._failure.message, self._failure.hint)
             raise LocalError(f"the store {self._url} is closed", hint="open it again")
         return self._engine
 
@@ -356,39 +384,3 @@ class RocksStore:
         if text.startswith("Corruption:") or missing:
             return StoreCorruptError(f"the store {self._url} is damaged: {text}", hint=CORRUPT_HINT)
         return StoreError(f"the store {self._url} {what}: {text}", hint=FAILURE_HINT)
-
-
-class _Scan:
-    """One ascending run over the keys of a prefix. Asks the engine for its status at the end."""
-
-    __slots__ = ("__weakref__", "iterator", "prefix", "store")
-
-    def __init__(self, store: RocksStore, iterator: RdictIter, prefix: bytes) -> None:
-        self.store = store
-        self.prefix = prefix
-        self.iterator: RdictIter | None = iterator
-        iterator.seek(prefix)
-
-    def __iter__(self) -> "_Scan":
-        return self
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        iterator = self.iterator
-        if iterator is None:
-            self.store._open_engine()
-            raise StopIteration
-        if iterator.valid():
-            key: bytes = iterator.key()
-            if key.startswith(self.prefix):
-                value: bytes = iterator.value()
-                iterator.next()
-                return key, value
-        # Give the engine's snapshot back as early as possible. An error's traceback must not keep it either:
-        # what refers to an iterator keeps the engine from shutting down.
-        self.iterator = None
-        try:
-            iterator.status()
-        except Exception as error:
-            del iterator
-            raise self.store._translate("can't be read", error) from error
-        raise StopIteration

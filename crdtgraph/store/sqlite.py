@@ -179,6 +179,20 @@ class SqliteStore:
             self._wal.frames()
             return Traffic(self._records, self._disk + self._wal.written())
 
+    def reopen(self) -> None:
+        """See `Store.reopen`. What failed was taken back; what a failed sync may have lost goes into the file."""
+        with self._using, self._syncing:
+            connection = self._open_connection()
+            if not self._failure:
+                return
+            try:
+                _, in_log, copied = self._checkpoint(connection, "PASSIVE")
+            except (sqlite3.Error, OSError) as error:
+                raise translate(error, self._url, "can't be written") from error
+            if in_log != copied:
+                raise StoreError(f"the store {self._url} can't be written: somebody reads it", "end that first")
+            self._failure = ""
+
     def close(self) -> None:
         """See `Store.close`."""
         with self._using, self._syncing:
@@ -240,14 +254,16 @@ class SqliteStore:
                 self._note_traffic(connection)
                 self._checkpoint(connection, "PASSIVE")
 
-    def _checkpoint(self, connection: sqlite3.Connection, mode: str) -> None:
+    def _checkpoint(self, connection: sqlite3.Connection, mode: str) -> tuple[int, int, int]:
+        """Whether it had to stop, frames in the log, and frames of them that are in the file."""
         before = written_by_thread()
-        connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+        is_busy, in_log, copied = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         after = written_by_thread()
         if self._disk is None or before is None or after is None:
             self._disk = None
         else:
             self._disk += after - before
+        return is_busy, in_log, copied
 
     def _put_away(self, connection: sqlite3.Connection) -> None:
         """Note what was written, and write the log out."""

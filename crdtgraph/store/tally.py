@@ -31,6 +31,11 @@ class TrafficTally:
         written = 0 if self.options is None else written_bytes(self.options)
         return Traffic(before + self._records, None if disk is None or written is None else disk + written)
 
+    def begin_again(self) -> None:
+        """Another engine takes over, and counts from nothing."""
+        self._earlier = self.traffic()
+        self._records = self._noted = 0
+
     def note(self) -> None:
         """Keep the sum."""
         self._noted = self._records

@@ -11,6 +11,7 @@ import trio.testing
 
 from crdtgraph import Durability, Graph, Host, StoreError
 from crdtgraph.opening import attach
+from crdtgraph.store import Batch
 from crdtgraph.store.memory import MemoryStore
 from sync.durability import Flusher
 from sync.limits import DEFAULTS
@@ -24,6 +25,37 @@ class Steps(trio.abc.Instrument):
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self.of[task.name] += 1
+
+
+class Latched:
+    """What a disk does to a store: after a failure it refuses all, until it is opened anew when there is room."""
+
+    def __init__(self) -> None:
+        self.is_full = self.is_latched = False
+
+    def put_over(self, graph: Graph) -> None:
+        store = graph.store
+        write, sync = store.write, store.sync
+
+        def write_if(batch: Batch, *, sync: bool) -> None:
+            self.check()
+            write(batch, sync=sync)
+
+        def sync_if() -> None:
+            self.check()
+            sync()
+
+        store.write, store.sync, store.reopen = write_if, sync_if, self.reopen  # type: ignore[method-assign]
+
+    def check(self) -> None:
+        self.is_latched |= self.is_full
+        if self.is_latched:
+            raise StoreError("the disk is full")
+
+    def reopen(self) -> None:
+        if self.is_full:
+            raise StoreError("the disk is still full")
+        self.is_latched = False
 
 
 @pytest.fixture
@@ -99,6 +131,29 @@ async def test_a_store_that_refuses_is_tried_again(
     graph.store.sync = sync  # type: ignore[method-assign]
     await trio.sleep(1)
     assert graph.flush_due() is None
+
+
+async def test_a_store_that_wants_to_be_opened_anew_is_when_it_lets_itself_be(
+    autojump_clock: trio.abc.Clock, graph: Graph, nursery: trio.Nursery
+) -> None:
+    store = Latched()
+    failures: list[StoreError] = []
+    flusher = Flusher(graph, DEFAULTS, inline, failures.append, lambda _: None)
+    nursery.start_soon(flusher.run)
+    store.put_over(graph)
+    store.is_full = True
+    made = graph.commit()
+    await trio.sleep(3.5)
+    assert store.is_latched
+    assert 3 <= len(failures) <= 5, "an alert looks at how often it refuses"
+    store.is_full = False
+    await flusher.durable()
+    assert graph.is_durable(made)
+    # Whatever else was refused, a segment of a peer say, is a reason as good.
+    store.is_latched = True
+    flusher.note_refusal()
+    await trio.sleep(1.5)
+    assert not store.is_latched
 
 
 async def test_it_ends_without_a_trace(autojump_clock: trio.abc.Clock, graph: Graph) -> None:

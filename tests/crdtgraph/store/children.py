@@ -89,6 +89,11 @@ def fill(url: str, limit: str) -> None:
             store.write(numbered(again), sync=True)
         except StoreError as error:
             say(f"{type(error).__name__}: {error}")
+    try:
+        store.reopen()
+        say("reopened without room")
+    except StoreError as error:
+        say(f"{type(error).__name__}: {error}")
     say(sum(1 for _ in store.scan(Keyspace.LOG)))
     say(store.get(Keyspace.LOG, b"%08d-0" % (n - 1)) == b"%08d" % (n - 1) * 2000)
     try:
@@ -98,6 +103,28 @@ def fill(url: str, limit: str) -> None:
         say(f"{type(error).__name__}: {error}")
 
 
+def refill(url: str, limit: str) -> None:
+    """Write until no file may grow any more, then make room and go on, without letting go of the store."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    store = open_store(url)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+    n = 0
+    try:
+        while n < 10_000:
+            store.write(numbered(n), sync=n % 3 == 0)
+            n += 1
+    except StoreError:
+        say(n)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for _ in range(2):
+        store.reopen()
+    for more in range(n, n + 10):
+        store.write(numbered(more), sync=False)
+    store.sync()
+    say("went on")
+    signal.pause()
+
+
 if __name__ == "__main__":
-    tasks = {"append": append, "churn": churn, "create": create, "hold": hold, "fill": fill}
+    tasks = {"append": append, "churn": churn, "create": create, "hold": hold, "fill": fill, "refill": refill}
     tasks[sys.argv[1]](*sys.argv[2:])
