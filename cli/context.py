@@ -11,13 +11,14 @@ to the user.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -166,12 +167,23 @@ def graph_options(function: _Function) -> _Function:
     return function
 
 
+class NumberRange(click.FloatRange):
+    """A number in a range. `nan` is in every range, as click compares, and in none, as people do."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error for what is none."""
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return found
+
+
 def every_option(function: _Function) -> _Function:
     """The option --every of commands that have --watch; the value is `every_s`."""
     return click.option(
         "--every",
         "every_s",
-        type=click.FloatRange(min=0, min_open=True),
+        type=NumberRange(min=0, min_open=True),
         default=EVERY_S,
         metavar="SECONDS",
         help=f"With --watch: between two looks (default: {EVERY_S:g}).",

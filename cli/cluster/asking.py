@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from cli.context import Backend, Invocation, open_any
+from cli.context import Backend, Invocation, NumberRange, open_any
 
 if TYPE_CHECKING:
     from cli.cluster.members import Cluster
@@ -20,7 +20,7 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 timeout_option = click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(0, TIMEOUT_S_MAX),
+    type=NumberRange(0, TIMEOUT_S_MAX),
     default=TIMEOUT_S,
     metavar="SECONDS",
     help="How long to wait for members that do not answer (default: 1).",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.context import Invocation, examples, graph_options
+from cli.context import Invocation, NumberRange, examples, graph_options
 
 
 @click.command(
@@ -45,14 +45,14 @@ from cli.context import Invocation, examples, graph_options
 @click.option(
     "--search-expiry",
     "search_expiry_days",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     metavar="DAYS",
     help="Close searches in which nothing was written for so long (default: 7).",
 )
 @click.option(
     "--search-janitor",
     "search_janitor_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     metavar="SECONDS",
     help="Between two looks for searches that have expired (default: 60).",
 )

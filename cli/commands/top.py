@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.cluster.asking import places_argument, timeout_option
-from cli.context import Invocation, Output, examples, graph_options
+from cli.context import Invocation, NumberRange, Output, examples, graph_options
 
 if TYPE_CHECKING:
     from cli.cluster.watching import Watcher
@@ -24,7 +24,7 @@ REDRAW_S = 0.5
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(INTERVAL_S_MIN, INTERVAL_S_MAX),
+    type=NumberRange(INTERVAL_S_MIN, INTERVAL_S_MAX),
     default=INTERVAL_S,
     metavar="SECONDS",
     help="How often to ask (default: 1).",

@@ -203,3 +203,11 @@ def test_every_example_runs(
         assert "no member" in outcome.err
         fine = {3}
     assert outcome.code in fine, outcome.err
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_what_is_no_number_is_in_no_range(path: tuple[str, ...]) -> None:
+    for option in ALL[path].params:
+        if isinstance(option.type, click.FloatRange):
+            with pytest.raises(click.BadParameter, match="not a number"):
+                option.type.convert("nan", option, None)
