@@ -10,7 +10,7 @@ The fold is a set union of assignments and one of superseded dots, so order and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from crdtgraph.canonical import NULL, blob, integer, repeated_text, text
 from crdtgraph.growing import GrowingSet
@@ -22,6 +22,8 @@ _MASK = (1 << 256) - 1
 
 Register = tuple[str, str]
 """A namespace and a key."""
+Live = dict[Dot, dict[tuple[bytes | None, int], Assign]]
+"""The live assignments of one register, by dot, value and stamp."""
 
 
 class Registers:
@@ -32,7 +34,7 @@ class Registers:
     def __init__(self) -> None:
         # A forger could give one dot two values or stamps; keyed by all three, the fold stays a union all the same.
         # By namespace and key: the metadata of one commit, and all refs, are found without looking at any others.
-        self._live: dict[str, dict[str, dict[Dot, dict[tuple[bytes | None, int], Assign]]]] = {}
+        self._live: dict[str, dict[str, Live]] = {}
         self._superseded: GrowingSet[tuple[Register, Dot]] = GrowingSet()
         self._before: dict[Register, list[Assign]] | None = None
         self.sum = 0
@@ -83,39 +85,22 @@ class Registers:
 
     def apply(self, assign: Assign) -> None:
         """Fold one assignment in; O(what it supersedes)."""
-        register = (assign.namespace, assign.key)
+        namespace, key = register = (assign.namespace, assign.key)
         if self._before is not None and register not in self._before:
-            self._before[register] = self.live(*register)
-        keys = self._live.setdefault(assign.namespace, {})
-        live = keys.setdefault(assign.key, {})
-        for dot in assign.supersedes:
-            self._superseded.add((register, dot))
-            for old in live.pop(dot, {}).values():
-                self.sum = (self.sum - _term(old)) & _MASK
-        if (register, assign.dot) not in self._superseded:
+            self._before[register] = self.live(namespace, key)
+        keys = self._live.setdefault(namespace, {})
+        live = keys.setdefault(key, {})
+        self._supersede(register, live, assign)
+        if not self.is_superseded(namespace, key, assign.dot):
             same_dot = live.setdefault(assign.dot, {})
             name = (assign.value, assign.stamp)
             if name not in same_dot:
                 same_dot[name] = assign
-                self.sum = (self.sum + _term(assign)) & _MASK
+                self.sum = (self.sum + self._term(assign)) & _MASK
         if not live:
-            del keys[assign.key]
+            del keys[key]
             if not keys:
-                del self._live[assign.namespace]
-
-    def take_back(self, assign: Assign) -> None:
-        """Forget an assignment that its writer dropped in a compaction, as it was replaced. O(1)."""
-        register = (assign.namespace, assign.key)
-        if self._before is not None and register not in self._before:
-            self._before[register] = self.live(*register)
-        keys = self._live.get(assign.namespace, {})
-        live = keys.get(assign.key, {})
-        for old in live.pop(assign.dot, {}).values():
-            self.sum = (self.sum - _term(old)) & _MASK
-        if not live and assign.key in keys:
-            del keys[assign.key]
-            if not keys:
-                del self._live[assign.namespace]
+                del self._live[namespace]
 
     def live(self, namespace: str, key: str) -> list[Assign]:
         """The live assignments of a register in a deterministic order, removals among them."""
@@ -142,14 +127,35 @@ class Registers:
         """The namespaces in use, sorted."""
         return sorted(self._live)
 
+    def count(self) -> int:
+        """How many registers have anything live. O(namespaces)."""
+        return sum(map(len, self._live.values()))
+
     def __iter__(self) -> Iterator[Assign]:
         """Every live assignment, ordered by register and dot."""
         for namespace in sorted(self._live):
             for key in sorted(self._live[namespace]):
                 yield from self.live(namespace, key)
 
+    # Inside
 
-def _flat(live: Mapping[Dot, Mapping[tuple[bytes | None, int], Assign]]) -> Iterable[Assign]:
+    def _supersede(self, register: Register, live: Live, assign: Assign) -> None:
+        """Remember what an assignment supersedes in its register, and take it out of what is live there."""
+        for dot in assign.supersedes:
+            self._superseded.add((register, dot))
+            self._let_go(live, dot)
+
+    def _let_go(self, live: Live, dot: Dot) -> None:
+        """Take what was assigned with a dot out of what is live in a register, and out of the sum."""
+        for old in live.pop(dot, {}).values():
+            self.sum = (self.sum - self._term(old)) & _MASK
+
+    def _term(self, assign: Assign) -> int:
+        """What a live assignment adds to the sum."""
+        return _term(assign)
+
+
+def _flat(live: Live) -> Iterable[Assign]:
     if len(live) == 1:
         # Nearly always.
         (same_dot,) = live.values()

@@ -1,8 +1,10 @@
 """A writer of a search joins all its segments into as few as can be, without what is of no use any more.
 
 Kept are commits that are live, discarded ones below live ones with their discards, and those that the ledger has;
-counts of live commits, added up; and assignments that hold, or replace somebody else's. The segments made are the parts
-of one batch (batches.py), which takes effect when the last of them is there, so a crash on the way loses nothing.
+counts of live commits, added up; and of each register the writer's latest assignment. If it does not hold any more, or
+removes the value, it has no value and names itself, so that it only says what of others was replaced; if that is
+nothing it goes as well. The segments made are the parts of one batch (batches.py), which takes effect when the last of
+them is there, so a crash on the way loses nothing.
 
 It is due when the records have doubled since the last time, so each record is written again about once on the average,
 and what a plane takes follows what is live in it and not how long it has run. Only the incarnation that wrote the
@@ -20,6 +22,7 @@ from crdtgraph.canonical import INT64_MAX, INT64_MIN
 from crdtgraph.ids import CommitId, Dot
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.registers import Register
+from crdtgraph.searchregisters import latest
 from crdtgraph.segment import RECORD_OVERHEAD_BYTES, Part, Records, Segment
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 SPARE_RECORDS = 4_096
 """Records beyond twice what is of use before a compaction is due: a small search needs none."""
+REGISTERS_AT_ONCE = 1_000
+"""Looked at in one step, about 2 ms."""
 
 
 def compact_steps(plane: SearchPlane) -> Generator[None, None, int]:
@@ -39,6 +44,8 @@ def compact_steps(plane: SearchPlane) -> Generator[None, None, int]:
     kept = _Kept(plane.grounded, plane.identity.writer)
     for key in keys:
         kept.take(plane.segment(key))
+        yield
+    for _ in kept.choose_assigns():
         yield
     # What was left out may follow from what is only buffered yet. It goes ahead: if we die, others have it first.
     plane.flush(sync=True)
@@ -68,7 +75,10 @@ class _Kept:
         # Of one commit there are several only if a sum would not fit into 64 bits.
         self._counts: dict[CommitId, list[Count]] = {}
         self._discards: dict[CommitId, Discard] = {}
-        self._assigns: dict[Register, list[Assign]] = {}
+        # Of each register our latest assignment, and the latest dots of others that we named in any of ours.
+        self._latest: dict[Register, Assign] = {}
+        self._replaced: dict[Register, dict[int, int]] = {}
+        self._assigns: list[Assign] = []
         self._last: Assign | Count | None = None
 
     def take(self, segment: Segment) -> None:
@@ -95,8 +105,21 @@ class _Kept:
             if discard.commit in projection.discards.roots and (node is None or projection.is_kept(node)):
                 self._discards.setdefault(discard.commit, discard)
         for assign in segment.assigns:
-            self._assigns.setdefault((assign.namespace, assign.key), []).append(assign)
-            self._last = assign
+            self._note_assign(assign)
+            self._last = Assign(assign.namespace, assign.key, None, assign.dot, (assign.dot,), assign.stamp)
+
+    def choose_assigns(self) -> Iterator[None]:
+        """Find the assignments that are kept, in steps; before `batches`."""
+        registers = self._projection.registers
+        for number, (register, assign) in enumerate(self._latest.items(), 1):
+            replaced = [Dot(*dot) for dot in self._replaced.get(register, {}).items()]
+            if assign.value is not None and any(each.dot == assign.dot for each in registers.live(*register)):
+                self._assigns.append(assign._replace(supersedes=tuple(sorted(replaced))))
+            elif replaced:
+                names = tuple(sorted([*replaced, assign.dot]))
+                self._assigns.append(assign._replace(value=None, supersedes=names))
+            if not number % REGISTERS_AT_ONCE:
+                yield
 
     def batches(self) -> Iterator[Records]:
         """Everything that is kept, as records of one segment each; at least one."""
@@ -124,7 +147,7 @@ class _Kept:
             size = commit_size(commit[1], len(commit[1].canonical()))
             yield commit, size + RECORD_OVERHEAD_BYTES
             is_empty = False
-        for records in (self._all_counts(), self._discards.values(), self._needed_assigns()):
+        for records in (self._all_counts(), self._discards.values(), self._assigns):
             for record in records:
                 yield record, record_size(record) + RECORD_OVERHEAD_BYTES
                 is_empty = False
@@ -148,19 +171,16 @@ class _Kept:
         for sums in self._counts.values():
             yield from (count for count in sums if any(count.vector))
 
-    def _needed_assigns(self) -> Iterator[Assign]:
-        registers = self._projection.registers
-        for (namespace, key), assigns in self._assigns.items():
-            live = {assign.dot for assign in registers.live(namespace, key)}
-            # What others have assigned stays replaced: the latest of ours, live or not, does it for all of ours.
-            latest = max(assigns, key=lambda assign: assign.dot)
-            foreign: set[Dot] = {dot for each in assigns for dot in each.supersedes if dot.writer != self._writer}
-            for assign in assigns:
-                if assign is latest:
-                    if assign.dot in live or foreign:
-                        yield assign._replace(supersedes=tuple(sorted(foreign)))
-                elif assign.dot in live:
-                    yield assign
+    def _note_assign(self, assign: Assign) -> None:
+        register = (assign.namespace, assign.key)
+        before = self._latest.get(register)
+        if before is None or before.dot < assign.dot:
+            self._latest[register] = assign
+        others = latest(dot for dot in assign.supersedes if dot.writer != self._writer)
+        if others:
+            replaced = self._replaced.setdefault(register, {})
+            for writer, counter in others.items():
+                replaced[writer] = max(counter, replaced.get(writer, -1))
 
 
 def is_due(records: int, kept: int) -> bool:

@@ -210,9 +210,11 @@ class SearchPlane(Plane):
         records = sum(self._own.values())
         if not is_due(records, self._kept):
             return False
-        # Commits that are live stay, with a count each. To read all of that again takes twice what making it took.
+        # Commits that are live stay, with a count each, and so do registers. To read all of that again takes twice
+        # what making it took.
         projection = self.projection
-        may_go = max(0, sum(self._others.values()) - len(projection.counters)) + len(projection.discards)
+        stays = len(projection.counters) + projection.registers.count()
+        may_go = max(0, sum(self._others.values()) - stays) + len(projection.discards)
         return may_go * WORTH >= records or records < len(self._own) * SMALL_RECORDS
 
     def _needs_pruning(self) -> bool:

@@ -12,7 +12,8 @@ the nodes that were discarded (`prune_steps`). What follows from that for a fold
   the commit were here. It waits no longer than its writer holds on to it: the records of a superseded segment that were
   waiting go with it. What a process that died has said below a discarded commit waits until the search is closed.
 
-Superseded segments are kept as runs of numbers, so that the memory they leave is none.
+Superseded segments are kept as runs of numbers, so that the memory they leave is none; superseded assignments as the
+latest of each writer (searchregisters.py).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from crdtgraph.pending import PendingCount
 from crdtgraph.projection import Projection
 from crdtgraph.records import REF_NAMESPACE, Assign, Discard
 from crdtgraph.runs import KeyRuns
+from crdtgraph.searchregisters import SearchRegisters
 from crdtgraph.segment import Segment
 
 PRUNED_MIN = 2_000
@@ -45,11 +47,12 @@ Load = Callable[[SegmentKey], Iterable[Segment]]
 class SearchProjection(GroundedProjection):
     """See above. `ground` and `locate` as for `GroundedProjection`."""
 
-    __slots__ = ("_backers", "_batches", "_discarded_kept", "_finished", "_runs")
+    __slots__ = ("_backers", "_batches", "_discarded_kept", "_finished", "_runs", "_values")
 
     def __init__(self, ground: Projection, locate: Callable[[CommitId], int]) -> None:
         super().__init__(ground, locate)
         self.superseded = self._runs = KeyRuns()
+        self.registers = self._values = SearchRegisters()
         self._batches: dict[BatchName, Batch] = {}
         # The batches of each writer that are whole, with their parts, but for those that are superseded: all but one.
         self._finished: dict[int, dict[BatchName, list[SegmentKey]]] = {}
@@ -153,7 +156,7 @@ class SearchProjection(GroundedProjection):
             if count.commit not in self.nodes and key not in self._runs:
                 self.pending.wait(count.commit, PendingCount(count, key))
         for assign in batch.dropped():
-            self.registers.take_back(assign)
+            self._values.take_back(assign)
 
     def _retract(self, old: Segment) -> None:
         if not self.is_open(old):

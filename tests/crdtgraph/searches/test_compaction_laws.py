@@ -92,7 +92,7 @@ class World:
         elif kind == "raise":
             search.raise_to("best", first % 9, b"%d" % (second % 3))
         elif kind == "assign":
-            search.assign("ab"[first % 2], b"%d" % second)
+            search.assign("ab"[first % 2], None if second % 5 == 0 else b"%d" % second)
         elif kind == "flush":
             search.flush()
         elif kind in ("send", "send own"):
