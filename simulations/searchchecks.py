@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from crdtgraph import LEDGER, Graph
 from crdtgraph.searchplane import PREFIX
+from crdtgraph.searchregisters import GREATEST_NAMESPACE, VALUE_NAMESPACE, offer
 from crdtgraph.segment import Segment
 from simulations.checkers import Seen, ViolationError
 from simulations.searchmodel import SearchModel
@@ -37,7 +38,7 @@ def check_equal_searches(replicas: Mapping[str, Graph]) -> None:
 
 
 def check_search_model(name: str, graph: Graph, plane: str, segments: list[Segment]) -> None:
-    """Own live commits with their parents, and what was counted for live ones: as the independent model has them."""
+    """Live commits with parents, what was counted for live ones, and registers: as the independent model has them."""
     ledger = {graph.id_of(node): graph.parents(graph.id_of(node)) for node in range(len(graph))}
     model = SearchModel(segments, ledger)
     search = graph.search(plane.removeprefix(PREFIX))
@@ -48,6 +49,13 @@ def check_search_model(name: str, graph: Graph, plane: str, segments: list[Segme
     _same("the number of live commits", name, plane, search.live_count(), len(model.live))
     totals = {commit: search.counters(commit) for commit in live}
     _same("counters", name, plane, {commit: total for commit, total in totals.items() if total}, model.live_totals)
+    for (namespace, key), values in model.values.items():
+        if namespace == VALUE_NAMESPACE:
+            _same(f"register {key!r}", name, plane, set(search.values(key)), values)
+        elif namespace == GREATEST_NAMESPACE:
+            greatest = search.greatest(key)
+            shown = None if greatest is None else offer(*greatest)
+            _same(f"register {key!r}", name, plane, shown, max(values, default=None))
     for commit in own:
         found = search.get(commit)
         if found.id != commit:

@@ -1,6 +1,7 @@
 """The rules about trees that many machines grow, once all agree: nothing counted is lost, and nothing stays in flight.
 
 What a process counted that still runs is everywhere, to the last count; of one that crashed, what it had given away.
+The same goes for what it assigned to registers, unless that was replaced.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ async def check_searches(processes: Mapping[str, Process], tallies: Tallies, und
     writers = [graph.writer for graph in graphs.values()]
     for name, graph in graphs.items():
         tallies.check(name, graph, whole=writers)
+        tallies.assignments.check(name, graph, writers)
     await _check_flights(processes, INFLIGHT_EXPIRY_S + SLACK_S + under_way_s)
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from crdtgraph.ids import CommitId, SegmentKey
+from crdtgraph.records import Assign
 from crdtgraph.segment import Segment
 
 
@@ -17,7 +18,7 @@ class SearchModel:
     """What everybody must see who holds these segments of a search above that ledger, given with parents.
 
     `visible` are the search's own commits with their parents, `dead` what was discarded or follows from it (bases among
-    it), `totals` what was counted, for own commits and for those of the ledger.
+    it), `totals` what was counted, for own commits and for those of the ledger, `values` those of each register.
     """
 
     def __init__(self, segments: Iterable[Segment], ledger: Mapping[CommitId, tuple[CommitId, ...]]) -> None:
@@ -57,6 +58,11 @@ class SearchModel:
                     total += [0] * (len(count.vector) - len(total))
                     for place, value in enumerate(count.vector):
                         total[place] += value
+        assigns = [assign for said in kept for assign in said.assigns]
+        self.values: dict[tuple[str, str], set[bytes]] = {(each.namespace, each.key): set() for each in assigns}
+        for each in assigns:
+            if each.value is not None and not any(_replaces(other, each) for other in assigns):
+                self.values[each.namespace, each.key].add(each.value)
         self.totals: dict[CommitId, tuple[int, ...]] = {
             commit: trimmed for commit, total in totals.items() if (trimmed := _trimmed(total))
         }
@@ -92,6 +98,15 @@ def _kept(given: list[Segment]) -> tuple[list[Segment], set[SegmentKey]]:
             for first, length in part.runs:
                 gone |= {SegmentKey(writer, seq) for seq in range(first, first + length)}
     return [each for each in given if each.key not in gone], open_parts
+
+
+def _replaces(later: Assign, assign: Assign) -> bool:
+    """Whether one assignment replaces another: a later one of its writer, or one that names it or a later one."""
+    if later[:2] != assign[:2]:
+        return False
+    writer, counter = assign.dot
+    follows = later.dot.writer == writer and later.dot.counter > counter
+    return follows or any(dot.writer == writer and dot.counter >= counter for dot in later.supersedes)
 
 
 def _trimmed(total: list[int]) -> tuple[int, ...]:

@@ -1,10 +1,11 @@
-"""Searches that the programs on all machines share: each grows them, counts, discards, promotes, and may end one."""
+"""Searches that the programs on all machines share: each grows them, counts, assigns, discards, promotes, ends one."""
 
 from __future__ import annotations
 
 import random
 
-from crdtgraph import Commit, CommitId, Graph
+from crdtgraph import Commit, CommitId, Graph, Search
+from simulations.assignments import Assignments
 from simulations.speculation import Program
 
 SHARED_OPEN = 2
@@ -13,9 +14,11 @@ RECENT = 12
 """How far back, in commits, what is made in a search mostly builds."""
 STEPS_MAX = 6
 DISCARD_SHARE, PROMOTE_SHARE, CLOSE_SHARE = 0.3, 0.2, 0.04
+REGISTERS = ("line", "note")
+ASSIGN_SHARE, REMOVE_SHARE = 0.5, 0.1
 
 
-def share(program: Program, rng: random.Random) -> str:
+def share(program: Program, rng: random.Random, assignments: Assignments) -> str:
     """Do some of what a worker of a search does, in one of those that are shared."""
     graph = program.graph
     names = [f"shared {number}" for number in range(len(graph.closed_searches()) + SHARED_OPEN)]
@@ -27,6 +30,7 @@ def share(program: Program, rng: random.Random) -> str:
         parents = rng.sample(known, min(len(known), rng.choice((1, 1, 1, 2))))
         made = search.commit(parents=parents, author=program.name, message=program.tag())
         search.count(rng.choice([*parents, made]), (1, rng.randint(-1_000, 1_000)))
+    _assign(program, search, made, assignments)
     own = [commit for commit in _recent(graph, search.plane) if commit in search]
     if rng.random() < DISCARD_SHARE:
         search.discard(rng.choice(own))
@@ -40,6 +44,16 @@ def share(program: Program, rng: random.Random) -> str:
         search.close()
         return f"{name} is closed"
     return name
+
+
+def _assign(program: Program, search: Search, made: CommitId, assignments: Assignments) -> None:
+    """Set a register of a search to what was just made, or remove what is there."""
+    # Dice of its own: what else is done is as it would be without.
+    dice = random.Random(made)
+    if dice.random() < ASSIGN_SHARE:
+        value = None if dice.random() < REMOVE_SHARE else bytes(made)
+        assignments.assign(search, program.graph.writer, dice.choice(REGISTERS), value)
+        search.raise_to("best", dice.randrange(1_000), made)
 
 
 def _recent(graph: Graph, plane: str) -> list[CommitId]:

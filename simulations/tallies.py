@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from crdtgraph import CommitId, Graph
 from crdtgraph.searchplane import PREFIX
+from simulations.assignments import Assignments
 from simulations.checkers import ViolationError
 
 Vector = tuple[int, ...]
@@ -43,6 +44,8 @@ class Tallies:
     def __init__(self) -> None:
         self._rows: defaultdict[tuple[str, int], _Row] = defaultdict(_Row)
         self._discarded: defaultdict[str, set[CommitId]] = defaultdict(set)
+        self.assignments = Assignments()
+        """What was assigned there."""
 
     def count(self, plane: str, writer: int, commit: CommitId, vector: Vector, call: Callable[[], None]) -> None:
         """A program counts something; `call` does it."""

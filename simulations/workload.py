@@ -269,7 +269,7 @@ class Workload:
         return speculate(self, self._rng)
 
     def _share(self) -> str:
-        return share(self, self._rng)
+        return share(self, self._rng, self._tallies.assignments)
 
     def _merge(self) -> str:
         ref = self._rng.choice(self._refs)

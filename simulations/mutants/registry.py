@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from crdtgraph.errors import NotFoundError
-from simulations.mutants import counting, exchanging, folding, searching, storing
+from simulations.mutants import assigning, counting, exchanging, folding, searching, storing
 from simulations.mutants.planting import UNPATCHED, Mutant
 
-MUTANTS = (*folding.MUTANTS, *storing.MUTANTS, *exchanging.MUTANTS, *counting.MUTANTS, *searching.MUTANTS)
+MUTANTS = (
+    *folding.MUTANTS,
+    *storing.MUTANTS,
+    *exchanging.MUTANTS,
+    *counting.MUTANTS,
+    *searching.MUTANTS,
+    *assigning.MUTANTS,
+)
 """Every bug that the simulator has to catch."""
 
 _BY_NAME = {mutant.name: mutant for mutant in (UNPATCHED, *MUTANTS)}

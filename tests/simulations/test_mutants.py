@@ -165,11 +165,19 @@ WORLDS: dict[str, tuple[Scenario, set[str]]] = {
         {"what is in flight lands"},
     ),
     "late peer brings a closed search back": (
-        world(SPLIT, rate=8.0, **SEARCHING),
+        world(split(at_s=2, for_s=5), rate=8.0, **SEARCHING),
         {"a closed search stays closed"},
     ),
     "bases that stay bases": (world(SPLIT, rate=8.0, **SEARCHING), {SEARCH_MODEL, EQUAL, ALARM}),
     "ledger that comes after the search": (world(rate=8.0, **SEARCHING), {SEARCH_MODEL, EQUAL, ALARM}),
+    "compaction forgets a concurrent assignment": (
+        world(SPLIT, rate=8.0, compact=2, **SEARCHING),
+        {COMPACTION, "no value is lost that nobody replaced"},
+    ),
+    "compaction forgets what was replaced": (
+        world(SPLIT, LATE, rate=8.0, compact=2, **SEARCHING),
+        {SEARCH_MODEL, EQUAL, ALARM, "what was replaced does not come back"},
+    ),
 }
 
 
