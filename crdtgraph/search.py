@@ -245,7 +245,8 @@ class Search:
         try:
             return self._graph._searches[self.plane]
         except KeyError:
-            raise LocalError(
-                f"search {self.name!r} is closed",
-                hint="what was promoted is in the ledger; open a search of another name",
-            ) from None
+            if self._graph.is_closed_search(self.name):
+                hint = "what was promoted is in the ledger; open a search of another name"
+            else:
+                hint = "nothing was said in it; open it again with graph.search"
+            raise LocalError(f"search {self.name!r} is closed", hint=hint) from None

@@ -33,6 +33,10 @@ SEARCH_NAME_BYTES_MAX = 128 - len(PREFIX)
 """A plane's name takes 128 bytes at most on the wire."""
 SEARCHES_MAX = 256
 """Open at once in one graph; each has buffers and caches of its own."""
+OTHERS_MAX = SEARCHES_MAX - 64
+"""Of them, searches that peers have told of and that no program here has asked for. The other places are for those."""
+EMPTY_KEPT_US = 60_000_000
+"""What a peer has said in a search that it tells of has come by then, unless there is nothing."""
 LARGE_SEARCH = 10_000
 """Commits beyond which the end of a search is worth the milliseconds that giving memory back to the system takes."""
 
@@ -96,9 +100,10 @@ class Searching(Assigner):
                     f"a search {name!r} was closed before, and a name is good for one search",
                     hint="take another name, such as one with the time or a number in it",
                 )
-            if len(self._searches) >= SEARCHES_MAX:
+            if not self._has_room(for_peers=False):
                 raise LocalError(
-                    f"{len(self._searches)} searches are open, as many as can be", hint="close those that are over"
+                    f"{len(self._searches)} searches are open, as many as can be, and none for {name!r}",
+                    hint="`crdtgraph searches` lists them; `crdtgraph searches close NAME` ends one that is over",
                 )
             self._begin(name)
         return search
@@ -143,20 +148,39 @@ class Searching(Assigner):
         """The stamp of the latest record of an open search that is known here; None when there is none. O(1)."""
         return self._search(PREFIX + name).written_us() or None
 
+    def search_known_us(self, name: str) -> int:
+        """When an open search became known here, by this process's clock. O(1)."""
+        return self._search(PREFIX + name).known_us
+
+    def forget_search(self, name: str) -> bool:
+        """Let go of an open search that nothing was ever said in as far as is known here; whether it was such a one.
+
+        The ledger knows nothing of it, so it goes on wherever anything was said in it, and whoever tells of it again
+        brings it back.
+        """
+        plane = self._search(PREFIX + check_search_name(name))
+        if plane.is_empty:
+            self._end(plane)
+            return True
+        return False
+
     def close_search(self, name: str) -> None:
         """End an open search everywhere: its plane is dropped, and the ledger remembers the name (NORMAL durability).
 
         One that nothing was ever said in is forgotten without a trace, as nobody else knows of it.
         """
         plane = self._search(PREFIX + check_search_name(name))
-        if plane.segment_count() or len(plane.buffer) or plane.is_heard_of:
+        if not plane.is_empty or plane.is_heard_of:
             ledger = self._writable(LEDGER)
             assign = self._assign(NAMESPACE, name, CLOSED, ())
             ledger.add(assign, assign.stamp)
         self._end(plane)
 
     def hear_of(self, plane: str) -> Hearing:
-        """A peer has a plane of this name: open it, if it is a search that is not over and there is room."""
+        """A peer has a plane of this name: open it, if it is a search that is not over and there is room.
+
+        Places are kept free for searches of programs here, and one in which nothing was said for long makes room.
+        """
         name = plane.removeprefix(PREFIX)
         known = self._searches.get(plane)
         if known is not None:
@@ -168,7 +192,7 @@ class Searching(Assigner):
             return Hearing.UNKNOWN
         if self.is_closed_search(name):
             return Hearing.CLOSED
-        if len(self._searches) >= SEARCHES_MAX:
+        if not self._has_room(for_peers=True):
             return Hearing.FULL
         self._begin(name).is_heard_of = True
         return Hearing.OPEN
@@ -238,8 +262,24 @@ class Searching(Assigner):
             if plane is not None and self.is_closed_search(name):
                 self._end(plane)
 
+    def _has_room(self, *, for_peers: bool) -> bool:
+        """Whether one more can be opened; one that is of no use makes room.
+
+        That is the one that was heard of first among those in which nothing was said and that nobody here has asked
+        for. What peers tell of takes its place only when its content had the time to come.
+        """
+        others = [plane for plane in self._searches.values() if not plane.is_joined]
+        if len(self._searches) < SEARCHES_MAX and not (for_peers and len(others) >= OTHERS_MAX):
+            return True
+        since_us = self.host.now_us() - EMPTY_KEPT_US
+        for plane in others:
+            if plane.is_empty and not (for_peers and plane.known_us > since_us):
+                self._end(plane)
+                return True
+        return False
+
     def _begin(self, name: str) -> SearchPlane:
-        plane = SearchPlane(name, self._identity, self._planes[LEDGER])
+        plane = SearchPlane(name, self._identity, self._planes[LEDGER], self.host.now_us())
         plane.outgoing.on_durable = lambda durable: self._announce(plane, durable)
         plane.on_buffered = self._note_search_buffered
         plane.on_renumbered = lambda: self._forget_plane(plane.name)

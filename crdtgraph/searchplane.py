@@ -46,13 +46,17 @@ _NOT_PACKED = SegmentKey(0, 0)
 class SearchPlane(Plane):
     """The plane of one search, above a ledger."""
 
-    def __init__(self, name: str, identity: Identity, ledger: Plane) -> None:
+    def __init__(self, name: str, identity: Identity, ledger: Plane, known_us: int) -> None:
         self.grounded = SearchProjection(ledger.projection, self._locate_in_ledger)
         super().__init__(PREFIX + name, _Nowhere(), identity, self.grounded)
         self.ledger = ledger
         self.grounded.on_numbering = self._note_numbering
+        self.is_joined = False
+        """Whether a program in this process has asked for it."""
         self.is_heard_of = False
         """Whether a peer has told of it."""
+        self.known_us = known_us
+        """When it became known here."""
         self.on_renumbered: Callable[[], object] = list
         """Called when the nodes of its projection have got other numbers."""
         self._written_us = 0
@@ -70,6 +74,11 @@ class SearchPlane(Plane):
     def search(self) -> str:
         """The name of the search."""
         return self.name.removeprefix(PREFIX)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever said in it, as far as is known here."""
+        return not (self.document.state_vector or self.segment_count() or len(self.buffer))
 
     def add_commit(self, commit_id: CommitId, commit: Commit, stamp: int, size: int, records_max: int) -> None:
         """As for any plane; after one that wrote the buffer out some of what is left behind is tidied up."""

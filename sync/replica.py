@@ -165,6 +165,12 @@ class LocalReplica(Replica, Protocol):
     def search_written_us(self, name: str) -> int | None:
         """The stamp of the latest record of an open search; None when there is none."""
 
+    def search_known_us(self, name: str) -> int:
+        """When an open search became known here."""
+
+    def forget_search(self, name: str) -> bool:
+        """Let go of a search if nothing was ever said in it as far as is known here; whether that was so."""
+
     def close_search(self, name: str) -> None:
         """End a search everywhere."""
 

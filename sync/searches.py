@@ -3,7 +3,8 @@
 A search is known by the summaries of whoever has it. It is kept by everyone who hears of it, until the ledger says that
 it is over. A program that dies with a search open leaves it behind; so does one that forgets to close it. The *janitor*
 closes it some days after the last write that is known. Every node has one, and they need not agree: closing twice is
-the same as closing once.
+the same as closing once. One in which nothing was said, as far as is known here, is forgotten as long after it became
+known, here alone and without a word: others may have what was said in it.
 
 Sans-IO: times come in, nothing but the graph is called.
 """
@@ -73,11 +74,11 @@ class Janitor:
         """When `tick` has to be called next."""
         return self._look_at
 
-    def expires_us(self, name: str) -> int | None:
-        """When an open search expires if nothing more is written, as far as is known; None when nothing was written."""
+    def expires_us(self, name: str) -> int:
+        """When an open search expires if nothing more is written, as far as is known."""
         written = self._graph.search_written_us(name)
         if written is None:
-            return None
+            written = self._graph.search_known_us(name)
         # A stamp of a clock that ran ahead counts from when it was first seen.
         seen = self._seen.get(name)
         if seen is None or seen[0] != written:
@@ -91,11 +92,12 @@ class Janitor:
         self._look_at = now + self._settings.search_janitor_s
         now_us, names = self._now_us(), self._graph.searches()
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
-        ends = [(self.expires_us(name), name) for name in names]
-        due = sorted((at, name) for at, name in ends if at is not None and at <= now_us)
-        expired = [name for _, name in due[: self._settings.search_janitor_batch]]
+        ends = sorted((self.expires_us(name), name) for name in names)
+        due = [name for at, name in ends if at <= now_us]
+        expired = due[: self._settings.search_janitor_batch]
         for name in expired:
-            self._graph.close_search(name)
+            if not self._graph.forget_search(name):
+                self._graph.close_search(name)
         self.closed += len(expired)
         if expired:
             self._report(expired)

@@ -12,7 +12,7 @@ import trio.testing
 import crdtgraph
 from crdtgraph import Graph, Host, LocalError
 from crdtgraph.opening import attach
-from crdtgraph.searching import SEARCHES_MAX
+from crdtgraph.searching import OTHERS_MAX, SEARCHES_MAX
 from crdtgraph.store.memory import MemoryStore
 from sync import Settings
 from sync.searches import Hearsay, Janitor
@@ -78,12 +78,36 @@ def test_so_many_are_closed_at_a_look_the_oldest_first() -> None:
     assert days.closed == ["c", "a", "b"]
 
 
-def test_one_in_which_nothing_was_said_does_not_expire() -> None:
+@pytest.mark.parametrize("of_a_peer", [False, True])
+def test_one_in_which_nothing_was_said_is_forgotten_a_week_after_it_became_known(of_a_peer: bool) -> None:
     days = Days()
-    search = days.graph.search("empty")
-    days.wait(10 * WEEK_S)
-    assert search.is_open
-    assert days.janitor.expires_us("empty") is None
+    days.wait(DAY_S)
+    if of_a_peer:
+        days.graph.hear_of("search/empty")
+    else:
+        search = days.graph.search("empty")
+    assert days.janitor.expires_us("empty") == START_US + (DAY_S + WEEK_S) * 1_000_000
+    days.wait(WEEK_S - 100)
+    assert days.graph.searches() == ["empty"]
+    days.wait(101)
+    assert days.graph.searches() == []
+    assert days.closed == ["empty"]
+    # Others may have what was said in it: nobody is told that it is over.
+    assert not days.graph.closed_searches()
+    if not of_a_peer:
+        with pytest.raises(LocalError, match="'empty' is closed") as caught:
+            search.commit(parents=[days.root], message="x")
+        assert "open it again" in caught.value.hint
+    days.say("empty")
+    assert days.graph.searches() == ["empty"]
+
+
+def test_what_a_peer_tells_of_again_and_again_expires_all_the_same() -> None:
+    days = Days()
+    for _ in range(7):
+        days.graph.hear_of("search/empty")
+        days.wait(DAY_S)
+    assert days.graph.searches() == []
 
 
 def test_a_stamp_from_the_future_counts_from_when_it_was_seen() -> None:
@@ -127,7 +151,7 @@ def test_hearsay_knows_what_it_refused() -> None:
     assert not hearsay.hear_of("search/a\nb")
     assert not hearsay.hear_of("search/")
     assert hearsay.ignored == 4
-    for number in range(SEARCHES_MAX):
+    for number in range(OTHERS_MAX):
         assert hearsay.hear_of(f"search/{number}")
     assert not hearsay.hear_of("search/one more")
     assert list(hearsay.refused) == ["search/one more"]

@@ -37,8 +37,8 @@ def command(context: click.Context, closed: bool) -> None:
     """List the searches that are open, as a running node knows them.
 
     A search lives in the memory of the nodes and goes to no disk, so a store at rest knows of those only that are over.
-    One is closed by the program that opened it, by `searches close`, or by a janitor some days after its last write.
-    Then every node drops it; what was promoted stays.
+    One is closed by the program that opened it, by `searches close`, or by a janitor some days after its last write
+    (or after the node heard of it, if nothing was written). Then every node drops it; what was promoted stays.
     """
     if context.invoked_subcommand is not None:
         return
