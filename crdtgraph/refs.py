@@ -23,6 +23,10 @@ class RefNotFoundError(NotFoundError, KeyError):
     """There is no ref of that name; a KeyError too, because `Graph.refs` is a mapping."""
 
 
+class RefElsewhereError(LocalError):
+    """A ref would lose a target if it moved where it was asked to."""
+
+
 class Ref(bytes):
     """What a ref points at: it *is* the winner's commit id, and knows the other targets.
 
@@ -121,10 +125,10 @@ class Refs(Mapping[str, Ref]):
             raise self.not_fast_forward(name)
         return superseded
 
-    def not_fast_forward(self, name: str) -> LocalError:
+    def not_fast_forward(self, name: str) -> RefElsewhereError:
         """The error for a ref that would lose a target."""
         at = ", ".join(target.hex()[:12] for target in self.targets(name)) or "deleted by someone else"
-        return LocalError(
+        return RefElsewhereError(
             f"ref {name!r} is at {at}, which the new target does not descend from",
             hint="build on it (parents=[...]), or move the ref with set_ref(..., force=True)",
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from crdtgraph import CommitId, Durability, LocalError, NotFoundError, ReplicaId
+from crdtgraph.refs import RefElsewhereError
 from sync.calls import Plain
 from sync.methods.target import Handler, Target
 from sync.params import Params
@@ -83,13 +84,24 @@ def _mcts_promote(target: Target, params: Params) -> Awaitable[Plain]:
             commit = line[-1]
         else:
             commit = tree.resolve(rev)
-        kept = tree.promote(commit)
         if ref is not None:
-            target.graph.set_ref(ref, commit, force=force, durability=Durability.NORMAL)
+            # First, because a ref that cannot move ends it before anything is copied.
+            _point(target, ref, commit, force=force)
+        kept = tree.promote(commit)
         await node.flusher.durable()
         return {"commit": commit, "line": [*kept], "actions": [tree.action(each) for each in kept[1:]]}
 
     return work()
+
+
+def _point(target: Target, ref: str, commit: CommitId, *, force: bool) -> None:
+    try:
+        target.graph.set_ref(ref, commit, force=force, durability=Durability.NORMAL)
+    except RefElsewhereError as error:
+        raise LocalError(
+            f"{error.message}; nothing was promoted",
+            hint="name another ref, or move this one all the same: --force of crdtgraph mcts promote (force=True)",
+        ) from None
 
 
 def _inspection(target: Target, name: str) -> Inspection:

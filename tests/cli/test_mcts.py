@@ -340,6 +340,7 @@ def test_others_look_in_and_keep_the_best_line(crdtgraph: CommandLine, folder: P
     assert one.out == f"promoted {others[0]['commit']}: {others[0]['action']}\n"
     refused = crdtgraph("mcts", "promote", "s", others[0]["commit"][:12], "--ref", "best", "--store", "search.db")
     assert refused.code == 2
+    assert "--force" in refused.err
     ended = process.end(signal.SIGINT)
     assert ended.code == 130
     on = run(crdtgraph, "games.py:Nim", "--budget", "50", "--resume", "best", "--search", "t", store="search.db")
