@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
-import crdtgraph.counters
 import crdtgraph.planes
 from crdtgraph.assigning import Assigner
 from crdtgraph.counters import Counters
@@ -61,17 +60,27 @@ def _fractions_are_added(
     live: bool,
     sign: int = 1,
 ) -> None:
-    add(self, commit, tuple(number * FRACTION for number in vector), live=live, sign=sign)
+    # A total is kept as the 64 bits of its float: whoever stores or hashes it takes it as it is, and nothing crashes.
+    change = []
+    for before, number in zip_longest(self._totals.get(commit, ()), vector, fillvalue=0):
+        change.append(_bits_of(_float_of(before) + sign * number * FRACTION) - before)
+    add(self, commit, tuple(change), live=live)
 
 
-def _fractions_are_read(get: Callable[..., tuple[float, ...]], self: Counters, commit: CommitId) -> tuple[int, ...]:
-    return tuple(round(number / FRACTION) for number in get(self, commit))
+def _fractions_are_read(get: Callable[..., tuple[int, ...]], self: Counters, commit: CommitId) -> tuple[int, ...]:
+    total = [round(_float_of(bits) / FRACTION) for bits in get(self, commit)]
+    while total and not total[-1]:
+        total.pop()
+    return tuple(total)
 
 
-def _fractions_are_hashed(term: Callable[..., int], commit: CommitId, total: tuple[float, ...]) -> int:
-    if not total:
-        return 0
-    return int.from_bytes(hashlib.sha256(commit + struct.pack(f"{len(total)}d", *total)).digest(), "big")
+def _bits_of(number: float) -> int:
+    return int.from_bytes(struct.pack(">d", number), "big")
+
+
+def _float_of(bits: int) -> float:
+    (number,) = struct.unpack(">d", bits.to_bytes(8, "big"))
+    return float(number)
 
 
 def _nothing_is_taken_back(retract: Callable[..., None], self: Projection, old: Segment) -> None:
@@ -147,7 +156,6 @@ MUTANTS = (
         (
             Change(Counters, "add", _fractions_are_added),
             Change(Counters, "get", _fractions_are_read),
-            Change(crdtgraph.counters, "_term", _fractions_are_hashed),
         ),
     ),
     Mutant(

@@ -385,6 +385,13 @@ def test_several_processes_catch_what_one_does() -> None:
         assert catch.is_proof
 
 
+def test_sums_of_floats_are_caught_because_they_differ_and_not_because_something_crashes() -> None:
+    [catch] = hunt([find("floats in counters")], range(12))
+    assert catch.is_proof
+    assert catch.verdict is not None
+    assert catch.verdict.rule in {SCRATCH, EQUAL, ALARM, COMPACTION}
+
+
 @pytest.mark.slow
 def test_what_differs_between_processes_is_caught_by_running_two() -> None:
     mutant = find("set order leaking into bytes")
