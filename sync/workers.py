@@ -14,13 +14,11 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,7 @@ import trio
 
 from crdtgraph.errors import CrdtGraphError, LocalError
 from crdtgraph.mcts.desk import LEASE_S
+from sync.scratch import scratch_folder
 from sync.worker import Worker
 
 if TYPE_CHECKING:
@@ -190,8 +189,8 @@ async def async_search_with_workers(
     from sync.methods import Target
 
     desks, graph = desks if desks is not None else OwnDesks(), tree._graph
-    with tempfile.TemporaryDirectory(prefix="crdtgraph-") as folder:
-        path = str(Path(folder) / "control")
+    with scratch_folder() as folder:
+        path = str(folder / "control")
         try:
             async with open_control(path, Target(graph, node, desks=desks)):
                 hosted = desks.open(tree, budget, lease_s=lease_s, node=node)

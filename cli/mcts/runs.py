@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -34,6 +33,7 @@ from crdtgraph.mcts.referee import Referee
 from crdtgraph.store.naming import control_path
 from sync import Desks, Node, open_control
 from sync.methods import Target
+from sync.scratch import scratch_folder
 from sync.workers import async_search_with_workers
 
 SHOW_EVERY_S = 0.1
@@ -120,16 +120,16 @@ class _StoppedError(Exception):
 def run_search(order: Order) -> Found:
     """Search until the budget is spent or somebody wants it to end. Raises CrdtGraphError when it cannot begin."""
     stopper = Stopper()
-    with stopper.listening(), progress_bar(order.spec) as bar, tempfile.TemporaryDirectory() as folder:
+    with stopper.listening(), progress_bar(order.spec) as bar, scratch_folder() as folder:
         create = order.url.startswith("memory:")
         with crdtgraph.open(order.url, create=create, cluster=order.cluster) as graph:
             return trio.run(_run, order, graph, folder, bar, stopper)
 
 
-async def _run(order: Order, graph: Graph, folder: str, bar: Bar, stopper: Stopper) -> Found:
+async def _run(order: Order, graph: Graph, folder: Path, bar: Bar, stopper: Stopper) -> Found:
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(Node(graph, listen=order.listen, peers=order.peers, name="mcts"))
-        control = control_path(order.url) or str(Path(folder) / "control")
+        control = control_path(order.url) or str(folder / "control")
         desks = Desks()
         await stack.enter_async_context(open_control(control, Target(graph, node, desks=desks)))
         tree = stack.enter_context(_tree(order, graph))
