@@ -14,11 +14,13 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -41,6 +43,8 @@ PROGRESS_S = 0.1
 """Between two looks at how the search goes."""
 END_S = 10.0
 """How long a process may take to end when its search is over, before it is killed."""
+TEXT_SHOWN = 200
+"""Characters of what an error of somebody else's code says."""
 
 
 class Workers:
@@ -254,6 +258,18 @@ def _work(pipe: Connection, sent: bytes, address: str, search: str, name: str, s
     except Exception as error:
         pipe.send(f"{type(error).__name__}: {error}")
         raise SystemExit(1) from error
+    except BaseException as error:  # noqa: BLE001 (whatever it is, the other process is told)
+        # Ctrl-C does not come here, so it is the problem's own.
+        pipe.send(f"the problem raised {raised_text(error)}")
+        raise SystemExit(1) from None
+
+
+def raised_text(error: BaseException) -> str:
+    """What somebody else's code raised, and where, in a line."""
+    where = traceback.extract_tb(error.__traceback__)
+    line = f", {Path(where[-1].filename).name} line {where[-1].lineno}" if where else ""
+    text = (str(error).splitlines() or [""])[0][:TEXT_SHOWN]
+    return f"{type(error).__name__}{text and f': {text}'}{line}"
 
 
 def _exit_text(code: int) -> str:

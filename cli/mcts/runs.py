@@ -28,13 +28,13 @@ from cli.progress import Bar, progress_bar
 from cli.render import printable
 from crdtgraph import CommitId, CrdtGraphError, Graph, LocalError
 from crdtgraph.mcts import Node as TreeNode
-from crdtgraph.mcts import Rule, SearchTree, Spent
+from crdtgraph.mcts import ProblemError, Rule, SearchTree, Spent
 from crdtgraph.mcts.referee import Referee
 from crdtgraph.store.naming import control_path
 from sync import Desks, Node, open_control
 from sync.methods import Target
 from sync.scratch import scratch_folder
-from sync.workers import async_search_with_workers
+from sync.workers import async_search_with_workers, raised_text
 
 SHOW_EVERY_S = 0.1
 LINE_SHOWN = 8
@@ -42,6 +42,7 @@ LINE_SHOWN = 8
 AGREE_S = 5.0
 """How long peers have at the end to take what was found."""
 LOOK_S = 0.05
+PROBLEM_HINT = "mend the problem; Ctrl-C ends a search by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,12 @@ class Stopper:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.is_impatient = False
+        """Whether the second has come."""
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is not None:
+            self.is_impatient = True
             raise KeyboardInterrupt
         self.signal = number
 
@@ -143,8 +147,11 @@ async def _run(order: Order, graph: Graph, folder: Path, bar: Bar, stopper: Stop
                 nursery.start_soon(node.inflight.share, order.name, tree)
                 spent = await _search(order, tree, node, desks, _shower(order, tree, bar, stopper, began))
                 nursery.cancel_scope.cancel()
-        except (CrdtGraphError, _StoppedError, ExceptionGroup) as error:
+        except (CrdtGraphError, _StoppedError, KeyboardInterrupt, BaseExceptionGroup) as error:
             ended = innermost(error)
+            if isinstance(ended, KeyboardInterrupt) and not stopper.is_impatient:
+                # Signals come to the stopper, so this one is the problem's own.
+                ended = ProblemError(f"the problem raised {raised_text(ended)}", hint=PROBLEM_HINT)
             if isinstance(ended, CrdtGraphError) and tree.iterations:
                 failure = ended
             elif not isinstance(ended, _StoppedError):

@@ -5,11 +5,29 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .conftest import PATIENCE_S, CommandLine, Starter
 from .tree_running import NIM
+
+LEAVING = (
+    NIM
+    + """
+    left = 300
+    def evaluate(self, state, rng):
+        self.left -= 1
+        if not self.left: raise KeyboardInterrupt
+        return super().evaluate(state, rng)
+
+class Made(Nim):
+    def __init__(self):
+        import multiprocessing
+        if multiprocessing.parent_process() is not None: raise KeyboardInterrupt("no")
+"""
+)
+LINE = LEAVING.splitlines().index("        if not self.left: raise KeyboardInterrupt") + 1
 
 
 @pytest.fixture
@@ -36,3 +54,27 @@ def test_the_next_search_removes_the_temporary_folders_of_a_killed_one(
     done = start(*search, "50").end()
     assert done.code == 0, done.err
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_problem_that_raises_what_ctrl_c_raises_fails_like_any_other(
+    folder: Path, start: Starter, workers: str
+) -> None:
+    (folder / "leaving.py").write_text(LEAVING)
+    done = start(
+        "mcts", "run", "leaving.py:Nim", "--store", "memory:", "--workers", workers, "--budget", "9000", "-o", "json"
+    ).end()
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    assert f"the problem raised KeyboardInterrupt, leaving.py line {LINE}" in done.err
+    found: Any = done.json
+    assert found["stop"] == "failed"
+    assert 0 < found["iterations"] < 300
+
+
+def test_a_worker_that_cannot_make_the_problem_says_why(folder: Path, start: Starter) -> None:
+    (folder / "leaving.py").write_text(LEAVING)
+    done = start("mcts", "run", "leaving.py:Made", "--store", "memory:", "--workers", "1", "--budget", "900").end()
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    assert "the problem raised KeyboardInterrupt: no, leaving.py line" in done.err
