@@ -158,7 +158,7 @@ async def _run(order: Order, graph: Graph, folder: Path, bar: Bar, stopper: Stop
                 raise ended from None
         found = _found(order, graph, tree, spent, time.monotonic() - began, stopper, failure)
         tree.close()
-        if order.close:
+        if order.close and tree.search.is_open:
             graph.close_search(tree.search.name)
         await node.flusher.durable()
         if order.peers:
@@ -234,17 +234,21 @@ def _found(
     stopper: Stopper,
     failure: CrdtGraphError | None,
 ) -> Found:
-    tree.flush()
+    is_open = tree.search.is_open
+    if is_open:
+        tree.flush()
+    elif (spent is None or order.ref is not None) and not isinstance(failure, ProblemError):
+        failure = _closed(order)
     line = tree.best_line()
     promoted: CommitId | None = None
-    if order.ref is not None and line:
+    if order.ref is not None and line and is_open:
         promoted = tree.promote(line)
         try:
             graph.set_ref(order.ref, promoted, force=order.force, durability=crdtgraph.Durability.NORMAL)
         except LocalError as error:
             kept = f"the best line is kept as {promoted.hex()[:12]}"
             failure = failure or LocalError(f"{error.message}; {kept}", hint=f"move {order.ref!r} there with --force")
-    stop = "failed" if failure is not None and spent is None else "interrupted"
+    stop = "interrupted" if failure is None else "failed" if is_open or isinstance(failure, ProblemError) else "closed"
     return Found(
         order.name,
         Referee(order.problem).identity,
@@ -258,6 +262,13 @@ def _found(
         promoted,
         stopper.code if spent is None and failure is None else ExitCode.FINE,
         failure,
+    )
+
+
+def _closed(order: Order) -> LocalError:
+    return LocalError(
+        f"search {order.name!r} was closed elsewhere{'' if order.ref is None else '; nothing was promoted'}",
+        hint="its name is used up: begin another one, --search NAME",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .conftest import PATIENCE_S, CommandLine, Starter
-from .tree_running import NIM
+from .tree_running import NIM, until_it_grows
 
 LEAVING = (
     NIM
@@ -78,3 +78,28 @@ def test_a_worker_that_cannot_make_the_problem_says_why(folder: Path, start: Sta
     assert done.code == 2
     assert "Traceback" not in done.err
     assert "the problem raised KeyboardInterrupt: no, leaving.py line" in done.err
+
+
+@pytest.mark.parametrize("workers, output", [("0", "text"), ("1", "json")])
+def test_a_search_that_is_closed_elsewhere_prints_what_it_had_found(
+    crdtgraph: CommandLine, folder: Path, start: Starter, workers: str, output: str
+) -> None:
+    assert crdtgraph("init", "--store", "search.db").code == 0
+    search = start(
+        *("mcts", "run", "nim.py:Nim", "--store", "search.db", "--budget", "600s", "--workers", workers),
+        *("--promote-to", "best", "-o", output),
+    )
+    search.wait_for("ready")
+    until_it_grows(folder / "search.db/control")
+    assert crdtgraph("searches", "close", "nim.py:Nim", "--store", "search.db").code == 0
+    done = search.end()
+    assert done.code == 2
+    assert "search 'nim.py:Nim' was closed elsewhere; nothing was promoted" in done.err
+    if output == "text":
+        assert "ended: closed\nbest line: " in done.out
+        return
+    found: Any = done.json
+    assert found["stop"] == "closed"
+    assert found["line"]
+    assert sum(child["visits"] for child in found["children"]) == found["iterations"] - 1 > 0
+    assert found["promoted"] is None
