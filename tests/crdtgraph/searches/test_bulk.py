@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 import crdtgraph
 from crdtgraph import CommitId, Draft, Durability, Graph, LocalError, NotFoundError, Reference, StoreError
-from crdtgraph.bulk import BATCH_ITEMS_MAX, STEP_ITEMS, commit_batch, count_batch, discard_batch
+from crdtgraph.bulk import BATCH_ITEMS_MAX, PROMOTE_STEP_ITEMS, STEP_ITEMS, commit_batch, count_batch, discard_batch
 from crdtgraph.objects.format import INLINE_BYTES_MAX
 from crdtgraph.opening import attach
 from crdtgraph.segment import PAYLOAD_BYTES_MAX
@@ -301,3 +302,82 @@ def test_what_is_gone_since_it_was_checked_is_passed_over(
     run(steps)
     assert search.counters(kept) == (() if what is discard_batch else (1,))
     assert search.is_live(kept) == (what is count_batch)
+
+
+# Batches of a search that are to be kept
+
+
+def kept_steps(graph: Graph, drafts: list[Draft]) -> Any:
+    return commit_batch(graph, drafts, plane="search/s", durability=Durability.NORMAL)
+
+
+def test_what_is_kept_of_a_search_comes_to_the_ledger_whole_and_what_it_follows_from_in_steps(
+    graph: Graph, root: CommitId
+) -> None:
+    below = graph.search("s").commit_many(line(root, 300))
+    held = [len(graph)]
+    for _ in (steps := kept_steps(graph, [*line(below[-1], 200), Draft([below[7]], "aside")])):
+        held.append(len(graph))
+    steps.close()
+    grown = [after - before for before, after in pairwise([*held, len(graph)])]
+    assert sum(grown) == 501
+    assert max(grown[:-1]) <= PROMOTE_STEP_ITEMS
+    assert 201 <= grown[-1] < 201 + PROMOTE_STEP_ITEMS
+
+
+def test_a_search_that_closes_takes_all_of_a_batch_with_it_that_is_to_be_kept() -> None:
+    for steps_before in range(1, 50):
+        with crdtgraph.open("memory:", host=ticking()) as graph:
+            root = graph.commit(message="root")
+            search = graph.search("s")
+            below = search.commit_many(line(root, 40))
+            steps = kept_steps(graph, line(below[-1], 3 * STEP_ITEMS))
+            for _ in range(steps_before):
+                if next(steps, "done") == "done":
+                    assert len(graph) == 41 + 3 * STEP_ITEMS
+                    return
+            search.close()
+            with pytest.raises(LocalError, match="was closed"):
+                run(steps)
+            assert len(graph) <= 41
+    raise AssertionError("it never ends")
+
+
+def test_a_full_disk_keeps_all_or_nothing_of_a_search_s_batch() -> None:
+    store = FullStore()
+    with attach(store, host=ticking()) as graph:
+        root = graph.commit(message="root", ref="main")
+        graph.search("s")
+        run(commit_batch(graph, line(root, 500, "fills half of the buffer")))
+        store.full = True
+        with pytest.raises(StoreError):
+            run(kept_steps(graph, line(root, 700)))
+        assert len(graph) == 501
+        store.full = False
+        run(kept_steps(graph, line(root, 700)))
+        assert len(graph) == 1_201
+
+
+def test_a_batch_that_is_kept_has_room_in_a_segment(graph: Graph, root: CommitId) -> None:
+    search = graph.search("s")
+    drafts = [Draft([root], f"{place}", {"x": b"x" * 10_000}) for place in range(30)]
+    with pytest.raises(LocalError, match=r"^item 25: .*bytes of a segment; nothing of the batch"):
+        run(kept_steps(graph, drafts))
+    assert (len(graph), len(search)) == (1, 0)
+    assert len(search.commit_many(drafts)) == 30
+
+
+def test_whoever_asks_up_to_when_all_is_on_disk_is_not_told_of_a_batch_that_is_not(
+    graph: Graph, root: CommitId
+) -> None:
+    graph.flush()
+    steps = commit_batch(graph, line(root, 3 * STEP_ITEMS))
+    next(steps)
+    graph.commit(parents=[root], message="in between")
+    began = graph.durable_up_to()
+    for _ in steps:
+        pass
+    stamps = graph._planes["ledger"].buffer.records.stamps
+    assert len(stamps) == 1 + 3 * STEP_ITEMS
+    assert stamps == sorted(stamps)
+    assert graph.durable_up_to() == began < min(stamps)
