@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import TracebackType
 
 import trio
@@ -60,10 +61,9 @@ class ControlClient:
                 yield reply.data
 
     async def _send(self, method: str, params: dict[str, Plain]) -> None:
-        try:
+        # A node that has hung up already may have said why, and that is still to be read.
+        with suppress(trio.BrokenResourceError):
             await self._stream.send_all(self._conversation.ask(method, params))
-        except trio.BrokenResourceError:
-            raise self._conversation.lost("it closed the connection") from None
 
     async def _receive(self) -> Reply:
         conversation = self._conversation

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 
 from crdtgraph.errors import LocalError, UnreachableError
@@ -139,7 +140,10 @@ class BlockingControlClient:
     def _replies(self, method: str, params: dict[str, Plain]) -> Iterator[Reply]:
         conversation = self._conversation
         try:
-            self._socket.sendall(conversation.ask(method, params))
+            data = conversation.ask(method, params)
+            # A node that has hung up already may have said why, and that is still to be read.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._socket.sendall(data)
             while True:
                 while (reply := conversation.next_reply()) is None:
                     conversation.receive(self._socket.recv(READ_BYTES))

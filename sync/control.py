@@ -46,6 +46,10 @@ TIMED = frozenset({Timed.COMMIT.value, Timed.COMMIT_MANY.value})
 """Methods whose durations the node keeps."""
 GRACE_S = 1.0
 """How long requests that are being answered may still take at the end, before their clients lose the connection."""
+BUSY_HINT = (
+    "end those that are not needed (workers, crdtgraph top) and try again; one that asks nothing for "
+    f"{CONTROL_IDLE_S / 60:.0f} minutes is closed"
+)
 PROBE_S = 1.0
 """How long a socket that is there already may take to accept."""
 
@@ -120,7 +124,9 @@ class _Server:
         while True:
             stream = await accept()
             if self._clients >= CONTROL_CLIENTS_MAX:
-                busy = LocalError(f"{CONTROL_CLIENTS_MAX} clients are connected already", hint="try again later")
+                busy = LocalError(
+                    f"{CONTROL_CLIENTS_MAX} clients are connected already, as many as can be", hint=BUSY_HINT
+                )
                 nursery.start_soon(self._refuse, stream, busy)
             else:
                 self._clients += 1

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import select
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,12 +176,32 @@ async def test_what_is_under_way_at_the_end_is_answered_but_not_waited_for_long(
 async def test_too_many_clients_are_told_so(graph: Graph, path: Path) -> None:
     async with served(graph, path) as client:
         others = [await ControlClient.connect(path) for _ in range(CONTROL_CLIENTS_MAX)]
-        with pytest.raises(LocalError, match="clients are connected already"):
+        with pytest.raises(LocalError, match=f"^{CONTROL_CLIENTS_MAX} clients are connected already") as refused:
             await others[-1].call("heads")
+        assert "closed" in refused.value.hint
         await others[0].__aexit__(None, None, None)
         assert await client.call("heads") == []
         for other in others:
             await other.__aexit__(None, None, None)
+
+
+async def test_whoever_is_one_too_many_is_told_so_also_if_they_ask_late(graph: Graph, path: Path) -> None:
+    with trio.fail_after(30):
+        async with served(graph, path) as client, AsyncExitStack() as stack:
+            for _ in range(CONTROL_CLIENTS_MAX - 1):
+                await stack.enter_async_context(await ControlClient.connect(path))
+            late = await stack.enter_async_context(await ControlClient.connect(path))
+            blocking = stack.enter_context(await trio.to_thread.run_sync(BlockingControlClient, path))
+            # Until the node has hung up on both.
+            for place in (late._stream.socket.fileno(), blocking._socket.fileno()):  # type: ignore[attr-defined]
+                ends = select.poll()
+                ends.register(place, 0)
+                while not ends.poll(0):
+                    await client.call("heads")
+            with pytest.raises(LocalError, match="clients are connected already"):
+                await late.call("heads")
+            with pytest.raises(LocalError, match="clients are connected already"):
+                await trio.to_thread.run_sync(partial(blocking.call, "heads"))
 
 
 @pytest.mark.parametrize(
