@@ -252,25 +252,24 @@ class Reader:
     def resolve(self, rev: str, *, plane: str = LEDGER) -> CommitId:
         """The commit that REV names: a ref, an id or a unique prefix of at least 4 digits, or `git:<oid prefix>`.
 
-        Raises NotFoundError, or AmbiguousError whose hint lists the candidates. The first prefix after commits were
-        added sorts them in; otherwise O(log n).
+        Digits may be in upper case. Raises NotFoundError, or AmbiguousError whose hint lists the candidates. The first
+        prefix after commits were added sorts them in; otherwise O(log n).
         """
         home = self._plane(plane)
         if rev.startswith(_GIT):
-            origins = self.origins(plane=plane)
-            names = [rev] if rev in origins else texts_with_prefix(self._sorted_origins(plane), rev)
+            origins, known = self.origins(plane=plane), self._sorted_origins(plane)
+            names = [rev] if rev in origins else texts_with_prefix(known, rev) or texts_with_prefix(known, rev.lower())
             return self._only_one(rev, sorted({origins[name] for name in names}), home)
         if len(rev) == 2 * COMMIT_ID_BYTES and set(rev) <= _HEX and bytes.fromhex(rev) in home.projection.nodes:
             return CommitId(bytes.fromhex(rev))
         targets = self.refs.targets(rev)
         if targets:
             return targets[0]
-        if not PREFIX_DIGITS_MIN <= len(rev) <= 2 * COMMIT_ID_BYTES or not set(rev) <= _HEX:
-            raise NotFoundError(
-                f"{rev!r} names no commit",
-                hint=f"use at least 4 digits of a commit id, git:<oid>, or a ref; refs: {self.refs.listed()}",
-            )
-        return self._only_one(rev, ids_with_prefix(self._sorted_ids(plane), rev), home)
+        digits = rev.lower()
+        if not PREFIX_DIGITS_MIN <= len(digits) <= 2 * COMMIT_ID_BYTES or not set(digits) <= _HEX:
+            hint = f"use at least 4 digits of a commit id, git:<oid>, or a ref; refs: {self.refs.listed()}"
+            raise NotFoundError(f"{rev!r} names no commit", hint)
+        return self._only_one(rev, ids_with_prefix(self._sorted_ids(plane), digits), home)
 
     def short(self, commit: CommitId, *, plane: str = LEDGER) -> str:
         """The shortest unique prefix of an id, at least 8 digits. O(n log n) for the first, see `shorts` for many."""

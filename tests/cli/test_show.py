@@ -37,6 +37,14 @@ def test_a_patch_is_that_against_the_first_parent(crdtgraph: CommandLine, store:
     assert document["patch"] == crdtgraph("diff", "main-", "main").out
 
 
+def test_ids_may_be_in_upper_case(crdtgraph: CommandLine, store: str) -> None:
+    with library.open(store, read_only=True) as graph:
+        ids = [each.hex().upper() for each in graph.refs.values()]
+    for each in ids:
+        for rev in (each, each[:8], f"{each[:12]}-+ & {each}"):
+            assert f"commit {each.lower()}" in crdtgraph("show", rev).out
+
+
 def test_several_commits_and_a_revset(crdtgraph: CommandLine, store: str) -> None:
     shown = crdtgraph("show", "main", "side")
     assert [line for line in shown.out.splitlines() if line.startswith("    ")] == ["    onward", "    aside"]

@@ -22,6 +22,21 @@ def test_resolve_knows_refs_ids_and_prefixes(graph: Graph) -> None:
             graph.resolve(bad)
 
 
+def test_digits_may_be_in_upper_case_and_a_ref_that_looks_like_them_wins(graph: Graph) -> None:
+    first = next(made for number in range(99) if not (made := graph.commit(message=f"{number}")).hex()[:8].isdecimal())
+    upper = first.hex().upper()
+    assert graph.resolve(upper) == graph.resolve(upper[:8]) == graph.resolve(f"{upper[:9]}{upper[9:].lower()}") == first
+    imported = graph.commit(origin="git:aa11")
+    named = graph.commit(origin="git:AA1x")
+    assert graph.resolve("git:AA11") == imported
+    assert graph.resolve("git:AA1") == named
+    with pytest.raises(NotFoundError, match=f"'{upper[:8]}x'"):
+        graph.resolve(f"{upper[:8]}x")
+    second = graph.commit(message="second", ref=upper[:8])
+    assert graph.resolve(upper[:8]) == second
+    assert graph.resolve(upper[:8].lower()) == first
+
+
 def test_a_ref_that_looks_like_a_prefix_wins(graph: Graph) -> None:
     first = graph.commit(message="first")
     second = graph.commit(message="second", ref=first.hex()[:8])
