@@ -37,7 +37,7 @@ from sync.methods import Target, methods_for_workers
 from sync.metrics import Timed
 from sync.plain import error_to_plain
 from sync.requests import start
-from sync.transport import Address, AddressLike, TcpTransport
+from sync.transport import Address, AddressLike, TcpTransport, Transport
 
 PATH_BYTES_MAX = 107
 """Of a Unix socket's address (`sun_path` of Linux less its final zero)."""
@@ -84,13 +84,15 @@ async def open_control(path: str | os.PathLike[str], target: Target, log: Log | 
 
 
 @asynccontextmanager
-async def open_workers_port(address: AddressLike, target: Target, log: Log | None = None) -> AsyncIterator[str]:
+async def open_workers_port(
+    address: AddressLike, target: Target, log: Log | None = None, *, transport: Transport | None = None
+) -> AsyncIterator[str]:
     """Serve workers over TCP while the block runs, on loopback; gives the address for clients, "tcp:HOST:PORT".
 
     Raises:
         LocalError: the address is outside loopback, or taken.
     """
-    listening = await TcpTransport().listen(Address.of(address))
+    listening = await (TcpTransport() if transport is None else transport).listen(Address.of(address))
     server = _Server(target, log if log is not None else default_log(), methods_for_workers())
     try:
         async with trio.open_nursery() as nursery:

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -21,15 +21,16 @@ import structlog
 import trio
 
 import crdtgraph
-from crdtgraph import CrdtGraphError
+from crdtgraph import CrdtGraphError, LocalError, NotAStoreError
 from crdtgraph.metering import Meter
+from crdtgraph.store import open_store
 from sync.control import open_control, open_workers_port
 from sync.limits import DEFAULTS, Settings
 from sync.log import Log
 from sync.methods import Target
 from sync.node import Node
 from sync.prometheus import scraping
-from sync.transport import Address, AddressLike, check_loopback
+from sync.transport import Address, AddressLike, BoundTransport, check_loopback
 
 if TYPE_CHECKING:
     from sync.desks import Desks
@@ -87,13 +88,14 @@ async def serve(
         async with AsyncExitStack() as stack:
             # Before the store is touched: a port that is taken leaves nothing behind either.
             port = None if metrics_port is None else await stack.enter_async_context(scraping.listen(metrics_port))
+            transport = await stack.enter_async_context(_bound(url, [*listen, *workers]))
             graph = stack.enter_context(crdtgraph.open(url, cluster=cluster, meter=Meter(time.perf_counter_ns)))
             stack.enter_context(_frozen_heap())
             nursery = await stack.enter_async_context(trio.open_nursery())
             nursery.start_soon(_watch, signals, stopping, log)
             stack.callback(nursery.cancel_scope.cancel)
             node = await stack.enter_async_context(
-                Node(graph, listen=listen, peers=peers, settings=settings, name=name, log=log)
+                Node(graph, listen=listen, peers=peers, transport=transport, settings=settings, name=name, log=log)
             )
             desks = _desks(problems)
             if desks is not None:
@@ -104,7 +106,7 @@ async def serve(
             reached = ""
             if control_listen is not None:
                 reached = await stack.enter_async_context(
-                    open_workers_port(control_listen, Target(graph, node, desks=desks), log)
+                    open_workers_port(control_listen, Target(graph, node, desks=desks), log, transport=transport)
                 )
             if port is not None:
                 nursery.start_soon(scraping.serve, port, _exposition_of(node), log)
@@ -122,6 +124,21 @@ async def serve(
             await stopping.wait()
             log.info("stopping")
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _bound(url: str, addresses: Sequence[AddressLike]) -> AsyncIterator[BoundTransport]:
+    """A transport with these addresses bound; LocalError if one is taken."""
+    async with BoundTransport() as transport:
+        try:
+            for address in addresses:
+                await transport.bind(Address.of(address))
+        except LocalError:
+            # Whoever starts a node that runs already is told that, and not that its port is taken.
+            with suppress(NotAStoreError):
+                open_store(url, create=False).close()
+            raise
+        yield transport
 
 
 def process_log(log_format: LogFormat) -> Log:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from itertools import chain
+from types import TracebackType
 from typing import NamedTuple, Protocol
 
 import trio
@@ -123,6 +125,37 @@ def check_loopback(address: Address, what: str) -> None:
             f"refusing to {what} {address.text}: it is outside loopback, and peers are not authenticated yet",
             hint="use 127.0.0.1, ::1 or localhost; connect machines through a tunnel such as ssh -L",
         )
+
+
+class BoundTransport(TcpTransport):
+    """TCP on loopback with places that are bound before there is anybody to accept there; an async context manager.
+
+    What was bound and nobody has listened on is given up at the end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bound: dict[Address, list[Sequence[Listening]]] = {}
+
+    async def __aenter__(self) -> BoundTransport:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for listening in self._bound.values():
+            for each in chain(*listening):
+                await each.aclose()
+        self._bound.clear()
+
+    async def bind(self, address: Address) -> None:
+        """Take a place, for the first that listens there; raises LocalError as `listen` does."""
+        self._bound.setdefault(address, []).append(await super().listen(address))
+
+    async def listen(self, address: Address) -> Sequence[Listening]:
+        """As for any, but what was bound is handed out."""
+        bound = self._bound.get(address)
+        return bound.pop(0) if bound else await super().listen(address)
 
 
 class _TcpListening:

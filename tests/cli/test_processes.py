@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -193,6 +195,32 @@ def test_a_second_node_on_a_store_is_refused(node: Process, store: str, start: S
     assert second.code == 5
     assert "already open" in second.err
     assert "search.db/control" in second.err
+
+
+@pytest.mark.parametrize("option", ["--listen", "--control-listen"])
+@pytest.mark.parametrize("url", ["new.db", "sqlite:new.db"])
+def test_a_port_that_is_taken_leaves_no_store_behind(
+    crdtgraph: CommandLine, tmp_path: Path, option: str, url: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        failed = crdtgraph("serve", "--store", url, "--listen", "127.0.0.1:0", option, place)
+    assert failed.code == 2
+    assert failed.err.splitlines() == [
+        f"crdtgraph: cannot listen on {place}: Address already in use",
+        "hint: use another port, or 0 for any",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_that_is_started_twice_is_told_so_and_not_that_its_port_is_taken(
+    node: Process, store: str, start: Starter
+) -> None:
+    found = re.search(r"127\.0\.0\.1:\d+", node.err)
+    assert found is not None
+    second = start("serve", "--store", store, "--listen", found[0]).end()
+    assert second.code == 5
+    assert "already open" in second.err
 
 
 def test_a_node_killed_in_the_middle_leaves_a_store_that_opens(
