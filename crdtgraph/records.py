@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -309,17 +309,31 @@ def _is_id(value: object) -> bool:
     return type(value) is bytes and len(value) == COMMIT_ID_BYTES
 
 
+def _beginning(value: object) -> str:
+    """A value for a message, which need not be long or even printable: Python prints no number of 5,000 digits."""
+    if isinstance(value, Sequence) and len(value) > VECTOR_LENGTH_MAX:
+        return f"a sequence of {len(value)}"
+    try:
+        return f"{value!r:.80}"
+    except ValueError:
+        return f"a {type(value).__name__}"
+
+
 def check_vector(vector: Iterable[int]) -> tuple[int, ...]:
     """A caller's counter vector, checked: 1 to 64 signed 64-bit integers; raises LocalError."""
     given: object = vector
     numbers = tuple(vector) if isinstance(given, Iterable) else ()
     if not 1 <= len(numbers) <= VECTOR_LENGTH_MAX or not set(map(type, numbers)) <= {int}:
         raise LocalError(
-            f"{numbers!r} is not a vector of 1 to {VECTOR_LENGTH_MAX} integers",
+            f"{_beginning(given)} is not a vector of 1 to {VECTOR_LENGTH_MAX} integers",
             hint="counters are integers; keep fractions in fixed point, such as millionths",
         )
     if not INT64_MIN <= min(numbers) <= max(numbers) <= INT64_MAX:
-        raise LocalError(f"{numbers!r} holds a number beyond 64 bits")
+        bits = 1 + max(number.bit_length() for number in numbers)
+        raise LocalError(
+            f"a vector holds a number of {bits} bits, and 64 are possible",
+            hint="count in a coarser unit, or in several numbers",
+        )
     return numbers
 
 

@@ -38,6 +38,8 @@ def split_url(url: str) -> tuple[str, str]:
     """
     match = _SCHEME.fullmatch(url)
     scheme, place = match.groups() if match else (ROCKSDB, url)
+    if not match and (typed := url.partition(":")[0]) != url and typed.lower() in SCHEMES:
+        scheme, place = typed, ""  # A folder called SQLITE:x is hardly meant.
     if scheme == MEMORY:
         return scheme, place
     if scheme not in SCHEMES:

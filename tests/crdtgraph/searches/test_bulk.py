@@ -238,10 +238,16 @@ def test_counts_are_added_all_or_none(graph: Graph, root: CommitId) -> None:
         ((CommitId(b"y" * 32), [1]), "is not in the graph"),
         ((ids[1], [0.5]), "not a vector"),
         ((ids[1], []), "not a vector"),
+        ((ids[1], None), "None is not a vector"),
+        ((ids[1], [1] * 100_000), "a sequence of 100000 is not a vector"),
+        ((ids[1], [2**63]), "a number of 65 bits"),
+        ((ids[1], [10**9_999]), "a number of 3[0-9]{4} bits"),
+        ((ids[1], [1.5, 10**9_999]), "a list is not a vector"),
     ]
     for bad, message in wrong:
-        with pytest.raises(LocalError, match=f"^item 1: .*{message}"):
+        with pytest.raises(LocalError, match=f"^item 1: .*{message}") as caught:
             run(count_batch(graph, [(ids[0], [1]), bad], plane=search.plane))
+        assert len(str(caught.value)) < 200
     assert search.counters(ids[0]) == (2, -2)
     run(count_batch(graph, [(root, [3])] * 700))
     assert graph.counters(root) == (2_100,)

@@ -56,7 +56,8 @@ def test_a_private_memory_store_is_always_fresh() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql:x", "http://host/x", "sqlite:", "sqlite://", "", "rocksdb:", "rocksdb://", "a\0b"]
+    "url",
+    ["mysql:x", "SQLITE:x", "Memory:", "http://host/x", "sqlite:", "sqlite://", "", "rocksdb:", "rocksdb://", "a\0b"],
 )
 def test_a_url_that_names_no_store(url: str) -> None:
     with pytest.raises(LocalError) as caught:
