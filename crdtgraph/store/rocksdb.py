@@ -18,6 +18,8 @@ Choices, with their reasons:
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 from threading import Lock
 from weakref import WeakSet
 
@@ -46,6 +48,7 @@ from crdtgraph.store.base import (
 from crdtgraph.store.directory import Content, StoreDirectory
 from crdtgraph.store.engine import RocksScan, compressing_options, engine_options, shut
 from crdtgraph.store.locking import FAILURE_HINT
+from crdtgraph.store.mirror import is_writable, mirrored
 from crdtgraph.store.tally import TrafficTally
 
 READ_ATTEMPTS_MAX = 20  # Read-only opens that a busy writer may spoil; one in ten or so is.
@@ -295,7 +298,9 @@ class RocksStore:
             try:
                 engine = self._try_open_to_read()
             except StoreError:
-                if before <= directory.vital_files():
+                after = directory.vital_files()
+                # A mirror lacks what came after it was made; another one may have it.
+                if before == after or (before < after and is_writable(directory.path)):
                     raise
                 continue
             gone = before - directory.vital_files()
@@ -357,7 +362,13 @@ class RocksStore:
             raise self._translate("can't be written", error) from error
 
     def _start_to_read(self, options: Options) -> Rdict:
-        engine = self._start(options, AccessType.read_only(error_if_log_file_exist=False))
+        access = AccessType.read_only(error_if_log_file_exist=False)
+        folder = self._directory.path
+        try:
+            with nullcontext(folder) if is_writable(folder) else mirrored(folder) as place:
+                engine = self._start(options, access, place)
+        except OSError as error:
+            raise self._translate("can't be opened", error) from error
         try:
             self._check_format(engine)
         except StoreError:
@@ -365,13 +376,13 @@ class RocksStore:
             raise
         return engine
 
-    def _start(self, options: Options, access: AccessType) -> Rdict:
+    def _start(self, options: Options, access: AccessType, place: Path | None = None) -> Rdict:
         try:
             families = {str(keyspace): options for keyspace in self._present}
             if Keyspace.STATES in self._present:
                 families[Keyspace.STATES] = compressing_options()
             self._tally.options = None if self._read_only else options
-            return Rdict(str(self._directory.path), options, families, access)
+            return Rdict(str(place or self._directory.path), options, families, access)
         except Exception as error:
             raise self._translate("can't be opened", error) from error
 

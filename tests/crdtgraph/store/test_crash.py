@@ -130,8 +130,13 @@ def test_a_last_write_torn_at_any_byte_is_dropped_in_silence(tmp_path: Path) -> 
         assert store.get(Keyspace.META, b"after") == b""
 
 
-@on_disk
-def test_a_reader_beside_a_busy_writer_sees_whole_batches(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["rocksdb", "rocksdb in another's folder", "sqlite"])
+def test_a_reader_beside_a_busy_writer_sees_whole_batches(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, is_others = kind.split()[0], " " in kind
+    if is_others:
+        monkeypatch.setattr("crdtgraph.store.rocksdb.is_writable", lambda _: False)
     path = f"{kind}:{tmp_path / 'store'}"
     with child("churn", path) as process:
         assert process.stdout is not None

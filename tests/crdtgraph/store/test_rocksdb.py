@@ -64,6 +64,39 @@ def test_the_engines_own_lock_is_understood_too(tmp_path: Path) -> None:
     other.close()
 
 
+@pytest.fixture(params=["a folder of ours", "a folder that may be read only"])
+def as_reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run as root too, who may write to every folder."""
+    if request.param != "a folder of ours":
+        monkeypatch.setattr("crdtgraph.store.rocksdb.is_writable", lambda _: False)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_reading_a_folder_that_may_be_read_only_writes_nothing_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, clean: bool
+) -> None:
+    path, temporary = tmp_path / "store", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    writer = open_store(path)
+    batch = Batch()
+    batch.put(Keyspace.LOG, b"k", b"v")
+    writer.write(batch, sync=True)
+    if clean:
+        writer.close()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    before = {entry.name: (entry.stat().st_size, entry.stat().st_mtime_ns) for entry in path.iterdir()}
+    reader = open_store(path, read_only=True)
+    assert list(temporary.iterdir()) == []
+    assert reader.get(Keyspace.LOG, b"k") == b"v"
+    assert list(reader.scan(Keyspace.LOG)) == [(b"k", b"v")]
+    reader.close()
+    assert before == {entry.name: (entry.stat().st_size, entry.stat().st_mtime_ns) for entry in path.iterdir()}
+    assert list(temporary.iterdir()) == []
+    writer.close()
+
+
+@pytest.mark.usefixtures("as_reader")
 def test_a_reader_outlives_the_files_it_reads(tmp_path: Path) -> None:
     path = tmp_path / "store"
     writer = open_store(path)
