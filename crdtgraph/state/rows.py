@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from heapq import merge
 from struct import Struct
 
+from crdtgraph.errors import StoreCorruptError
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Value
 from crdtgraph.state.row import REMOVED, DamagedError, Entry, Row, RowWriter, Table, entries_of, read_page
@@ -34,6 +35,8 @@ STEP_ENTRIES = 2_000
 
 _ROW, _PAGE, _MARK = b"r", b"p", b"marked"
 _COUNT = Struct("<Q")
+_DAMAGED = b""
+"""What nothing is read as."""
 
 
 class Rows:
@@ -198,13 +201,19 @@ class Rows:
             raise
 
     def _put_page(self, name: bytes, data: bytes) -> None:
-        if self._read(_PAGE + name) is None:
+        if self._read(_PAGE + name) in (None, _DAMAGED):
             self._put(_PAGE + name, data)
             if self._batch_bytes >= BATCH_BYTES:
                 self.flush()
 
     def _read(self, key: bytes) -> bytes | None:
-        return self._unwritten[key] if key in self._unwritten else self._store.get(Keyspace.STATES, key)
+        if key in self._unwritten:
+            return self._unwritten[key]
+        try:
+            return self._store.get(Keyspace.STATES, key)
+        except StoreCorruptError:
+            # The engine found it before us. Whatever else is damaged, this can be made anew.
+            return _DAMAGED
 
     def _put(self, key: bytes, data: bytes) -> None:
         self._batch.put(Keyspace.STATES, key, data)
