@@ -153,6 +153,17 @@ def test_half_a_backup_and_other_files_are_refused_whole(crdtgraph: CommandLine,
     assert crdtgraph("store", "restore", "gone", "--store", "new.db").code == 2
 
 
+def test_a_backup_that_comes_through_a_pipe_is_refused_with_a_remedy(crdtgraph: CommandLine, store: str) -> None:
+    reading, writing = os.pipe()
+    try:
+        outcome = crdtgraph("store", "restore", f"/dev/fd/{reading}", "--store", "new.db")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert_fails(outcome, 2, "is a stream", "write it to a file")
+    assert not Path("new.db").exists()
+
+
 def test_no_backup_or_export_replaces_a_store(crdtgraph: CommandLine, store: str) -> None:
     crdtgraph("init", "--store", FILE)
     crdtgraph("commit", "--store", FILE, "-m", "kept", "--set", "a=b", "--ref", "main")

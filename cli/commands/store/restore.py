@@ -34,12 +34,15 @@ def command(invocation: Invocation, file: str, replace: bool) -> None:
     from cli.render import print_lines, printable
     from cli.units import size
     from crdtgraph.backup import restore
+    from crdtgraph.errors import LocalError
     from crdtgraph.migration import digest_of
     from crdtgraph.store.naming import absolute_url
 
     url = invocation.required_store()
     try:
         with open(file, "rb") as data, progress_bar("restoring, bytes") as show:
+            if not data.seekable():
+                raise LocalError(f"{file} is a stream, and a backup is read twice", hint="write it to a file first")
             about = 3 * data.seek(0, 2)
             restored = restore(data, url, replace=replace, progress=lambda done: show(done, max(done, about)))
     except KeyboardInterrupt:
