@@ -337,16 +337,19 @@ def check_vector(vector: Iterable[int]) -> tuple[int, ...]:
     return numbers
 
 
-def check_name(name: object, what: str) -> str:
-    """A caller's name of a ref, key or namespace: 1 to 1,024 UTF-8 bytes without control characters."""
+def check_name(name: object, what: str, bytes_max: int = NAME_BYTES_MAX) -> str:
+    """A caller's name of a ref, key or namespace: 1 to 1,024 UTF-8 bytes (or `bytes_max`), no control characters."""
     if type(name) is not str or not name or CONTROL_CHARACTER.search(name):
         raise LocalError(f"{name!r} is not a {what} name", hint="use a text without control characters")
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
         raise LocalError(f"{what} name {name!r} cannot be written as UTF-8") from None
-    if size > NAME_BYTES_MAX:
-        raise LocalError(f"{what} name {name[:40]!r}... has {size} bytes", hint=f"at most {NAME_BYTES_MAX} go")
+    if size > bytes_max:
+        raise LocalError(
+            f"{what} name {name[:40]!r}... has {size:,} bytes; at most {bytes_max:,} are possible",
+            hint="take a shorter name",
+        )
     return name
 
 

@@ -312,13 +312,7 @@ class Searching(Assigner):
 
 def check_search_name(name: object) -> str:
     """A caller's name of a search; LocalError says what is wrong with it."""
-    checked = check_name(name, "search")
-    size = len(checked.encode())
-    if size > SEARCH_NAME_BYTES_MAX:
-        raise LocalError(
-            f"search name {checked[:40]!r}... has {size} bytes", hint=f"at most {SEARCH_NAME_BYTES_MAX} go"
-        )
-    return checked
+    return check_name(name, "search", SEARCH_NAME_BYTES_MAX)
 
 
 def _is_search_name(name: str) -> bool:

@@ -243,6 +243,29 @@ def test_options_that_are_wrong(crdtgraph: CommandLine, folder: Path, arguments:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("name", ["x" * 122, "\u00e9" * 61, "x" * 2_000])
+def test_a_name_that_is_too_long_for_a_search(crdtgraph: CommandLine, folder: Path, name: str) -> None:
+    told = f"has {len(name.encode()):,} bytes; at most 121 are possible"
+    done = crdtgraph("mcts", "run", "games.py:Small", "--budget", "10", "--search", name, "--store", "memory:")
+    assert done.code == 2
+    assert told in done.err
+    assert "take a shorter name" in done.err
+
+
+@pytest.mark.parametrize("more", [[], ["--resume", "a" * 64]])
+def test_a_search_that_cannot_have_the_name_of_its_problem(
+    crdtgraph: CommandLine, folder: Path, more: list[str]
+) -> None:
+    deep = folder / ("d" * (60 if more else 120))
+    deep.mkdir()
+    (deep / "games.py").write_text(PROBLEMS)
+    arguments = (f"{deep.name}/games.py:Small", "--budget", "10", "--store", "memory:", *more)
+    done = crdtgraph("mcts", "run", *arguments)
+    assert done.code == 2
+    assert "at most 121 are possible" in done.err
+    assert "--search NAME" in done.err
+
+
 def test_which_graph_is_asked(crdtgraph: CommandLine, folder: Path) -> None:
     assert "which graph?" in crdtgraph("mcts", "run", "games.py:Nim", "--budget", "9").err
     assert crdtgraph("mcts", "run", "games.py:Nim", "--budget", "9", "--store", "none.db").code == 3

@@ -104,6 +104,9 @@ async def test_a_blocking_worker_needs_no_replica(graph: Graph, root: CommitId, 
                 with pytest.raises(LocalError, match="was closed before"):
                     remote_search(client, "move 1")
                 search.close()  # Again does nothing.
+                for name in ("x" * 122, "x" * 2_000):
+                    with pytest.raises(LocalError, match=f"has {len(name):,} bytes; at most 121 are possible"):
+                        remote_search(client, name)
 
         await in_thread(work)
         assert graph.searches() == []

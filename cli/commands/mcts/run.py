@@ -95,7 +95,7 @@ def command(
         spec=problem,
         problem=made,
         budget=budget,
-        name=name or (problem if resume is None else f"{problem} from {resume}"),
+        name=_search_name(name, problem, resume),
         url=place.url,
         cluster=place.cluster,
         listen=listen,
@@ -117,3 +117,16 @@ def command(
         raise found.failure
     if found.code:
         raise StoppedError(f"stopped after {found.iterations:,} iterations", found.code)
+
+
+def _search_name(given: str | None, problem: str, resume: str | None) -> str:
+    """The name of the search, that of the problem if none is given; a LocalError says what is wrong with it."""
+    from crdtgraph import LocalError
+    from crdtgraph.searching import check_search_name
+
+    if given:
+        return check_search_name(given)
+    try:
+        return check_search_name(problem if resume is None else f"{problem} from {resume}")
+    except LocalError as error:
+        raise LocalError(error.message, hint="name the search with --search NAME, by default it is PROBLEM") from None

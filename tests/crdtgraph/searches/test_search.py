@@ -152,6 +152,17 @@ def test_names_that_are_none(graph: Graph, name: object) -> None:
         graph.search(name)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["x" * 122, "\u00e9" * 61, "x" * 2_000])
+def test_a_name_that_is_too_long_is_told_how_long_it_may_be(graph: Graph, name: str) -> None:
+    told = f"has {len(name.encode()):,} bytes; at most 121 are possible"
+    for call in (graph.search, graph.close_search, graph.forget_search):
+        with pytest.raises(LocalError, match=f"^search name .*{told}$"):
+            call(name)
+    assert graph.search(name[:60]).is_open
+    with graph.search("x" * 121) as search, pytest.raises(LocalError, match=r"1,025 bytes; at most 1,024 are"):
+        search.assign("k" * 1_025, b"")
+
+
 def test_too_many_searches(graph: Graph) -> None:
     for number in range(SEARCHES_MAX):
         graph.search(str(number))
