@@ -56,6 +56,9 @@ class World:
         self.parents: dict[CommitId, tuple[CommitId, ...]] = {}
         self.counted: dict[CommitId, list[int]] = {}
         self.discarded: set[CommitId] = set()
+        self.assigned: list[tuple[str, bytes | None, tuple[bytes, ...]]] = []
+        """Key, value, and what was seen and replaced by it."""
+        self.offered: list[tuple[int, bytes]] = []
         for search in self.sides:
             plane = plane_of(search)
             if not compacts:
@@ -91,8 +94,11 @@ class World:
             self.discarded.add(chosen)
         elif kind == "raise":
             search.raise_to("best", first % 9, b"%d" % (second % 3))
+            self.offered.append((first % 9, b"%d" % (second % 3)))
         elif kind == "assign":
-            search.assign("ab"[first % 2], None if second % 5 == 0 else b"%d" % second)
+            key, value = "ab"[first % 2], None if second % 5 == 0 else b"%d of %d" % (second, len(self.assigned))
+            self.assigned.append((key, value, search.values(key)))
+            search.assign(key, value)
         elif kind == "flush":
             search.flush()
         elif kind in ("send", "send own"):
@@ -109,6 +115,11 @@ class World:
     def survives(self, commit: CommitId) -> bool:
         """Whether nobody discarded a commit or one before it."""
         return commit not in self.discarded and all(map(self.survives, self.parents[commit]))
+
+    def values(self, key: str) -> set[bytes]:
+        """What was assigned to a register and replaced by nobody."""
+        replaced = {value for _, _, seen in self.assigned for value in seen}
+        return {value for each, value, _ in self.assigned if each == key and value is not None} - replaced
 
     def deliver_again(self, where: int, data: bytes) -> None:
         """A segment that a replica has had already, or has what supersedes it, comes once more."""
@@ -192,6 +203,8 @@ def test_nothing_is_lost_or_counted_twice_when_writers_are_heard_of_out_of_order
         for search in (*world.sides, late):
             assert digest(search) == digest(late)
             assert world.live(search) == sorted(filter(world.survives, world.parents))
+            assert {key: set(search.values(key)) for key in "ab"} == {key: world.values(key) for key in "ab"}
+            assert search.greatest("best") == max(world.offered, default=None)
             for commit in world.live(search):
                 total = world.counted.get(commit, [])
                 while total and not total[-1]:
