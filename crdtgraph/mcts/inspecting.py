@@ -14,7 +14,7 @@ from crdtgraph.graph import Graph
 from crdtgraph.ids import CommitId, ReplicaId
 from crdtgraph.mcts.growth import AUTHOR
 from crdtgraph.mcts.keeping import ROOT_KEY
-from crdtgraph.mcts.sharing import META_PREFIX, PROBLEM_KEY, read_statistics, write_statistics
+from crdtgraph.mcts.sharing import EARLIER_KEY, META_PREFIX, PROBLEM_KEY, read_statistics, write_statistics
 from crdtgraph.mcts.statistics import Statistics
 from crdtgraph.planes import Plane
 from crdtgraph.records import Count
@@ -54,6 +54,7 @@ class Inspection:
         if not problems:
             raise LocalError(f"there is no tree in search {name!r}", hint="crdtgraph mcts run PROBLEM --search NAME")
         self.fingerprint = problems[0]
+        self._goes_on = bool(self._search.values(EARLIER_KEY))
 
     @property
     def problem(self) -> str:
@@ -80,9 +81,9 @@ class Inspection:
         return max(sorted(roots), key=lambda root: self.statistics(root).visits)
 
     def statistics(self, commit: CommitId) -> Statistics:
-        """What was counted of a commit, in this search and in earlier ones that promoted it."""
+        """What was counted of a commit, in this search and, if it goes on from them, in earlier ones."""
         total = Statistics.of(self._search.counters(commit))
-        if commit in self._graph:
+        if self._goes_on and commit in self._graph:
             for key, value in self._graph.meta(commit).items():
                 if key.startswith(META_PREFIX) and key != META_PREFIX + self._search.name:
                     total = total.plus(read_statistics(value))

@@ -2,8 +2,9 @@
 
 Promoted commits take what was counted of them along, as metadata: one register a search ("mcts/NAME"), whose value is
 the three sums at the time. It is a register and not a counter of the ledger because two writers who promote the same
-node would count it twice; of two values the later stands. A tree adds to the counters of its own search what *other*
-searches left. The root carries a mark with the problem's fingerprint ("mcts-root").
+node would count it twice; of two values the later stands. A tree of a search that goes on from earlier ones adds to the
+counters of its own what *other* searches left; that it does is a register of the search, so that all its trees count
+alike. The root carries a mark with the problem's fingerprint ("mcts-root").
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ LINE_KEY = "mcts/line"
 """The register with the end of the best line, by the root's visits: of all writers the one who knew most."""
 GREATEST_KEY = "mcts/greatest"
 """The register with the greatest reward of a problem of one player, in fixed point, and the node it was found from."""
+EARLIER_KEY = "mcts/earlier"
+"""The register that is set once a tree of a search goes on from what earlier ones promoted: then all its trees do."""
 META_PREFIX = "mcts/"
 """Begins the metadata that holds what was counted of a promoted commit; the search's name follows."""
 
@@ -35,16 +37,24 @@ class SharedGrowth(Growth):
     graph: Graph
     has_company = False
     """Whether anybody else was heard of."""
+    goes_on = False
+    """Whether what earlier searches promoted counts."""
     _watch = None
 
-    def join(self, graph: Graph) -> None:
-        """Say which problem this is, and listen from now on. Raises ProblemMismatchError if the search has another."""
+    def join(self, graph: Graph, *, goes_on: bool) -> None:
+        """Say which problem this is, and listen from now on. Raises ProblemMismatchError if the search has another.
+
+        With `goes_on` what earlier searches promoted counts from now on, for all trees of the search.
+        """
         self.graph = graph
         self._far: dict[str, dict[CommitId, int]] = {}
         self._far_waiting: dict[CommitId, int] = {}
         self.check_problem()
         if not self.search.values(PROBLEM_KEY):
             self.search.assign(PROBLEM_KEY, self.referee.fingerprint)
+        if goes_on and not self.search.values(EARLIER_KEY):
+            self.search.assign(EARLIER_KEY, self.search.name.encode())
+        self.goes_on = bool(self.search.values(EARLIER_KEY))
         self._watch = self.search.watch()
 
     def leave(self) -> None:
@@ -76,6 +86,10 @@ class SharedGrowth(Growth):
         by_commit = self.by_commit
         if news.counted or news.discarded:
             self.has_company = True
+        if EARLIER_KEY in news.assigned and not self.goes_on:
+            self.goes_on = True
+            for known in dict.fromkeys(by_commit.values()):
+                known.learn(self._totals(known))
         for commit in news.commits:
             if commit not in by_commit:
                 self.has_company = True
@@ -98,7 +112,7 @@ class SharedGrowth(Growth):
             )
 
     def adopt_children(self, edge: Edge, commit: CommitId) -> None:
-        """Take over what others made of a commit, in the search or, from earlier searches, in the ledger."""
+        """Take over what others made of a commit, in the search or, in earlier searches, in the ledger."""
         stack = [(edge, commit)]
         while stack:
             parent, commit = stack.pop()
@@ -215,7 +229,7 @@ class SharedGrowth(Growth):
         for commit in edge.commits:
             with suppress(NotFoundError):
                 total = total.plus(Statistics.of(self.search.counters(commit)))
-            if commit in self.graph:
+            if self.goes_on and commit in self.graph:
                 total = total.plus(self._earlier(commit))
         return total
 

@@ -45,6 +45,8 @@ class SearchTree(Runner):
         solve: take over what is proven by the ends of lines that were seen (MCTS solver).
         nodes_max: so many commits in memory at most; beyond, hopeless subtrees are discarded, and if all have hope, no
             new nodes are made.
+        goes_on: count what earlier searches promoted of the same commits, too, as `resume` does; by default everything
+            begins with nothing. What one tree of a search says holds for all of them.
 
     Raises ProblemError and ProblemMismatchError for a problem that cannot be searched here, LocalError for what else is
     wrong.
@@ -62,10 +64,11 @@ class SearchTree(Runner):
             options: as for a new tree.
 
         The tree begins at the root that the earlier one had, and its promoted nodes begin with what was counted of
-        them. Raises LocalError when nothing was promoted there, ProblemMismatchError when it is about another problem.
+        them, in all trees of the new search. Raises LocalError when nothing was promoted there, ProblemMismatchError
+        when it is about another problem.
         """
         root = Keeper.root_of(graph, target, Referee(problem).fingerprint)
-        return cls(graph, problem, name=name, root=root, **options)
+        return cls(graph, problem, name=name, root=root, goes_on=True, **options)
 
     # What was found
 

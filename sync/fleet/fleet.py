@@ -107,7 +107,7 @@ class Fleet:
         graph: the ledger that the search begins at and the answer comes to: an open graph, which no other thread may
             use meanwhile, or what opens one. By default a new store in a temporary directory, which stays if
             there is an answer.
-        root: the commit of the ledger to begin at, which a tree of this problem promoted; by default the problem's
+        root: the commit of the ledger to go on from, which a tree of this problem promoted; by default the problem's
             initial state.
         ref: is pointed at the answer; by default `mcts/` and the name of the search. One that exists has to be at or
             above `root`.

@@ -146,7 +146,10 @@ class Searching:
     def _plant(self) -> None:
         matter = Matter.unpickled(self._plan.matter)
         graph, name = self._site.graph, self._plan.search
-        self._tree = SearchTree(graph, matter.problem, name=name, root=self._plan.root, **matter.options)
+        root = self._plan.root
+        # Whoever names a root goes on from what was promoted there.
+        options = {"goes_on": root is not None, **matter.options}
+        self._tree = SearchTree(graph, matter.problem, name=name, root=root, **options)
         self._site.node.inflight.subscribe(name, self._hear)
 
     def _hear(self, writer: int, counts: Mapping[CommitId, int]) -> None:

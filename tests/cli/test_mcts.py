@@ -137,6 +137,14 @@ def test_processes_work_along(crdtgraph: CommandLine, folder: Path) -> None:
     assert sum(child["visits"] for child in found["children"]) >= 299
 
 
+def test_a_search_that_is_not_resumed_begins_with_nothing(crdtgraph: CommandLine, folder: Path) -> None:
+    for name in ("one", "two"):
+        found = run(crdtgraph, "games.py:Nim", "--search", name, "--budget", "300", store="search.db")
+        assert sum(child["visits"] for child in found["children"]) == 299
+        ref = ("--promote-to", name)
+        run(crdtgraph, "games.py:Nim", "--search", f"{name} kept", "--budget", "300", *ref, store="search.db")
+
+
 def test_a_search_is_resumed(crdtgraph: CommandLine, folder: Path) -> None:
     first = run(crdtgraph, "games.py:Nim", "--budget", "500", "--promote-to", "best", store="search.db")
     on = run(crdtgraph, "games.py:Nim", "--budget", "100", "--resume", "best", store="search.db")

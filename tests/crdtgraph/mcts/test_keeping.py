@@ -17,6 +17,7 @@ from crdtgraph.mcts import (
     Statistics,
     growth,
 )
+from crdtgraph.mcts.inspecting import Inspection
 from tests.crdtgraph.mcts.problems import Line, Nim, Ring, open_graph, positions, send
 from tests.crdtgraph.searches.exchanging import digest
 
@@ -72,6 +73,57 @@ def test_resuming_goes_on_from_what_was_counted(graph: Graph) -> None:
     again.search.close()
     third = SearchTree.resume(graph, "best", Line(6), name="third", solve=False)
     assert third.statistics(third.root).visits == 1000
+
+
+def test_a_search_that_resumes_nothing_begins_with_nothing(graph: Graph) -> None:
+    tree = SearchTree(graph, Line(6), name="first", solve=False)
+    tree.run(800)
+    tree.promote(ref="best", visits_min=50)
+    tree.search.close()
+    again = SearchTree(graph, Line(6), name="second", solve=False)
+    again.take_over()
+    assert again.root == tree.root
+    assert again.best_line() == []
+    again.run(100)
+    again.take_over()
+    assert again.statistics(again.root).visits == again.search.counters(again.root)[0] == 100
+    assert sum(node.visits for node in again.children()) == 99
+    inspection = Inspection(graph, "second")
+    assert inspection.statistics(again.root).visits == 100
+    # A tree at a promoted node has nothing of it either, and all of it when it says so.
+    below = again.best_line()[0].commit
+    assert SearchTree(graph, Line(6), name="third", root=below).statistics(below).visits == 0  # type: ignore[arg-type]
+    on = SearchTree(graph, Line(6), name="fourth", root=below, goes_on=True)
+    assert on.statistics(on.root).visits > 50
+
+
+def test_one_tree_that_goes_on_makes_all_of_its_search_go_on() -> None:
+    first, second = open_graph(0), open_graph(1)
+    earlier = SearchTree(first, Nim(21), name="first", solve=False)
+    earlier.run(500)
+    earlier.promote(ref="best", visits_min=20)
+    earlier.search.close()
+    first.flush()
+    for delta in first.deltas("ledger", {}):
+        second.receive(delta.plane, delta.update)
+    joined = SearchTree(second, Nim(21), name="second", seed=1, solve=False)
+    beside = SearchTree(second, Nim(21), name="second", seed=2, solve=False)
+    for tree in (joined, beside):
+        tree.run(100)
+    resumed = SearchTree.resume(first, "best", Nim(21), name="second", solve=False)
+    assert Inspection(first, "second").statistics(resumed.root).visits == 500
+    resumed.run(100)
+    late = SearchTree(first, Nim(21), name="second", seed=3, solve=False)
+    late.run(100)
+    trees = [joined, beside, resumed, late]
+    for source, target in ((joined, resumed), (resumed, joined)):
+        send(source.search, target.search)
+    for tree in trees:
+        tree.take_over()
+    for tree in trees:
+        assert tree.statistics(tree.root).visits == 900
+        assert positions(tree) == positions(joined)
+    assert Inspection(second, "second").statistics(joined.root).visits == 900
 
 
 def test_promoting_again_counts_nothing_twice(graph: Graph) -> None:
