@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from math import isfinite
 
 from crdtgraph.errors import LocalError
+from crdtgraph.mcts.statistics import FLOAT_MAX
 
 
 class Stop(Enum):
@@ -41,7 +41,7 @@ class Budget:
             if value is not None and (type(value) is not int or value < 1):
                 raise LocalError(f"a budget of {value!r:.80} {name}", hint="an integer, at least 1: so many iterations")
         seconds = self.seconds
-        if seconds is not None and (type(seconds) not in (int, float) or not isfinite(seconds) or seconds <= 0):
+        if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds <= FLOAT_MAX):
             raise LocalError(f"a budget of {seconds!r:.80} seconds", hint="a time is a finite number above 0")
         if type(self.margin) not in (int, float) or not 0 <= self.margin <= 1:
             raise LocalError(f"a margin of {self.margin!r:.80}", hint="it is a share of the root's visits, 0 to 1")

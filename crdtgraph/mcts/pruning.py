@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Protocol
 
 from crdtgraph.errors import LocalError
 from crdtgraph.mcts.nodes import Edge, Position
-from crdtgraph.mcts.statistics import UNIT
+from crdtgraph.mcts.statistics import FLOAT_MAX, UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Hopeful:
     confidence: float = 3.0
 
     def __post_init__(self) -> None:
-        if type(self.confidence) not in (int, float) or not isfinite(self.confidence) or self.confidence <= 0:
+        if type(self.confidence) not in (int, float) or not 0 < self.confidence <= FLOAT_MAX:
             raise LocalError(
                 f"a confidence of {self.confidence!r:.80}", hint="it is a number of standard errors, such as 3"
             )

@@ -12,10 +12,11 @@ from math import isfinite
 from random import Random
 from typing import Any
 
+from crdtgraph.errors import LocalError
 from crdtgraph.mcts.errors import ProblemError
 from crdtgraph.mcts.problem import Evaluation
 from crdtgraph.mcts.statistics import UNIT
-from crdtgraph.records import Value
+from crdtgraph.records import Value, ordered_changes
 
 METHODS = ("initial", "actions", "apply", "evaluate")
 CHANCE = -1
@@ -41,7 +42,7 @@ class Referee:
         missing = [name for name in METHODS if not callable(getattr(problem, name, None))]
         if missing:
             raise ProblemError(
-                f"{problem!r:.80} is no problem: it lacks {', '.join(missing)}",
+                f"{shown(problem)} is no problem: it lacks {', '.join(missing)}",
                 hint="a problem has the methods initial, actions, apply and evaluate; see crdtgraph.mcts.Problem",
             )
         self.problem = problem
@@ -92,7 +93,7 @@ class Referee:
         found = self._ask("actions", self.problem.actions, state)
         if type(found) is not list and type(found) is not tuple:
             found = _sequence(found, state)
-        if self._text is None and len(set(map(str, found))) != len(found):
+        if self._text is None and len(set(self._ask("str", _texts, found))) != len(found):
             raise _ambiguous(state, found)
         checked: Sequence[Any] = found
         return checked
@@ -121,7 +122,7 @@ class Referee:
     def _check_text(self, text: object, action: object) -> None:
         if type(text) is not str or len(text) > TEXT_MAX or not _is_utf8(text):
             raise ProblemError(
-                f"the text of the action {action!r:.80} is {text!r:.80}",
+                f"the text of the action {shown(action)} is {shown(text)}",
                 hint=f"it is a string of at most {TEXT_MAX:,} characters of UTF-8; long things go into changes(state)",
             )
         if text.startswith("<") and " at 0x" in text:
@@ -136,7 +137,7 @@ class Referee:
         found = self._ask("key", self.key, state)
         if type(found) is not bytes:
             raise ProblemError(
-                f"key({state!r:.80}) is {found!r:.80}", hint="a key is bytes, the same for equal positions only"
+                f"key({shown(state)}) is {shown(found)}", hint="a key is bytes, the same for equal positions only"
             )
         return found
 
@@ -147,7 +148,7 @@ class Referee:
         found = self._ask("player", self._player, state)
         if type(found) is not int or not 0 <= found < self.players:
             raise ProblemError(
-                f"player({state!r:.80}) is {found!r:.80}", hint=f"it is a number from 0 to {self.players - 1}"
+                f"player({shown(state)}) is {shown(found)}", hint=f"it is a number from 0 to {self.players - 1}"
             )
         return found
 
@@ -169,12 +170,12 @@ class Referee:
         """Weights that the problem gave actions, made to sum up to 1."""
         try:
             weights = [float(each) for each in found]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             weights = []
         total = sum(weights)
         if len(weights) != len(actions) or not isfinite(total) or total <= 0 or min(weights) < 0:
             raise ProblemError(
-                f"{method} gave the weights {found!r:.80} for {len(actions)} actions",
+                f"{method} gave the weights {shown(found)} for {len(actions)} actions",
                 hint="return one finite number that is not negative for each action, and not zeros alone",
             )
         return [weight / total for weight in weights]
@@ -185,7 +186,12 @@ class Referee:
             return None
         found = self._ask("changes", self._changes, state)
         if found is not None and not isinstance(found, Mapping):
-            raise ProblemError(f"changes({state!r:.80}) is {found!r:.80}", hint="return a dict of path -> bytes")
+            raise ProblemError(f"changes({shown(state)}) is {shown(found)}", hint="return a dict of path -> bytes")
+        if found:
+            try:
+                ordered_changes(found)
+            except LocalError as error:
+                raise ProblemError(f"changes({shown(state)}): {error.message}", hint=error.hint) from error
         return found
 
     # Evaluations
@@ -208,7 +214,7 @@ class Referee:
             answers = []
         if len(answers) != len(states):
             raise ProblemError(
-                f"evaluate_many gave {len(answers)} evaluations of {len(states)} states: {found!r:.80}",
+                f"evaluate_many gave {len(answers)} evaluations of {len(states)} states: {shown(found)}",
                 hint="return a sequence with one evaluation a state, in their order",
             )
         return answers
@@ -243,14 +249,14 @@ class Referee:
             numbers = [numbers[0], self.low + self.high - numbers[0]]
         if len(numbers) != self.players:
             raise ProblemError(
-                f"an evaluation is {rewards!r:.80}, and there {_are(self.players)}",
+                f"an evaluation is {shown(rewards)}, and there {_are(self.players)}",
                 hint="return one reward a player; one number is enough for one player, or for two of whom one gains "
                 "what the other loses",
             )
         for number in numbers:
             if not isfinite(number):
                 raise ProblemError(
-                    f"an evaluation is {rewards!r:.80}",
+                    f"an evaluation is {shown(rewards)}",
                     hint="a reward is a finite number: one that is not would spoil all means",
                 )
             if not self.low - TOLERANCE <= number <= self.high + TOLERANCE:
@@ -267,11 +273,19 @@ class Referee:
             raise _raised(method, error, *arguments) from error
 
 
+def shown(value: object) -> str:
+    """The beginning of a value's `repr`; of one that has none, such as an integer of 10,000 digits, what it is."""
+    try:
+        return f"{value!r:.80}"
+    except RAISED:
+        return f"<{type(value).__name__} that cannot be shown>"
+
+
 def _optional(problem: Any, name: str) -> Any:
     found = getattr(problem, name, None)
     if found is not None and not callable(found):
         raise ProblemError(
-            f"{name} of {problem!r:.80} is {found!r:.80}, not a method", hint="see crdtgraph.mcts.Problem"
+            f"{name} of {shown(problem)} is {shown(found)}, not a method", hint="see crdtgraph.mcts.Problem"
         )
     return found
 
@@ -280,7 +294,7 @@ def _players(problem: Any) -> int:
     found = getattr(problem, "players", 1)
     if type(found) is not int or not 1 <= found <= PLAYERS_MAX:
         raise ProblemError(
-            f"players of {problem!r:.80} is {found!r:.80}", hint=f"it is a number from 1 to {PLAYERS_MAX}"
+            f"players of {shown(problem)} is {shown(found)}", hint=f"it is a number from 1 to {PLAYERS_MAX}"
         )
     return found
 
@@ -289,11 +303,11 @@ def _range(problem: Any) -> tuple[float, float]:
     found = getattr(problem, "rewards", (-1.0, 1.0))
     try:
         low, high = map(float, found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         low, high = 0.0, 0.0
     if not -1 <= low < high <= 1:
         raise ProblemError(
-            f"rewards of {problem!r:.80} is {found!r:.80}",
+            f"rewards of {shown(problem)} is {shown(found)}",
             hint="it is the least and the greatest reward, within -1 and 1; scale rewards that go beyond",
         )
     return low, high
@@ -304,14 +318,14 @@ def _identity(problem: Any) -> str:
     if found is None:
         return repr(problem) if is_dataclass(problem) else type(problem).__qualname__
     if type(found) is not str or not found:
-        raise ProblemError(f"identity of {problem!r:.80} is {found!r:.80}", hint="it is a text that is not empty")
+        raise ProblemError(f"identity of {shown(problem)} is {shown(found)}", hint="it is a text that is not empty")
     return found
 
 
 def _sequence(found: object, state: object) -> tuple[Any, ...]:
     if not isinstance(found, Sequence) or isinstance(found, str | bytes):
         raise ProblemError(
-            f"actions({state!r:.80}) is {found!r:.80}, which has no order of its own",
+            f"actions({shown(state)}) is {shown(found)}, which has no order of its own",
             hint="return a list or a tuple, in an order that is always the same",
         )
     return tuple(found)
@@ -327,8 +341,13 @@ def _numbers(rewards: object) -> list[float]:
         return [float(rewards)] if _is_number(rewards) else [float(each) for each in rewards]  # type: ignore[arg-type,attr-defined]
     except (TypeError, ValueError):
         raise ProblemError(
-            f"an evaluation is {rewards!r:.80}, which is no number",
+            f"an evaluation is {shown(rewards)}, which is no number",
             hint="return a float, one float a player, or an Evaluation",
+        ) from None
+    except OverflowError:
+        raise ProblemError(
+            f"an evaluation is {shown(rewards)}, an integer that is greater than any float",
+            hint="scale rewards to within -1 and 1, and declare `rewards = (least, greatest)`",
         ) from None
 
 
@@ -341,18 +360,22 @@ def _are(players: int) -> str:
     return "is one player" if players == 1 else f"are {players} players"
 
 
+def _texts(actions: Sequence[object]) -> list[str]:
+    return list(map(str, actions))
+
+
 def _ambiguous(state: object, actions: Sequence[object]) -> ProblemError:
-    texts = list(map(str, actions))
+    texts = _texts(actions)
     twice = next(text for text in texts if texts.count(text) > 1)
     return ProblemError(
-        f"two actions of {state!r:.80} have the text {twice!r:.80}",
+        f"two actions of {shown(state)} have the text {shown(twice)}",
         hint="the text names the action for every writer: give each its own, or give the problem action_text",
     )
 
 
 def _raised(method: str, error: BaseException, *arguments: object) -> ProblemError:
-    shown = ", ".join(f"{argument!r:.80}" for argument in arguments if not isinstance(argument, Random))
+    given = ", ".join(shown(argument) for argument in arguments if not isinstance(argument, Random))
     return ProblemError(
-        f"{method}({shown}) of the problem raised {type(error).__name__}: {error}",
+        f"{method}({given}) of the problem raised {type(error).__name__}: {error}",
         hint="the search is as it was before the call; mend the problem and go on",
     )

@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from math import isfinite, log, sqrt
+from math import log, sqrt
 from typing import Protocol
 
 from crdtgraph.errors import LocalError
 from crdtgraph.mcts.nodes import Edge, Position
-from crdtgraph.mcts.statistics import UNIT
+from crdtgraph.mcts.statistics import FLOAT_MAX, UNIT
 
 INFINITE = float("inf")
 
@@ -152,10 +152,10 @@ class Chooser:
                 scores = self._certain(position, edges, scores)
             greatest = max(scores)
             best = list(scores).index(greatest)
-            wrong = len(scores) != len(edges) + expands
+            wrong = len(scores) != len(edges) + expands or any(score != score for score in scores)
         except (TypeError, ValueError, IndexError):
             wrong = True
-        if wrong or greatest != greatest:
+        if wrong:
             raise LocalError(
                 f"the rule {self.rule!r:.80} gave the scores {scores!r:.80} for {len(edges) + expands} children",
                 hint="it gives one number for each entry of its argument, in their order",
@@ -195,7 +195,7 @@ class Chooser:
 
 
 def _check_constant(name: str, constant: object) -> None:
-    if not isinstance(constant, int | float) or not isfinite(constant) or constant < 0:
+    if not isinstance(constant, int | float) or not 0 <= constant <= FLOAT_MAX:
         raise LocalError(
             f"the constant c of {name} is {constant!r:.80}",
             hint="a finite number, 0 or more; about 1 for rewards within -1 and 1",

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
+from sys import float_info
 from typing import NamedTuple
 
 UNIT = 1_000_000
 """One, in fixed point."""
+FLOAT_MAX = float_info.max
+"""Of a constant that is given: there is no calculating with integers beyond and floats."""
 
 
 class Statistics(NamedTuple):

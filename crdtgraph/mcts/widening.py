@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
 from crdtgraph.errors import LocalError
+from crdtgraph.mcts.statistics import FLOAT_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Widening:
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, value, most in (("k", self.k, float("inf")), ("alpha", self.alpha, 1.0)):
-            if type(value) not in (int, float) or not isfinite(value) or not 0 < value <= most:
+        for name, value, most in (("k", self.k, FLOAT_MAX), ("alpha", self.alpha, 1.0)):
+            if type(value) not in (int, float) or not 0 < value <= most:
                 raise LocalError(
                     f"{name} of progressive widening is {value!r:.80}", hint="k is above 0, alpha above 0 and at most 1"
                 )

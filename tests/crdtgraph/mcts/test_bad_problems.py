@@ -35,6 +35,13 @@ class Plain:
     """An action that has no text of its own."""
 
 
+class Unsaid:
+    """What cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("too long")
+
+
 class Said:
     """What a test of bad answers says went wrong."""
 
@@ -56,6 +63,8 @@ class Said:
         ({"evaluate": answering([0.1, 0.2, 0.3])}, "there are 2 players"),
         ({"evaluate": answering(None)}, "no number"),
         ({"evaluate": answering("won")}, "no number"),
+        ({"evaluate": answering(10**400)}, "greater than any float"),
+        ({"evaluate": answering([0.5, -(10**5_000)])}, "greater than any float"),
         ({"evaluate": answering(Evaluation(0.5, [1.0]))}, "for 3 actions"),
         ({"evaluate": answering(Evaluation(0.5, [1.0, -1.0, 1.0]))}, "for 3 actions"),
         ({"evaluate": answering(Evaluation(0.5, [0.0, 0.0, 0.0]))}, "for 3 actions"),
@@ -68,15 +77,20 @@ class Said:
         ({"actions": answering("ab")}, "no order"),
         ({"actions": answering(None)}, "no order"),
         ({"actions": answering([Plain(), Plain()])}, "no text that is the same"),
+        ({"actions": answering([Unsaid(), 2])}, "raised RuntimeError"),
         ({"action_text": answering("same")}, "'same'"),
         ({"action_text": answering(3)}, "is 3"),
         ({"action_text": answering("x" * 2_000)}, "xxx"),
         ({"key": answering("text")}, "'text'"),
         ({"player": answering(2)}, "is 2"),
         ({"player": answering(None)}, "is None"),
+        ({"initial": answering((21, Unsaid())), "player": answering(3)}, "is 3"),
         ({"priors": answering([1.0])}, "priors"),
+        ({"priors": answering([10**400, 1, 1])}, "priors"),
         ({"chance": answering([0.5])}, "chance"),
         ({"changes": answering([1])}, "changes"),
+        ({"changes": answering({"a": 1})}, "'a' is int"),
+        ({"changes": answering({"": b""})}, "is not a path"),
     ],
 )
 def test_a_wrong_answer_is_told_with_its_value_and_a_remedy(graph: Graph, answers: dict[str, Any], said: str) -> None:
@@ -95,6 +109,7 @@ def test_a_wrong_answer_is_told_with_its_value_and_a_remedy(graph: Graph, answer
         ({"rewards": (-5, 5)}, "rewards"),
         ({"rewards": (0, float("nan"))}, "rewards"),
         ({"rewards": 1}, "rewards"),
+        ({"rewards": (0, 10**400)}, "rewards"),
         ({"identity": ""}, "identity"),
         ({"identity": 3}, "identity"),
         ({"key": 3}, "key"),
@@ -220,23 +235,29 @@ def test_it_takes_a_search_or_a_graph() -> None:
         SearchTree("main", Nim())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("make", [lambda: UCT(-1), lambda: UCT(float("nan")), lambda: PUCT("x")])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "make",
+    [lambda: UCT(-1), lambda: UCT(float("nan")), lambda: PUCT("x"), lambda: PUCT(10**400)],  # type: ignore[arg-type]
+)
 def test_constants_are_numbers(make: Callable[[], object]) -> None:
     with pytest.raises(LocalError, match="constant"):
         make()
 
 
-@pytest.mark.parametrize("k, alpha", [(0, 0.5), (1, 0), (1, 1.5), (float("nan"), 0.5), ("x", 0.5)])
+BEYOND = pytest.param(10**400, 0.5, id="beyond floats")
+
+
+@pytest.mark.parametrize("k, alpha", [(0, 0.5), (1, 0), (1, 1.5), (float("nan"), 0.5), ("x", 0.5), BEYOND])
 def test_widening_is_by_numbers(k: Any, alpha: Any) -> None:
     with pytest.raises(LocalError, match="widening"):
         Widening(k=k, alpha=alpha)
 
 
-@pytest.mark.parametrize("scores", [[], [1.0] * 50, ["a", "b", "c"], None, [float("nan")] * 3])
+@pytest.mark.parametrize("scores", [[], [1.0] * 50, ["a", "b", "c"], None, [float("nan")] * 3, [0.0, float("nan")]])
 def test_a_rule_that_answers_nonsense_is_told(graph: Graph, scores: Any) -> None:
     class Wrong:
         def scores(self, node: Numbers) -> Any:
-            return scores
+            return scores if scores is None or len(scores) != 2 else scores[: len(node.visits)]
 
     with pytest.raises(LocalError, match="gave the scores"):
         SearchTree(graph, Nim(), rule=Wrong()).run(50)

@@ -51,6 +51,7 @@ def test_the_first_limit_ends_it(graph: Graph) -> None:
         {"iterations": True},
         {"seconds": 0},
         {"seconds": float("nan")},
+        {"seconds": 10**400},
         {"seconds": float("inf")},
         {"seconds": "10"},
         {"stable": 0},
