@@ -31,6 +31,7 @@ from crdtgraph.searchregisters import (
     VALUE_NAMESPACE,
     Greatest,
     check_value,
+    earliest,
     greatest,
     offer,
     values,
@@ -184,6 +185,13 @@ class Search:
     def values(self, key: str) -> tuple[bytes, ...]:
         """All concurrent values of a register, the latest first; empty when there is none. Equal on all replicas."""
         return values(self._home().projection.registers, key)
+
+    def earliest(self, key: str) -> bytes | None:
+        """Of all concurrent values of a register the one that was assigned first, by its writer's clock; None if none.
+
+        For what is said once, where whoever comes later is to give way. Equal on all replicas.
+        """
+        return earliest(self._home().projection.registers, key)
 
     def raise_to(self, key: str, number: int, payload: bytes = b"") -> Greatest:
         """Offer a number, and what belongs to it, to a register that keeps the greatest; returns what it holds then.

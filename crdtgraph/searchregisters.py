@@ -107,6 +107,12 @@ def values(registers: Registers, key: str) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys([assign.value for assign in ordered if assign.value is not None]))
 
 
+def earliest(registers: Registers, key: str) -> bytes | None:
+    """Of the values of a register the one with the earliest stamp, then by dot; None when there is none."""
+    live = [assign for assign in registers.live(VALUE_NAMESPACE, key) if assign.value is not None]
+    return min(live, key=lambda assign: (assign.stamp, assign.dot, assign.value)).value if live else None
+
+
 def greatest(registers: Registers, key: str) -> Greatest | None:
     """The greatest that was offered under a key; None when nothing was."""
     # Numbers are written so that bytes compare as they do.

@@ -13,7 +13,7 @@ from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.graph import Graph
 from crdtgraph.ids import CommitId, ReplicaId
 from crdtgraph.mcts.growth import AUTHOR
-from crdtgraph.mcts.keeping import ROOT_KEY
+from crdtgraph.mcts.keeping import ROOT_KEY, ROOT_MESSAGE
 from crdtgraph.mcts.sharing import EARLIER_KEY, META_PREFIX, PROBLEM_KEY, read_statistics, write_statistics
 from crdtgraph.mcts.statistics import Statistics
 from crdtgraph.planes import Plane
@@ -50,10 +50,10 @@ class Inspection:
         self._graph = graph
         self._search: Search = graph.search(name)
         self._home: Plane = graph._plane(PREFIX + name)
-        problems = self._search.values(PROBLEM_KEY)
-        if not problems:
+        problem = self._search.earliest(PROBLEM_KEY)
+        if problem is None:
             raise LocalError(f"there is no tree in search {name!r}", hint="crdtgraph mcts run PROBLEM --search NAME")
-        self.fingerprint = problems[0]
+        self.fingerprint = problem
         self._goes_on = bool(self._search.values(EARLIER_KEY))
 
     @property
@@ -74,11 +74,19 @@ class Inspection:
         return self._search.get(commit).message
 
     def root(self) -> CommitId:
-        """Where the tree begins: of several, the one with the most visits, then the lowest id."""
-        roots = self._graph.roots(plane=self._search.plane)
+        """Where the tree begins: of several, the one with the most visits, then the lowest id.
+
+        Where a tree of another problem began before it was told is left out.
+        """
+        roots = [each for each in self._graph.roots(plane=self._search.plane) if not self._is_of_others(each)]
         if not roots:
             raise LocalError(f"search {self._search.name!r} is empty", hint="wait until its tree has begun to grow")
         return max(sorted(roots), key=lambda root: self.statistics(root).visits)
+
+    def _is_of_others(self, root: CommitId) -> bool:
+        made = self._search.get(root)
+        ours = ROOT_MESSAGE + self.problem.split(" ", 4)[-1]
+        return made.author == AUTHOR and not made.parents and made.message != ours
 
     def statistics(self, commit: CommitId) -> Statistics:
         """What was counted of a commit, in this search and, if it goes on from them, in earlier ones."""

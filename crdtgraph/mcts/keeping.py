@@ -23,6 +23,8 @@ from crdtgraph.mcts.sharing import META_PREFIX, SharedGrowth, write_statistics
 from crdtgraph.reader import show_id
 from crdtgraph.search import Search
 
+ROOT_MESSAGE = "mcts "
+"""Begins the message of the commit that stands for the initial state; the problem's identity follows."""
 ROOT_KEY = "mcts-root"
 """Metadata of a promoted root: the fingerprint of the problem."""
 
@@ -44,7 +46,7 @@ class Keeper:
         if root is None:
             root = self._search.commit(
                 parents=(),
-                message=f"mcts {referee.identity}",
+                message=ROOT_MESSAGE + referee.identity,
                 changes=referee.changes(state),
                 author=AUTHOR,
                 time=0,

@@ -50,7 +50,7 @@ class SharedGrowth(Growth):
         self._far: dict[str, dict[CommitId, int]] = {}
         self._far_waiting: dict[CommitId, int] = {}
         self.check_problem()
-        if not self.search.values(PROBLEM_KEY):
+        if self.search.earliest(PROBLEM_KEY) is None:
             self.search.assign(PROBLEM_KEY, self.referee.fingerprint)
         if goes_on and not self.search.values(EARLIER_KEY):
             self.search.assign(EARLIER_KEY, self.search.name.encode())
@@ -64,15 +64,19 @@ class SharedGrowth(Growth):
             self._watch = None
 
     def check_problem(self) -> None:
-        """Raise ProblemMismatchError if somebody searches for the solution of another problem here."""
-        for value in self.search.values(PROBLEM_KEY):
-            if value != self.referee.fingerprint:
-                raise ProblemMismatchError(
-                    f"search {self.search.name!r} is about {value.decode(errors='replace'):.200}, "
-                    f"this problem is {self.referee.fingerprint.decode():.200}",
-                    hint="take another name for the search, or the problem that it was begun with; equal are format, "
-                    "players, range of rewards and identity",
-                )
+        """Raise ProblemMismatchError if somebody began to search for the solution of another problem before.
+
+        Of two that could not know of each other the earlier goes on. Were both told, one mistake of somebody who comes
+        late would end the search for all who work at it.
+        """
+        value = self.search.earliest(PROBLEM_KEY)
+        if value is not None and value != self.referee.fingerprint:
+            raise ProblemMismatchError(
+                f"search {self.search.name!r} is about {value.decode(errors='replace'):.200}, "
+                f"this problem is {self.referee.fingerprint.decode():.200}",
+                hint="take another name for the search, or the problem that it was begun with; equal are format, "
+                "players, range of rewards and identity",
+            )
 
     def hear(self) -> None:
         """Take over what is new in the search. O(news)."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from crdtgraph import CommitId
 from crdtgraph.mcts import ProblemMismatchError, SearchTree, Statistics
+from crdtgraph.mcts.inspecting import Inspection
 from tests.crdtgraph.mcts.problems import Line, Nim, Ring, open_graph, positions, send
 from tests.crdtgraph.searches.exchanging import digest
 
@@ -207,13 +208,43 @@ def test_two_problems_cannot_share_a_search(other: Nim | Line) -> None:
     SearchTree(graph, other, name="y").run(10)
 
 
-def test_two_problems_that_meet_later_are_told() -> None:
-    ours, theirs = SearchTree(open_graph(0), Nim(21)), SearchTree(open_graph(1), Nim(22))
-    ours.run(5)
-    theirs.run(5)
+def two_problems() -> tuple[SearchTree, SearchTree]:
+    """Trees of two problems on one search that do not know of each other; the first began first."""
+    ours = SearchTree(open_graph(0), Nim(21), solve=False)
+    late = open_graph(1)
+    for _ in range(1_000):
+        late.now_us()
+    theirs = SearchTree(late, Nim(22), solve=False)
+    ours.run(20)
+    theirs.run(60)
+    return ours, theirs
+
+
+def test_of_two_problems_that_meet_later_the_one_that_came_late_is_told() -> None:
+    ours, theirs = two_problems()
     send(theirs.search, ours.search)
+    send(ours.search, theirs.search)
+    ours.run(100)
+    assert ours.iterations == 120
+    assert ours.statistics(ours.root).visits == 120
+    for _ in range(3):
+        # At every look and not only once.
+        with pytest.raises(ProblemMismatchError, match=r"is about .*start=21"):
+            theirs.run(20)
+
+
+@pytest.mark.parametrize("knows", [0, 1])
+def test_a_search_that_heard_of_another_problem_can_still_be_joined(knows: int) -> None:
+    trees = two_problems()
+    send(trees[1].search, trees[0].search)
+    send(trees[0].search, trees[1].search)
+    graph = trees[knows]._graph
+    assert SearchTree(graph, Nim(21)).statistics(trees[0].root).visits == 20
     with pytest.raises(ProblemMismatchError):
-        ours.run(100)
+        SearchTree(graph, Nim(22))
+    seen = Inspection(graph, "mcts")
+    assert "start=21" in seen.problem
+    assert seen.root() == trees[0].root
 
 
 def test_commits_of_somebody_else_in_the_search_do_no_harm() -> None:
@@ -250,16 +281,6 @@ def test_what_others_have_in_flight_lands_after_their_way_is_forgotten(how: str)
     tree.set_remote_inflight("far", {})
     assert [edge for edge in tree._growth.by_commit.values() if edge.flying] == []
     assert [position for position in tree._growth.by_key.values() if position.flying] == []
-
-
-def test_another_problem_is_told_at_every_look_and_not_only_once() -> None:
-    trees = [SearchTree(open_graph(number), Nim(9 + number), solve=False) for number in range(2)]
-    for tree in trees:
-        tree.run(20)
-    send(trees[0].search, trees[1].search)
-    for _ in range(3):
-        with pytest.raises(ProblemMismatchError):
-            trees[1].run(20)
 
 
 @pytest.mark.parametrize("problem", [Nim(12), Nim(9), Ring(5)], ids=["nim12", "nim9", "ring"])
