@@ -61,9 +61,18 @@ class ControlClient:
                 yield reply.data
 
     async def _send(self, method: str, params: dict[str, Plain]) -> None:
-        # A node that has hung up already may have said why, and that is still to be read.
-        with suppress(trio.BrokenResourceError):
-            await self._stream.send_all(self._conversation.ask(method, params))
+        request = self._conversation.ask(method, params)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            # A node that has hung up already may have said why, and that is still to be read.
+            with suppress(trio.BrokenResourceError):
+                await self._stream.send_all(request)
+        except trio.ClosedResourceError:
+            raise self._conversation.lost("a request was broken off in its midst") from None
+        except trio.Cancelled:
+            # Half of it may be on its way, and what follows would be read as the other half.
+            await trio.aclose_forcefully(self._stream)
+            raise
 
     async def _receive(self) -> Reply:
         conversation = self._conversation

@@ -16,6 +16,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from threading import Lock
 from types import TracebackType
 
 from crdtgraph.errors import LocalError, UnreachableError
@@ -83,7 +84,9 @@ class Conversation:
 
 
 class BlockingControlClient:
-    """A client for code without an event loop; a context manager. One request at a time.
+    """A client for code without an event loop; a context manager. Calls of several threads take turns.
+
+    Of `stream` this does not hold: from its first part to its last nobody else may use the client.
 
     Args:
         path: of the control socket, or "tcp:HOST:PORT".
@@ -95,6 +98,7 @@ class BlockingControlClient:
 
     def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._conversation = Conversation(os.fspath(path))
+        self._turn = Lock()
         port = tcp_port(os.fspath(path))
         self._socket = socket.socket(socket.AF_UNIX) if port is None else socket.socket(_family(port[0]))
         self._socket.settimeout(timeout_s)
@@ -121,10 +125,11 @@ class BlockingControlClient:
     def call(self, method: str, **params: Plain) -> Plain:
         """The result of a method; of one that answers in parts, the list of them."""
         parts: list[Plain] = []
-        for reply in self._replies(method, params):
-            if reply.kind is ReplyKind.RESULT:
-                return parts or reply.data
-            parts.append(reply.data)
+        with self._turn:
+            for reply in self._replies(method, params):
+                if reply.kind is ReplyKind.RESULT:
+                    return parts or reply.data
+                parts.append(reply.data)
         raise LocalError(f"{method} gave no result")
 
     def stream(self, method: str, **params: Plain) -> Iterator[Plain]:
@@ -140,10 +145,15 @@ class BlockingControlClient:
     def _replies(self, method: str, params: dict[str, Plain]) -> Iterator[Reply]:
         conversation = self._conversation
         try:
-            data = conversation.ask(method, params)
-            # A node that has hung up already may have said why, and that is still to be read.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self._socket.sendall(data)
+            request = conversation.ask(method, params)
+            try:
+                # A node that has hung up already may have said why, and that is still to be read.
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self._socket.sendall(request)
+            except BaseException:
+                # Half of it may be on its way, and what follows would be read as the other half.
+                self._socket.close()
+                raise
             while True:
                 while (reply := conversation.next_reply()) is None:
                     conversation.receive(self._socket.recv(READ_BYTES))

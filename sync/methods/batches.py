@@ -201,9 +201,9 @@ def _search(target: Target, params: Params) -> Search:
 
 
 def _ids(params: Params, name: str = "commits", count_max: int = BATCH_ITEMS_MAX) -> list[CommitId]:
-    """Ids as one byte string, one after the other."""
+    """Ids as one byte string, one after the other. A batch may be empty: a leaf has no children to ask about."""
     data = params.blob(name)
-    if len(data) % COMMIT_ID_BYTES or not 0 < len(data) <= count_max * COMMIT_ID_BYTES:
+    if len(data) % COMMIT_ID_BYTES or len(data) > count_max * COMMIT_ID_BYTES or not (data or name == "commits"):
         raise LocalError(
             f"{params.method}: parameter {name!r} has {len(data)} bytes",
             hint=f"ids of {COMMIT_ID_BYTES} bytes, one after the other; at most {count_max} of them",
