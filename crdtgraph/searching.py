@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
 from crdtgraph.assigning import Assigner
-from crdtgraph.errors import LocalError
+from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.host import Host
 from crdtgraph.planes import LEDGER
 from crdtgraph.records import check_name
@@ -111,6 +111,17 @@ class Searching(Assigner):
     def searches(self) -> list[str]:
         """The names of the searches that are open here, sorted: those of this process, and what peers have told of."""
         return sorted(plane.search for plane in self._searches.values())
+
+    def _no_plane(self, name: str) -> LocalError:
+        search = name.removeprefix(PREFIX)
+        if search == name or LEDGER not in self._planes:
+            return super()._no_plane(name)
+        if self.is_closed_search(search):
+            return NotFoundError(
+                f"search {search!r:.150} is closed",
+                hint="what was promoted is in the ledger; open a search of another name",
+            )
+        return NotFoundError(f"no open search {search!r:.150} is here", hint="open it first")
 
     def closed_searches(self) -> Collection[str]:
         """The names of the searches that the ledger remembers as closed, sorted."""

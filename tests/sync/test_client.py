@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from crdtgraph import CommitId, Draft, UnreachableError
+from crdtgraph import CommitId, Draft, NotFoundError, UnreachableError
 from sync import (
     AsyncRemoteSearch,
     BlockingControlClient,
@@ -62,6 +62,18 @@ async def test_a_batch_of_nothing_is_answered_with_nothing(tmp_path: Path) -> No
         path = tmp_path / "control"
         async with open_control(path, Target(graph)), await ControlClient.connect(path) as client:
             await use(await async_remote_search(client, "nothing"))
+
+
+async def test_what_is_asked_of_a_closed_search_is_told_so(tmp_path: Path) -> None:
+    with replica("a") as graph:
+        root = graph.commit(message="root")
+        path = tmp_path / "control"
+        async with open_control(path, Target(graph)), await ControlClient.connect(path) as client:
+            search = await async_remote_search(client, "move 12")
+            await search.commit_many([Draft([root], "first")])
+            graph.close_search("move 12")
+            with pytest.raises(NotFoundError, match="search 'move 12' is closed"):
+                await search.commit_many([Draft([root], "late")])
 
 
 async def test_a_request_that_is_broken_off_in_its_midst_is_the_clients_last() -> None:

@@ -117,7 +117,7 @@ def test_a_closed_search_answers_nothing_but_that_it_is_closed(graph: Graph) -> 
     ):
         with pytest.raises(LocalError, match="search 'one' is closed"):
             call()
-    with pytest.raises(NotFoundError, match="no plane"):
+    with pytest.raises(NotFoundError, match="search 'one' is closed"):
         graph.get(made, plane=search.plane)
     with pytest.raises(NotFoundError, match="no open search"):
         graph.close_search("one")
