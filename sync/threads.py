@@ -35,18 +35,21 @@ async def search_with_threads(
         seed: of their randomness, together with their numbers.
         batch: leaves that one of them evaluates at a time, in one call for a problem with `evaluate_many`.
 
-    Raises WorkersFailedError when the problem failed three times on one leaf, ProblemError when it failed in selecting.
+    Raises WorkersFailedError when the problem failed three times on one leaf, ProblemError when it failed in selecting,
+    LocalError when it is not the tree's problem.
     """
     from sync.desks import Desks
 
     if type(threads) is not int or not 0 < threads <= THREADS_MAX:
         raise LocalError(f"{threads!r:.80} threads", hint=f"it is a number from 1 to {THREADS_MAX}")
-    hosted = Desks().open(tree, budget)
+    desks = Desks()
+    hosted = desks.open(tree, budget)
     limiter = trio.CapacityLimiter(threads)
     try:
         async with trio.open_nursery() as nursery:
             for number in range(threads):
                 evaluator = Evaluator(problem, Random(f"{seed} {number}"))
+                desks.of(tree.search.name, evaluator.fingerprint)
                 nursery.start_soon(_work, hosted, evaluator, hosted.join(f"thread {number}"), batch, limiter)
             spent = await hosted.result()
             nursery.cancel_scope.cancel()
