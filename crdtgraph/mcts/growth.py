@@ -19,6 +19,7 @@ from typing import Any
 from crdtgraph.errors import NotFoundError
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.nodes import Edge, Key, Position
+from crdtgraph.mcts.proving import prove
 from crdtgraph.mcts.referee import CHANCE, Fixed, Referee
 from crdtgraph.mcts.rules import Chooser
 from crdtgraph.mcts.statistics import UNIT
@@ -134,7 +135,7 @@ class Growth:
         if reward > self.greatest and len(rewards) == 1:
             self.greatest, self.greatest_at = reward, edge.commit
         if self._solve and child.proven is not None:
-            self._prove(path)
+            prove(path, self.referee)
 
     def fly(self, path: list[Edge], change: int) -> None:
         """A simulation along a path began (1) or ended (-1)."""
@@ -360,35 +361,6 @@ class Growth:
             edge.commit = commit
             self.note(commit, edge)
         return edge
-
-    # What is certain
-
-    def _prove(self, path: list[Edge]) -> None:
-        """Find out what follows from a position that is proven (Winands, Bjornsson, Saito, "MCTS Solver", 2008)."""
-        for edge in reversed(path[:-1]):
-            position = edge.child
-            if position.proven is None:
-                rewards = self._follows(position)
-                if rewards is None:
-                    return
-                position.prove(rewards)
-                edge.spread = 0.0
-
-    def _follows(self, position: Position) -> Fixed | None:
-        found = [edge.child.proven for edge in position.edges]
-        proven = [each for each in found if each is not None]
-        is_whole = len(proven) == len(position.actions)
-        if position.chances is not None:
-            return proven[0] if is_whole and len(set(proven)) == 1 else None
-        player, referee = position.player, self.referee
-        best = max(proven, key=lambda rewards: rewards[player], default=None)
-        if best is None or any(each != best and each[player] == best[player] for each in proven):
-            # Who moves does not care which of these it is. The others do, and nobody can tell them.
-            return None
-        # Nothing else can come to the same for the mover and to something else for others: one player has no others,
-        # and of two one gains what the other loses.
-        is_sure = referee.players == 1 or (referee.players == 2 and sum(best) == sum(referee.ends))
-        return best if is_whole or (is_sure and best[player] == referee.gain) else None
 
     def _use_priors(self, position: Position, priors: list[float]) -> None:
         position.priors = priors
