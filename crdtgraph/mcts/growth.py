@@ -57,6 +57,8 @@ class Growth:
         self.by_key: dict[Key, Position] = {}
         self.dirty: list[Edge] = []
         self.time = 0
+        self.thinks = False
+        """Whether evaluations of this problem come with priors: then others' nodes are evaluated here, too."""
         self.greatest = referee.loss - 1
         """Of a problem of one player: the greatest reward that a simulation of this tree had, and from where."""
         self.greatest_at: CommitId | None = None
@@ -92,8 +94,10 @@ class Growth:
         path = [self.root]
         position = self.root.child
         position.mark = mark
-        fast = self.chooser.fast
+        fast, thinks = self.chooser.fast, self.thinks
         while position.proven is None and (position.visits or position.flying):
+            if thinks and position.wants_priors:
+                break
             if fast is not None and not position.untried and not position.flying and position.edges:
                 # `_next` would come to the same; most steps end here.
                 edge = fast.pick(position, position.edges)
@@ -177,9 +181,11 @@ class Growth:
         return state
 
     def think(self, position: Position, priors: list[float] | None) -> None:
-        """Take over priors that an evaluation gave."""
+        """Take over priors that an evaluation gave, if it gave any."""
+        position.was_evaluated = True
         if priors is None or position.priors is not None or not position.actions:
             return
+        self.thinks = True
         self._use_priors(position, priors)
         for edge in position.edges:
             edge.prior = position.prior(list(position.actions).index(edge.action))

@@ -30,12 +30,13 @@ class Position:
     `player` moves here, `mover` moved into it (whose view values have). `untried` are the numbers of the actions that
     nobody tried, `priors` and `texts` those of all actions where the problem gives any. `proven` are the rewards where
     they are certain: because it is over, or because best play leads there. `mark` is the number of the last descent
-    that came through, `mean` the mean value in fixed point, or the proven one.
+    that came through, `mean` the mean value in fixed point, or the proven one. `was_evaluated` says that this tree has
+    seen an evaluation, whose priors are in `priors` if it had any; those that other trees saw are not told.
     """
 
     __slots__ = (
         "actions", "chances", "edges", "flying", "is_known", "key", "mark", "mean", "mover", "player", "priors",
-        "proven", "pruned", "state", "texts", "untried", "value", "visits",
+        "proven", "pruned", "state", "texts", "untried", "value", "visits", "was_evaluated",
     )  # fmt: skip
 
     def __init__(self, mover: int) -> None:
@@ -57,6 +58,12 @@ class Position:
         self.flying = 0
         self.mark = 0
         self.mean = 0.0
+        self.was_evaluated = False
+
+    @property
+    def wants_priors(self) -> bool:
+        """Whether nobody said here how its actions look, and nobody is about to: others evaluated it so far."""
+        return not (self.was_evaluated or self.priors is not None or self.flying or self.chances is not None)
 
     def grow(self, visits: int, value: int, flying: int = 0) -> None:
         """Count more, or less."""

@@ -142,7 +142,7 @@ class Runner(Asker):
             if state is None:
                 state = growth.state(path)
             rewards, priors = referee.read(referee.evaluate(state, self._rng), position.actions)
-            if priors is not None:
+            if priors is not None or growth.thinks:
                 growth.think(position, priors)
         growth.settle(path, rewards)
         self.iterations += 1
