@@ -2,8 +2,9 @@
 
     tree = SearchTree(graph, OpenSpielGame("connect_four"))
 
-Needs the extra: `pip install crdtgraph[games]`. Rewards are the game's returns at the end, scaled to within -1 and 1
-where they go beyond. (Lanctot et al., "OpenSpiel: A Framework for Reinforcement Learning in Games", 2019.)
+Needs the extra: `pip install crdtgraph[games]`. Rewards are the game's returns at the end, all that was given on the
+way among them, scaled to within -1 and 1 where they go beyond.
+(Lanctot et al., "OpenSpiel: A Framework for Reinforcement Learning in Games", 2019.)
 
 Two states are one position when they have the same history, unless the game is one of `MARKOV`: what a game shows as
 text need not be all that its future depends on.
@@ -40,14 +41,14 @@ class OpenSpielGame:
         transpositions: whether positions that look the same are the same; by default for the games of `MARKOV`.
         start: moves played before the root.
 
-    Raises ProblemError for a game that there is not, whose players move at the same time or hide something from each
-    other, and that gives rewards before its end.
+    Raises ProblemError for a game that there is not, or whose players move at the same time or hide something from
+    each other.
     """
 
     def __init__(self, game: str | Any, *, transpositions: bool | None = None, start: Sequence[int] = ()) -> None:
         self.game = game if isinstance(game, pyspiel.Game) else _load(game)
         kind = self.game.get_type()
-        _check(self.game, kind)
+        _check(self.game, kind, transpositions)
         self.players: int = self.game.num_players()
         reach = max(1.0, abs(self.game.max_utility()), abs(self.game.min_utility()))
         self._scale = 1 / reach
@@ -68,7 +69,7 @@ class OpenSpielGame:
 
     def _check_start(self) -> None:
         try:
-            self.initial()
+            self.text(self.initial())
         except (pyspiel.SpielError, ValueError, RuntimeError) as error:
             raise ProblemError(
                 f"{self.game} cannot be played: {error}", hint="its parameters may be out of their range"
@@ -143,14 +144,14 @@ def _load(name: object) -> Any:
         )
     try:
         return pyspiel.load_game(name)
-    except (pyspiel.SpielError, TypeError) as error:
+    except (pyspiel.SpielError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise ProblemError(
             f"OpenSpiel cannot load {name!r:.80}: {str(error).splitlines()[0] if str(error) else error!r:.200}",
             hint="pyspiel.registered_names() lists them; parameters go in brackets, as in hex(board_size=5)",
         ) from None
 
 
-def _check(game: Any, kind: Any) -> None:
+def _check(game: Any, kind: Any, transpositions: bool | None) -> None:
     if kind.dynamics != pyspiel.GameType.Dynamics.SEQUENTIAL:
         raise ProblemError(
             f"in {game} players move at the same time", hint="only games with one move after another are searched"
@@ -159,9 +160,10 @@ def _check(game: Any, kind: Any) -> None:
         raise ProblemError(
             f"in {game} players do not see everything", hint="only games of perfect information are searched"
         )
-    if kind.reward_model != pyspiel.GameType.RewardModel.TERMINAL:
+    if transpositions and kind.reward_model != pyspiel.GameType.RewardModel.TERMINAL:
         raise ProblemError(
-            f"{game} gives rewards on the way", hint="only games whose rewards come at the end are searched"
+            f"{game} gives rewards on the way, which may differ between two ways to a position",
+            hint="leave transpositions out: each way is a position of its own then",
         )
     if kind.chance_mode == pyspiel.GameType.ChanceMode.SAMPLED_STOCHASTIC:
         raise ProblemError(

@@ -93,6 +93,8 @@ def test_the_same_board_is_the_same_position(graph: Graph, game: Make) -> None:
         ("catch", ""),
         ("no_such_game", "no game"),
         ("connect_four(rows=-1)", "cannot be played"),
+        ("hex(board_size=0)", "cannot be played"),
+        ("nfg_game", "cannot load"),
         ("hex(size=3)", "cannot load"),
         (7, "cannot load"),
     ],
@@ -104,6 +106,20 @@ def test_a_game_that_cannot_be_searched_is_refused(game: Make, name: Any, said: 
     with pytest.raises(ProblemError, match=said) as caught:
         game(name)
     assert caught.value.hint
+
+
+def test_what_a_game_gives_on_the_way_is_part_of_its_end(graph: Graph, game: Make) -> None:
+    problem = game("cliff_walking(height=2,width=3,horizon=8)")
+    tree = SearchTree(graph, problem, seed=1)
+    tree.run(500)
+    # Up, twice right, and down, each of which costs 1, and a fall 100.
+    assert problem.game.min_utility() == -107
+    found = tree.greatest()
+    assert found is not None
+    assert found[0] == pytest.approx(-4 / 107, abs=1e-6)
+    assert len(tree.best_line()) == 4
+    with pytest.raises(ProblemError, match="on the way"):
+        game("cliff_walking", transpositions=True)
 
 
 def test_moves_of_the_start_are_checked(game: Make) -> None:
