@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -26,7 +26,7 @@ from cli.mcts.budgets import TypedBudget
 from cli.mcts.problems import load_problem
 from cli.progress import Bar, progress_bar
 from cli.render import printable
-from crdtgraph import CommitId, CrdtGraphError, Graph, LocalError
+from crdtgraph import CommitId, CrdtGraphError, Graph, LocalError, UnreachableError
 from crdtgraph.mcts import Node as TreeNode
 from crdtgraph.mcts import ProblemError, Rule, SearchTree, Spent
 from crdtgraph.mcts.referee import Referee
@@ -161,9 +161,14 @@ async def _run(order: Order, graph: Graph, folder: Path, bar: Bar, stopper: Stop
         if order.close and tree.search.is_open:
             graph.close_search(tree.search.name)
         await node.flusher.durable()
-        if order.peers:
-            await _hand_over(node)
-        return found
+        is_alone = not order.peers and not node.status().peers
+        if is_alone or await _hand_over(node) or not order.url.startswith("memory:") or found.promoted is None:
+            return found
+        lost = UnreachableError(
+            f"no peer has taken the best line, and this process has no disk: {order.ref!r} is nowhere",
+            hint="see whether the peers are up, and search again; --store PATH keeps it here",
+        )
+        return replace(found, promoted=None, failure=found.failure or lost)
 
 
 def _tree(order: Order, graph: Graph) -> SearchTree:
@@ -279,8 +284,12 @@ def _say(bar: Bar, line: str) -> None:
         print(printable(line), file=sys.stderr, flush=True)
 
 
-async def _hand_over(node: Node) -> None:
-    """Give peers that are connected the time to take what is new."""
+async def _hand_over(node: Node) -> bool:
+    """Give peers the time to take what is new; whether one has taken it, or everything at least is on its way."""
+    peers = node.status().peers
     with trio.move_on_after(AGREE_S):
-        while any(peer.state == "open" and peer.queued_messages for peer in node.status().peers):  # noqa: ASYNC110
+        while not any(peer.agrees for peer in peers) or any(peer.queued_messages for peer in peers):
             await trio.sleep(LOOK_S)
+            peers = node.status().peers
+        return True
+    return any(peer.state == "open" and not peer.queued_messages for peer in peers)
