@@ -237,13 +237,6 @@ def test_evaluations_cross_as_they_are() -> None:
 # --- the end of a tree
 
 
-async def test_threads_with_another_problem_than_the_trees_are_refused(graph: Graph) -> None:
-    tree = tree_of(graph)
-    with pytest.raises(LocalError, match="this worker's problem is"):
-        await search_with_threads(tree, Nim(8), 300, threads=2)
-    assert tree.iterations == 0
-
-
 async def test_a_search_that_somebody_closes_ends(graph: Graph, tmp_path: Path) -> None:
     desks = Desks()
     async with hosting(graph, tmp_path, desks) as (path, _):

@@ -26,3 +26,10 @@ async def test_an_error_in_a_thread_ends_the_search(graph: Graph, tmp_path: Path
     assert tree.inflight() == {}
     with pytest.raises(LocalError, match="0 threads"):
         await search_with_threads(tree, Nim(), 300, threads=0)
+
+
+async def test_threads_with_another_problem_than_the_trees_are_refused(graph: Graph) -> None:
+    tree = tree_of(graph)
+    with pytest.raises(LocalError, match="this worker's problem is"):
+        await search_with_threads(tree, Nim(8), 300, threads=2)
+    assert tree.iterations == 0

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import PATIENCE_S, CommandLine, Starter
-from .tree_running import NIM, until_it_grows
+from tests.cli.conftest import PATIENCE_S, CommandLine, Starter
+from tests.cli.tree_running import NIM, until_it_grows
 
 LEAVING = (
     NIM
