@@ -25,12 +25,12 @@ from crdtgraph import Graph, Host
 from crdtgraph.exchange import deltas, receive_steps
 from crdtgraph.mcts import UCT, InFlight, SearchTree, Task
 from crdtgraph.opening import attach
-from crdtgraph.searchplane import SearchPlane
+from crdtgraph.searches.plane import SearchPlane
 from crdtgraph.store.memory import MemoryStore
 from simulations.pgame import PGame
 from simulations.seeds import child
-from sync.inflightexchange import InFlightExchange
-from sync.limits import DEFAULTS
+from sync.protocol.inflightexchange import InFlightExchange
+from sync.protocol.limits import DEFAULTS
 
 ROLLOUT_S = 0.01
 JITTER = 0.25

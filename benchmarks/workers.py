@@ -25,15 +25,15 @@ import crdtgraph
 from benchmarks.report import Report, quantiles, rounded
 from crdtgraph import CommitId, Draft
 from crdtgraph.bulk import STEP_ITEMS, commit_batch
-from sync import asks
-from sync.asks import Ask
-from sync.callcodec import decode_request, encode_request
-from sync.calls import Request
-from sync.client import BlockingControlClient
+from sync.client import asks
+from sync.client.asks import Ask
+from sync.client.blocking import BlockingControlClient
+from sync.client.remote import greet
 from sync.connection import BROKEN
-from sync.framing import FrameParser, encode_frame
-from sync.limits import READ_BYTES
-from sync.remote import greet
+from sync.protocol.callcodec import decode_request, encode_request
+from sync.protocol.calls import Request
+from sync.protocol.framing import FrameParser, encode_frame
+from sync.protocol.limits import READ_BYTES
 
 CLIENTS = 4
 BATCH = 100

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crdtgraph.ids import CommitId
     from crdtgraph.records import Commit, Value
     from crdtgraph.state import PathChange
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 _Kind = TypeVar("_Kind", bool, int, float, str, bytes)
 

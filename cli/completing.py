@@ -47,7 +47,7 @@ def _refs(ctx: click.Context) -> list[str]:
     from cli.answers import refs_of
     from cli.context import Access, Invocation, control_socket, open_store, socket_path
     from crdtgraph.store import disk_bytes
-    from sync.client import BlockingControlClient
+    from sync.client.blocking import BlockingControlClient
 
     invocation = ctx.find_object(Invocation) or Invocation()
     store, node = invocation.place()

@@ -24,7 +24,7 @@ import click
 
 if TYPE_CHECKING:
     from crdtgraph import Graph
-    from sync.messages import Plain
+    from sync.protocol.messages import Plain
 
 STORE_VARIABLE = "CRDTGRAPH_STORE"
 NODE_VARIABLE = "CRDTGRAPH_NODE"
@@ -278,7 +278,7 @@ def open_store(url: str, access: Access) -> Iterator[Backend]:
 @contextmanager
 def open_node(address: str) -> Iterator[Backend]:
     """A running node."""
-    from sync.client import BlockingControlClient
+    from sync.client.blocking import BlockingControlClient
 
     with BlockingControlClient(socket_path(address)) as client:
         yield client

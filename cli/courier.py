@@ -21,7 +21,7 @@ from cli.context import Backend
 from sync.plain import vector_from_plain
 
 if TYPE_CHECKING:
-    from sync.messages import Plain
+    from sync.protocol.messages import Plain
 
 ROUNDS_MAX = 10
 """Of giving all to one place and back. One is enough where nobody writes."""

@@ -12,7 +12,7 @@ from sync.plain import vector_from_plain
 
 if TYPE_CHECKING:
     from crdtgraph import Graph
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 
 def deliver(source: Graph, backend: Backend, *, progress: Callable[[int, int], object] | None = None) -> int:

@@ -11,7 +11,7 @@ from crdtgraph import Graph
 from crdtgraph.gitbridge import RefMove
 from crdtgraph.ids import CommitId
 from crdtgraph.records import Commit
-from sync.calls import Plain
+from sync.protocol.calls import Plain
 
 
 class BackendTarget:

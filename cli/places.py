@@ -13,7 +13,7 @@ import click
 from cli.context import Access, Backend, graph_of, open_any
 
 if TYPE_CHECKING:
-    from sync.messages import Plain
+    from sync.protocol.messages import Plain
 
 PLACES_MAX = 32
 """As many as one screen has room for, and as a node serves clients at once."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cli.context import Backend
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 CALL_BLOCKS = 16
 """1 MiB in one request. A file that is smaller goes in the commit itself, and becomes an object there if need be."""

@@ -9,8 +9,9 @@ import typing
 from crdtgraph import lazy
 
 if typing.TYPE_CHECKING:
-    from crdtgraph.branch import Branch, BranchInfo, MergeConflictError, OnConflict
+    from crdtgraph.branches.branch import Branch, BranchInfo, MergeConflictError, OnConflict
     from crdtgraph.bulk import Draft
+    from crdtgraph.checkpoints.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.dag import Dag
     from crdtgraph.divergence import Divergence, RefSpread, RefState, compare
     from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, StandardPolicy, Write, WriteKind
@@ -38,13 +39,12 @@ if typing.TYPE_CHECKING:
     from crdtgraph.planes import LEDGER
     from crdtgraph.reader import Waiting
     from crdtgraph.records import Commit, Reference, Value
-    from crdtgraph.recovery import CheckpointUse, LastStop, Recovery
     from crdtgraph.refs import Ref
-    from crdtgraph.search import Search
-    from crdtgraph.searchregisters import Greatest
+    from crdtgraph.searches.registers import Greatest
+    from crdtgraph.searches.search import Search
+    from crdtgraph.searches.watching import News, Watch
     from crdtgraph.state import MergeFunction, MergePolicy, MergeResult, PathChange, PathConflict, SettledPath
     from crdtgraph.status import Status
-    from crdtgraph.watching import News, Watch
 
 __all__ = [
     "LEDGER",
@@ -112,10 +112,10 @@ __all__ = [
 
 _HOMES = {
     "AmbiguousError": "errors",
-    "Branch": "branch",
-    "BranchInfo": "branch",
+    "Branch": "branches.branch",
+    "BranchInfo": "branches.branch",
     "Collected": "objects",
-    "CheckpointUse": "recovery",
+    "CheckpointUse": "checkpoints.recovery",
     "Commit": "records",
     "CommitId": "ids",
     "CorruptError": "errors",
@@ -127,26 +127,26 @@ _HOMES = {
     "Durability": "durability",
     "Finding": "fsck",
     "Graph": "graph",
-    "Greatest": "searchregisters",
+    "Greatest": "searches.registers",
     "Host": "host",
     "LEDGER": "planes",
-    "LastStop": "recovery",
+    "LastStop": "checkpoints.recovery",
     "LocalError": "errors",
-    "MergeConflictError": "branch",
+    "MergeConflictError": "branches.branch",
     "MergeFunction": "state",
     "MergePolicy": "state",
     "MergeResult": "state",
-    "News": "watching",
+    "News": "searches.watching",
     "NotAStoreError": "errors",
     "NotFoundError": "errors",
     "ObjectCorruptError": "objects",
     "ObjectMissingError": "objects",
-    "OnConflict": "branch",
+    "OnConflict": "branches.branch",
     "PathChange": "state",
     "PathConflict": "state",
     "Policy": "durability",
     "Received": "exchange",
-    "Recovery": "recovery",
+    "Recovery": "checkpoints.recovery",
     "Ref": "refs",
     "RefSpread": "divergence",
     "RefState": "divergence",
@@ -156,7 +156,7 @@ _HOMES = {
     "ReplicaId": "ids",
     "STANDARD_POLICY": "durability",
     "SYSTEM": "host",
-    "Search": "search",
+    "Search": "searches.search",
     "SettledPath": "state",
     "StandardPolicy": "durability",
     "Status": "status",
@@ -167,7 +167,7 @@ _HOMES = {
     "UnreachableError": "errors",
     "Value": "records",
     "Waiting": "reader",
-    "Watch": "watching",
+    "Watch": "searches.watching",
     "Write": "durability",
     "WriteKind": "durability",
     "compare": "divergence",

@@ -24,13 +24,13 @@ from crdtgraph.ids import CommitId
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.reader import show_id
 from crdtgraph.records import Commit, Value, check_vector, encode_commit, ordered_changes
-from crdtgraph.searchplane import PREFIX
+from crdtgraph.searches.plane import PREFIX
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_MAX
 from crdtgraph.steps import Stepwise
 
 if TYPE_CHECKING:
     from crdtgraph.graph import Graph
-    from crdtgraph.searching import Searching
+    from crdtgraph.searches.searching import Searching
 
 BATCH_ITEMS_MAX = 1_000
 """What a segment holds. A worker waits for one answer a batch; more items would only make it wait longer."""
@@ -115,7 +115,7 @@ def count_batch(
     Raises LocalError as `commit_batch` does, and StoreError when the disk refuses the ledger's buffer; that one says
     how many were counted.
     """
-    from crdtgraph.search import Search
+    from crdtgraph.searches.search import Search
 
     home = graph._writable(plane)
     given = list(counts)

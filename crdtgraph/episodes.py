@@ -1,8 +1,8 @@
 """Episodes: the times during which a replica and others wrote without hearing of each other, as the store keeps them.
 
-A record is written by the node (see `sync.episodes`, which decides what one is) and belongs to this store alone: it is
-in no segment and no digest. It is canonical CBOR, an array that begins with a version, under `episode` and a number in
-`Keyspace.META`. Older code ignores such keys, so the format of a store is the same with and without them.
+A record is written by the node (see `sync.protocol.episodes`, which decides what one is) and belongs to this store
+alone: it is in no segment and no digest. It is canonical CBOR, an array that begins with a version, under `episode` and
+a number in `Keyspace.META`. Older code ignores such keys, so the format of a store is the same with and without them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`Graph`: the commit graph as a program uses it: opening, flushing, looking after it, closing.
 
 Reading is in `reader.py`, what peers ask for in `replica.py`, what is written in `writer.py`, `assigning.py` and
-`branching.py`.
+`branches/`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from crdtgraph.branching import Brancher
+from crdtgraph.branches.branching import Brancher
 from crdtgraph.cache import LearnedPolicy
 from crdtgraph.cache import Policy as CachePolicy
-from crdtgraph.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
+from crdtgraph.checkpoints.checkpointing import CLOSING_WEIGHT_MIN, checkpoint_steps, weight
+from crdtgraph.checkpoints.recovery import last_stop, load, mark_clean, mark_dirty
 from crdtgraph.clock import HybridClock
 from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import StoreError
@@ -23,8 +24,7 @@ from crdtgraph.ids import INCARNATION_BYTES, CommitId, SegmentKey
 from crdtgraph.limits import CACHE_BYTES_MAX, CHECKPOINT_WEIGHT_MIN
 from crdtgraph.objects.store import ObjectStore
 from crdtgraph.planes import LEDGER, Plane
-from crdtgraph.recovery import last_stop, load, mark_clean, mark_dirty
-from crdtgraph.searching import Searching
+from crdtgraph.searches.searching import Searching
 from crdtgraph.signing import Identity
 from crdtgraph.steps import Stepwise, run
 from crdtgraph.store import Store

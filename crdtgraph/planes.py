@@ -1,6 +1,6 @@
 """A plane: one shared document, the fold over it, and this replica's own log into it.
 
-There is the ledger, which is permanent history, and one for each search that is open (searchplane.py).
+There is the ledger, which is permanent history, and one for each search that is open (searches/plane.py).
 
 The path of a record of our own: it is folded into the projection at once (a writer sees its own writes), waits in the
 buffer, is packed into a signed segment, written to the store's log, and enters the document only once the disk has it.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 
 from crdtgraph.beside import Beside
 from crdtgraph.buffer import FLUSH_AFTER_US, FLUSH_RECORDS, Buffer, commit_size, record_size
-from crdtgraph.checkpointing import Checkpoints
+from crdtgraph.checkpoints.checkpointing import Checkpoints
 from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
 from crdtgraph.document import Document, item_update

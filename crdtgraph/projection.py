@@ -36,7 +36,7 @@ from crdtgraph.registers import Registers
 from crdtgraph.segment import Segment
 
 if TYPE_CHECKING:
-    from crdtgraph.checkpoint import Checkpoint
+    from crdtgraph.checkpoints.checkpoint import Checkpoint
 
 _MASK = (1 << 256) - 1
 _DOMAIN = b"crdtgraph projection\0"

@@ -18,10 +18,10 @@ from crdtgraph.reader import Reader
 from crdtgraph.segment import unpack
 
 if TYPE_CHECKING:
+    from crdtgraph.checkpoints.recovery import Recovery
     from crdtgraph.exchange import Delta, Received
     from crdtgraph.metering import Meter
-    from crdtgraph.recovery import Recovery
-    from crdtgraph.searchplane import SearchPlane
+    from crdtgraph.searches.plane import SearchPlane
     from crdtgraph.status import PlaneStatus, Status
 
 

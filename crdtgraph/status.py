@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crdtgraph.checkpoints.recovery import Recovery
 from crdtgraph.planes import Plane
-from crdtgraph.recovery import Recovery
 from crdtgraph.store import FORMAT, FORMAT_KEY, Keyspace
 
 

@@ -35,7 +35,7 @@ from crdtgraph.segment import RECORDS_MAX
 from crdtgraph.store import Store
 
 if TYPE_CHECKING:
-    from crdtgraph.searchplane import SearchPlane
+    from crdtgraph.searches.plane import SearchPlane
 
 
 class MadeCommit(NamedTuple):

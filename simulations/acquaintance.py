@@ -15,7 +15,7 @@ import trio
 from crdtgraph.episodes import read_episodes
 from simulations.checkers import ViolationError
 from simulations.process import Process
-from sync.limits import JITTER, MEMBERS_MAX
+from sync.protocol.limits import JITTER, MEMBERS_MAX
 
 POLL_S = 0.25
 

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from crdtgraph import Graph, Search
-from crdtgraph.searchplane import PREFIX
+from crdtgraph.searches.plane import PREFIX
 from simulations.checkers import ViolationError
 
 

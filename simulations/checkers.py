@@ -17,7 +17,7 @@ from simulations.journal import Journal, Written
 from simulations.model import REF, Model, Said, SegmentName
 from simulations.reading import Held, Order
 from sync import Node
-from sync.limits import (
+from sync.protocol.limits import (
     ALARMS_MAX,
     CONNECTIONS_MAX,
     OBJECT_SERVE_MAX,
@@ -25,8 +25,8 @@ from sync.limits import (
     QUEUE_BYTES_MAX,
     QUEUE_MESSAGES_MAX,
 )
-from sync.outbox import QUESTIONS_MAX
-from sync.peerstate import OpenWant
+from sync.protocol.outbox import QUESTIONS_MAX
+from sync.protocol.peerstate import OpenWant
 
 SHOWN = 3
 """Of many violations of one rule."""

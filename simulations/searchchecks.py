@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crdtgraph import LEDGER, Graph
-from crdtgraph.searchplane import PREFIX
-from crdtgraph.searchregisters import GREATEST_NAMESPACE, VALUE_NAMESPACE, offer
+from crdtgraph.searches.plane import PREFIX
+from crdtgraph.searches.registers import GREATEST_NAMESPACE, VALUE_NAMESPACE, offer
 from crdtgraph.segment import Segment
 from simulations.checkers import Seen, ViolationError
 from simulations.searchmodel import SearchModel

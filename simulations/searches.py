@@ -15,7 +15,7 @@ from crdtgraph import Graph
 from simulations.checkers import ViolationError
 from simulations.process import Process
 from simulations.tallies import Tallies
-from sync.limits import INFLIGHT_EXPIRY_S
+from sync.protocol.limits import INFLIGHT_EXPIRY_S
 
 LOOK_S = 0.5
 SLACK_S = 2.0

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from crdtgraph import CommitId, Graph
-from crdtgraph.searchplane import PREFIX
+from crdtgraph.searches.plane import PREFIX
 from simulations.assignments import Assignments
 from simulations.checkers import ViolationError
 

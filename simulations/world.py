@@ -38,7 +38,7 @@ from simulations.tallies import Tallies
 from simulations.timeline import ImportGit
 from simulations.trace import Trace
 from sync import Settings
-from sync.limits import CARD_IDLE_ROUNDS, JITTER, ROUND_MAX_S
+from sync.protocol.limits import CARD_IDLE_ROUNDS, JITTER, ROUND_MAX_S
 
 LOOK_EVERY_S = 1.0
 """Between two cheap checks; a deep one is every tenth."""

@@ -9,24 +9,24 @@ import typing
 from crdtgraph import lazy
 
 if typing.TYPE_CHECKING:
-    from sync.asyncbranches import AsyncRemoteBranch
-    from sync.asyncclient import ControlClient
-    from sync.asyncremote import AsyncRemotePlane, AsyncRemoteSearch, async_remote_ledger, async_remote_search
-    from sync.asyncworker import run_worker
-    from sync.branches import RemoteBranch
-    from sync.client import BlockingControlClient
+    from sync.client.asyncbranches import AsyncRemoteBranch
+    from sync.client.asyncclient import ControlClient
+    from sync.client.asyncremote import AsyncRemotePlane, AsyncRemoteSearch, async_remote_ledger, async_remote_search
+    from sync.client.blocking import BlockingControlClient
+    from sync.client.branches import RemoteBranch
+    from sync.client.remote import RemotePlane, RemoteSearch, remote_ledger, remote_search
     from sync.control import open_control, open_workers_port
     from sync.daemon import serve
-    from sync.desks import Desks
-    from sync.limits import Settings
     from sync.node import Node
-    from sync.remote import RemotePlane, RemoteSearch, remote_ledger, remote_search
+    from sync.protocol.limits import Settings
     from sync.requests import LocalCaller
     from sync.status import AlarmStatus, NodeStatus, PeerStatus
-    from sync.threads import search_with_threads
     from sync.transport import Address, TcpTransport, Transport
-    from sync.worker import Worker
-    from sync.workers import Workers, async_search_with_workers, search_with_workers
+    from sync.workers.asyncworker import run_worker
+    from sync.workers.desks import Desks
+    from sync.workers.pool import Workers, async_search_with_workers, search_with_workers
+    from sync.workers.threads import search_with_threads
+    from sync.workers.worker import Worker
 
 __all__ = [
     "Address",
@@ -65,34 +65,34 @@ __all__ = [
 _HOMES = {
     "Address": "transport",
     "AlarmStatus": "status",
-    "AsyncRemoteBranch": "asyncbranches",
-    "AsyncRemotePlane": "asyncremote",
-    "AsyncRemoteSearch": "asyncremote",
-    "BlockingControlClient": "client",
-    "ControlClient": "asyncclient",
-    "Desks": "desks",
+    "AsyncRemoteBranch": "client.asyncbranches",
+    "AsyncRemotePlane": "client.asyncremote",
+    "AsyncRemoteSearch": "client.asyncremote",
+    "BlockingControlClient": "client.blocking",
+    "ControlClient": "client.asyncclient",
+    "Desks": "workers.desks",
     "LocalCaller": "requests",
     "Node": "node",
     "NodeStatus": "status",
     "PeerStatus": "status",
-    "RemoteBranch": "branches",
-    "RemotePlane": "remote",
-    "RemoteSearch": "remote",
-    "Settings": "limits",
+    "RemoteBranch": "client.branches",
+    "RemotePlane": "client.remote",
+    "RemoteSearch": "client.remote",
+    "Settings": "protocol.limits",
     "TcpTransport": "transport",
     "Transport": "transport",
-    "Worker": "worker",
-    "Workers": "workers",
-    "async_remote_ledger": "asyncremote",
-    "async_remote_search": "asyncremote",
-    "async_search_with_workers": "workers",
+    "Worker": "workers.worker",
+    "Workers": "workers.pool",
+    "async_remote_ledger": "client.asyncremote",
+    "async_remote_search": "client.asyncremote",
+    "async_search_with_workers": "workers.pool",
     "open_control": "control",
     "open_workers_port": "control",
-    "remote_ledger": "remote",
-    "remote_search": "remote",
-    "run_worker": "asyncworker",
-    "search_with_threads": "threads",
-    "search_with_workers": "workers",
+    "remote_ledger": "client.remote",
+    "remote_search": "client.remote",
+    "run_worker": "workers.asyncworker",
+    "search_with_threads": "workers.threads",
+    "search_with_workers": "workers.pool",
     "serve": "daemon",
 }
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 import trio
 
 from sync.connection import Connection, refuse
-from sync.limits import CONNECTIONS_MAX, Settings
 from sync.log import Log
+from sync.protocol.limits import CONNECTIONS_MAX, Settings
 from sync.transport import Listening
 
 ACCEPT_RETRY_S = 0.1

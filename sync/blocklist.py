@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import REPLICA_ID_BYTES, ReplicaId
-from sync.messages import Hello
+from sync.protocol.messages import Hello
 from sync.transport import Address
 
 DIGITS_MIN = 4

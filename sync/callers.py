@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from crdtgraph.errors import LocalError
 
 if TYPE_CHECKING:
-    from sync.desks import HostedTree
+    from sync.workers.desks import HostedTree
 
 WORKERS_VERSION = 1
 """Of the methods for workers. A node and a worker that speak different ones could take each other's batches wrong, so

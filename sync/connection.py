@@ -19,10 +19,10 @@ import trio
 
 from crdtgraph.errors import RemoteError
 from crdtgraph.ids import ReplicaId
-from sync.codec import encode_message
-from sync.framing import encode_frame
-from sync.limits import LINK_BYTES_PER_S_MIN, READ_BYTES, WRITE_BYTES, Settings
-from sync.messages import (
+from sync.protocol.codec import encode_message
+from sync.protocol.framing import encode_frame
+from sync.protocol.limits import LINK_BYTES_PER_S_MIN, READ_BYTES, WRITE_BYTES, Settings
+from sync.protocol.messages import (
     Ephemeral,
     Error,
     ErrorCode,
@@ -33,8 +33,8 @@ from sync.messages import (
     NodeMessage,
     ObjectMessage,
 )
-from sync.session import RemoteClosedError, RemoteTimeoutError, Session
-from sync.state import State
+from sync.protocol.session import RemoteClosedError, RemoteTimeoutError, Session
+from sync.protocol.state import State
 from sync.transport import Address
 
 BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError)

@@ -25,17 +25,17 @@ from pathlib import Path
 import trio
 
 from crdtgraph.errors import CrdtGraphError, LocalError, RemoteError
-from sync.callcodec import decode_request, encode_reply
 from sync.callers import Caller
-from sync.calls import Plain, Reply, ReplyKind, Request
-from sync.client import TCP_PREFIX
+from sync.client.blocking import TCP_PREFIX
 from sync.connection import BROKEN
-from sync.framing import FrameParser, encode_frame
-from sync.limits import CONTROL_CLIENTS_MAX, CONTROL_IDLE_S, CONTROL_SEND_S, FRAME_BYTES_MAX, READ_BYTES
 from sync.log import Log, default_log
 from sync.methods import Target, methods_for_workers
 from sync.metrics import Timed
 from sync.plain import error_to_plain
+from sync.protocol.callcodec import decode_request, encode_reply
+from sync.protocol.calls import Plain, Reply, ReplyKind, Request
+from sync.protocol.framing import FrameParser, encode_frame
+from sync.protocol.limits import CONTROL_CLIENTS_MAX, CONTROL_IDLE_S, CONTROL_SEND_S, FRAME_BYTES_MAX, READ_BYTES
 from sync.requests import start
 from sync.transport import Address, AddressLike, TcpTransport, Transport
 

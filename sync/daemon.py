@@ -25,15 +25,15 @@ from crdtgraph import CrdtGraphError, LocalError, NotAStoreError
 from crdtgraph.metering import Meter
 from crdtgraph.store import open_store
 from sync.control import open_control, open_workers_port
-from sync.limits import DEFAULTS, Settings
 from sync.log import Log
 from sync.methods import Target
 from sync.node import Node
 from sync.prometheus import scraping
+from sync.protocol.limits import DEFAULTS, Settings
 from sync.transport import Address, AddressLike, BoundTransport, check_loopback
 
 if TYPE_CHECKING:
-    from sync.desks import Desks
+    from sync.workers.desks import Desks
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -164,7 +164,7 @@ def _desks(problems: Sequence[object]) -> Desks | None:
     """Where trees of these problems are worked for; what that needs is not imported without any."""
     if not problems:
         return None
-    from sync.desks import Desks
+    from sync.workers.desks import Desks
 
     return Desks(problems)
 

@@ -15,8 +15,8 @@ from crdtgraph.errors import UnreachableError
 from crdtgraph.ids import ReplicaId
 from sync.blocklist import Blocklist
 from sync.connection import Connection
-from sync.limits import Settings
 from sync.log import Log
+from sync.protocol.limits import Settings
 from sync.transport import Address
 
 

@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from crdtgraph.errors import StoreCorruptError, StoreError
-from sync.limits import Settings
-from sync.replica import LocalReplica
+from sync.protocol.limits import Settings
+from sync.protocol.replica import LocalReplica
 
 RunSync = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs a blocking function somewhere and waits for it."""

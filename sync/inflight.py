@@ -5,7 +5,7 @@
     node.inflight.publish("move 12", {commit: 3})                   # or by hand, after every change
     end = node.inflight.subscribe("move 12", listener)              # (writer, counts), whenever they change
 
-`inflightexchange.py` has the rules; here they meet the node's connections and clock.
+`protocol/inflightexchange.py` has the rules; here they meet the node's connections and clock.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from crdtgraph.ids import CommitId
-from sync.inflightcodec import TOPIC as INFLIGHT
-from sync.inflightexchange import InFlightExchange, Listener
-from sync.messages import Ephemeral
+from sync.protocol.inflightcodec import TOPIC as INFLIGHT
+from sync.protocol.inflightexchange import InFlightExchange, Listener
+from sync.protocol.messages import Ephemeral
 
 if TYPE_CHECKING:
     from sync.connection import Connection

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 if TYPE_CHECKING:
-    from sync.alarms import Alarm
+    from sync.protocol.alarms import Alarm
 
 LOGGER_NAME = "sync"
 

@@ -1,6 +1,6 @@
 """The members of the cluster as one running node knows them, and what the node tells them of itself.
 
-`membership.py` has the rules; here the node's own card is made and somebody can wait for the answers to a census.
+`protocol/membership.py` has the rules; here the node's own card is made, and somebody can wait for answers to a census.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import trio
 
 from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
-from sync.alarms import Alarm
-from sync.cards import AlarmCard, Card, LinkCard, PlaneCard
-from sync.limits import (
+from sync.protocol.alarms import Alarm
+from sync.protocol.cards import AlarmCard, Card, LinkCard, PlaneCard
+from sync.protocol.limits import (
     CARD_ALARMS_MAX,
     CARD_BLOCKED_MAX,
     CARD_LINKS_MAX,
@@ -25,8 +25,8 @@ from sync.limits import (
     CARD_WRITERS_MAX,
     PROTOCOL_VERSION,
 )
-from sync.membership import Member, Membership
-from sync.messages import MemberMessage
+from sync.protocol.membership import Member, Membership
+from sync.protocol.messages import MemberMessage
 from sync.segmentcounts import SegmentCounts
 from sync.status import PeerStatus, peer_statuses, store_bytes
 from sync.version import software_version

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from crdtgraph.metering.series import SECOND_NS, Period, Series, Summary
-from sync.cards import TimingCard
+from sync.protocol.cards import TimingCard
 
 NS_PER_US = 1_000
 

@@ -26,17 +26,19 @@ from crdtgraph.exchange import Delta
 from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
 from sync.acceptor import accept
-from sync.alarms import Alarms
 from sync.blocklist import Blocklist
 from sync.connection import Connection, Direction, dialled_at_once, loser, part
 from sync.dialer import Backoff, Dialer
 from sync.durability import Flusher, RunSync, run_in_thread
-from sync.gossip import Gossip
 from sync.inflight import INFLIGHT, InFlight
-from sync.limits import ADDRESSES_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
 from sync.log import Log, default_log, reporter
 from sync.members import Members
-from sync.messages import (
+from sync.metrics import Metrics, Timed
+from sync.objects import Objects
+from sync.protocol.alarms import Alarms
+from sync.protocol.gossip import Gossip
+from sync.protocol.limits import ADDRESSES_MAX, DEFAULTS, PROTOCOL_VERSION, Settings
+from sync.protocol.messages import (
     NONCE_BYTES,
     Ephemeral,
     Error,
@@ -49,16 +51,14 @@ from sync.messages import (
     Summary,
     Want,
 )
-from sync.metrics import Metrics, Timed
-from sync.objectfetch import TOPIC
-from sync.objects import Objects
-from sync.replica import LocalReplica
+from sync.protocol.objectfetch import TOPIC
+from sync.protocol.replica import LocalReplica
+from sync.protocol.session import RemoteProtocolError
+from sync.protocol.topics import Listener, Topics
 from sync.searchkeeping import SearchKeeping
-from sync.session import RemoteProtocolError
 from sync.splits import Splits
 from sync.status import NodeStatus, node_status
 from sync.timekeeping import Timekeeper
-from sync.topics import Listener, Topics
 from sync.transport import Address, AddressLike, Listening, TcpTransport, Transport
 from sync.unwinding import unwind
 from sync.upkeep import look_after

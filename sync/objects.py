@@ -1,6 +1,6 @@
 """The large values of one running node: fetched from its peers, given to them, waited for.
 
-`objectfetch.py` has the rules; here they meet the node's connections, clock and disk.
+`protocol/objectfetch.py` has the rules; here they meet the node's connections, clock and disk.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import trio
 
 from crdtgraph.errors import StoreCorruptError, StoreError
 from crdtgraph.records import Reference
-from sync.limits import COLLECT_PAUSE_S
-from sync.messages import Ephemeral, Hello, ObjectMessage
-from sync.objectfetch import ObjectExchange
+from sync.protocol.limits import COLLECT_PAUSE_S
+from sync.protocol.messages import Ephemeral, Hello, ObjectMessage
+from sync.protocol.objectfetch import ObjectExchange
 
 if TYPE_CHECKING:
     from sync.connection import Connection

@@ -8,7 +8,7 @@ from typing import TypeVar
 from crdtgraph.canonical import INT64_MAX, INT64_MIN
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import COMMIT_ID_BYTES, CommitId
-from sync.calls import Plain
+from sync.protocol.calls import Plain
 
 _Kind = TypeVar("_Kind")
 Rev = str | CommitId

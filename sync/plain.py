@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from crdtgraph.ids import CommitId
     from crdtgraph.records import Commit, Value
     from crdtgraph.state import MergeResult
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 
 def error_to_plain(error: CrdtGraphError) -> Plain:

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Coroutine, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from crdtgraph import Graph, LocalError, NotFoundError
-from sync.calls import Plain
 from sync.methods import Parts, Target, handler_of, methods
 from sync.params import Params
+from sync.protocol.calls import Plain
 
 if TYPE_CHECKING:
     from crdtgraph.asof import AsOf

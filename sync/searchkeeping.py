@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from sync.log import Log
-from sync.searches import Janitor
+from sync.protocol.searches import Janitor
 
 if TYPE_CHECKING:
     from sync.node import Node

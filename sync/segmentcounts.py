@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crdtgraph.ids import SegmentKey
 from crdtgraph.segment import unpack
-from sync.replica import Replica
+from sync.protocol.replica import Replica
 
 COUNTS_MAX = 64 << 10
 """Some 10 MB."""

@@ -17,14 +17,14 @@ from crdtgraph.errors import StoreError
 from crdtgraph.ids import ReplicaId
 from crdtgraph.planes import LEDGER
 from crdtgraph.steps import Stepwise
-from sync.episodes import Episodes
-from sync.sides import Counts, Reaches, count_sides
+from sync.protocol.episodes import Episodes
+from sync.protocol.sides import Counts, Reaches, count_sides
 
 if TYPE_CHECKING:
     from sync.connection import Connection
-    from sync.messages import Hello, PlaneSummary
     from sync.node import Node
-    from sync.peerstate import Peer
+    from sync.protocol.messages import Hello, PlaneSummary
+    from sync.protocol.peerstate import Peer
 
 LOOK_S = 2.0
 """How often to look who of the lost can be reached over others, and how far we are ourselves."""

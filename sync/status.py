@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from crdtgraph.planes import LEDGER
 from crdtgraph.status import PlaneStatus
 from crdtgraph.store import disk_bytes
-from sync.alarms import Alarm
 from sync.connection import Connection
 from sync.dialer import Dialer
-from sync.limits import PROTOCOL_VERSION
+from sync.protocol.alarms import Alarm
+from sync.protocol.limits import PROTOCOL_VERSION
 from sync.version import software_version
 
 if TYPE_CHECKING:

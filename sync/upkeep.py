@@ -12,9 +12,9 @@ import trio
 
 from crdtgraph.errors import StoreCorruptError, StoreError
 from sync.durability import RunSync
-from sync.limits import Settings
 from sync.log import Log
-from sync.replica import LocalReplica
+from sync.protocol.limits import Settings
+from sync.protocol.replica import LocalReplica
 
 
 async def look_after(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sync.cards import Card, PlaneCard
-from sync.lag import Reach, lags
+from sync.protocol.cards import Card, PlaneCard
+from sync.protocol.lag import Reach, lags
 
 UP, UNREACHABLE, LEFT, NEVER_HEARD = "up", "unreachable", "left", "never heard of"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

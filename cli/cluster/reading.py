@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from cli.answers import RemoteAnswerError, list_of, of, table_of
 from cli.cluster.members import Behind, Cluster, Member, Stranger
 from crdtgraph.ids import ReplicaId
-from sync.cards import AlarmCard, Card, LinkCard, PlaneCard, TimingCard
+from sync.protocol.cards import AlarmCard, Card, LinkCard, PlaneCard, TimingCard
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 
 def cluster_of(answer: Plain) -> Cluster:

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from cli.cluster.members import UP, Cluster, Member
 from cli.cluster.reports import blocks
-from sync.cards import LinkCard
+from sync.protocol.cards import LinkCard
 
 OPEN = "open"
 BLOCKED = "blocked"

@@ -11,7 +11,7 @@ import click
 from cli.context import Access, Invocation, Output, examples, graph_options
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 
 @click.command(

@@ -9,7 +9,7 @@ import click
 from cli.context import Access, Invocation, Output, examples, graph_options
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 COLUMNS = ("FROM", "TO", "LASTED", "SIDES", "KIND", "COMMITS", "CONFLICTS", "ENDED")
 KEYS = (

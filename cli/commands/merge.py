@@ -10,7 +10,7 @@ import click
 from cli.context import Access, Invocation, Output, complete_ref, examples, graph_options
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 policy_option = click.option(
     "--policy",

@@ -12,7 +12,7 @@ import click
 from cli.context import Access, Backend, Invocation, Output, complete_ref, examples, reading_options
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 PAIRS_PER_CALL = 500
 

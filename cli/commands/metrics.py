@@ -12,7 +12,7 @@ from cli.context import Invocation, Output, every_option, examples, graph_option
 
 if TYPE_CHECKING:
     from cli.context import Backend
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 COLUMNS = ("", "COUNT", "MEAN", "P50", "P95", "P99", "P99.9", "MAX", "JITTER", "/100MS")
 TIMES = {"mean_ns": "mean_s", "p50_ns": "p50_s", "p95_ns": "p95_s", "p99_ns": "p99_s", "p999_ns": "p999_s",

@@ -10,7 +10,7 @@ import click
 from cli.context import Access, Invocation, Output, examples, reading_options
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 COLUMNS = (
     "stamp_us", "writer", "replica", "segment", "kind", "commit", "author", "subject", "changes", "namespace", "key",

@@ -9,7 +9,7 @@ import click
 from cli.context import Invocation, Output, examples, graph_options
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 COLUMNS = ("PEER", "ADDRESS", "STATE", "AGREES", "QUEUED", "LAST EXCHANGE", "")
 DETAILED_COLUMNS = (

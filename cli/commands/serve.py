@@ -98,7 +98,7 @@ def command(
 
     from crdtgraph.store.naming import control_path
     from sync.daemon import LogFormat, process_log, serve
-    from sync.limits import DEFAULTS
+    from sync.protocol.limits import DEFAULTS
 
     chosen: dict[str, Any] = {
         "search_expiry_s": None if search_expiry_days is None else search_expiry_days * 86_400,

@@ -11,7 +11,7 @@ from cli.context import Access, Backend, Invocation, Output, complete_ref, examp
 
 if TYPE_CHECKING:
     from crdtgraph.records import Reference
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 FETCH_S = 10.0
 """A node that lacks a large value is given so much time to fetch it."""

@@ -12,7 +12,7 @@ from cli.context import Access, Invocation, Output, examples, reading_options
 
 if TYPE_CHECKING:
     from cli.cluster.members import Cluster
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 
 @click.command(

@@ -47,7 +47,7 @@ def examine(places: Sequence[Place], graphs: Sequence[Graph]) -> Report:
 
     found = compare(*graphs)
     if len(graphs) == 2:
-        from sync.estimate import estimate
+        from sync.protocol.estimate import estimate
 
         healing = estimate(*graphs)
         both = ((healing.to_a, healing.bytes_to_a), (healing.to_b, healing.bytes_to_b))

@@ -10,7 +10,7 @@ from cli.answers import list_of, of, table_of
 from cli.doctor.facts import Facts
 from cli.units import size, span
 from crdtgraph.store import FORMAT
-from sync.limits import PROTOCOL_VERSION
+from sync.protocol.limits import PROTOCOL_VERSION
 
 CLOCK_OFF_S = 5.0
 """Clocks are good to some ten milliseconds where anybody looks after them."""

@@ -19,7 +19,7 @@ from crdtgraph.store import disk_bytes
 from crdtgraph.store.naming import path_of, store_path_of_control
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 
 @dataclass(frozen=True, slots=True)

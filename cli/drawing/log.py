@@ -17,7 +17,7 @@ from crdtgraph.ids import CommitId
 
 if TYPE_CHECKING:
     from cli.context import Backend
-    from sync.messages import Plain
+    from sync.protocol.messages import Plain
 
 AUTHOR_CHARACTERS = 12
 MINUTE_US = 60_000_000

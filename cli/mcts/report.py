@@ -14,7 +14,7 @@ from crdtgraph.ids import CommitId
 if TYPE_CHECKING:
     from cli.mcts.runs import Found
     from crdtgraph.mcts import Node
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 CHILDREN_SHOWN = 10
 ACTION_SHOWN = 40

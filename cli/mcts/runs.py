@@ -34,7 +34,7 @@ from crdtgraph.store.naming import control_path
 from sync import Desks, Node, open_control
 from sync.methods import Target
 from sync.scratch import scratch_folder
-from sync.workers import async_search_with_workers, raised_text
+from sync.workers.pool import async_search_with_workers, raised_text
 
 SHOW_EVERY_S = 0.1
 LINE_SHOWN = 8

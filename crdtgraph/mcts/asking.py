@@ -21,7 +21,7 @@ from crdtgraph.mcts.rules import UCT, Chooser, InFlight, Rule
 from crdtgraph.mcts.sharing import SharedGrowth
 from crdtgraph.mcts.tasks import Flights, Task
 from crdtgraph.mcts.widening import Widening
-from crdtgraph.search import Search
+from crdtgraph.searches.search import Search
 
 FLUSH_EVERY = 512
 """Iterations between two looks at what others did and two counts of what was done here: some ms of a fast problem."""

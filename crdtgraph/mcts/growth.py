@@ -24,7 +24,7 @@ from crdtgraph.mcts.referee import CHANCE, Fixed, Referee
 from crdtgraph.mcts.rules import Chooser
 from crdtgraph.mcts.statistics import UNIT
 from crdtgraph.mcts.widening import Widening
-from crdtgraph.search import Search
+from crdtgraph.searches.search import Search
 
 AUTHOR = "mcts"
 """Of all commits of a tree."""

@@ -18,8 +18,8 @@ from crdtgraph.mcts.sharing import EARLIER_KEY, META_PREFIX, PROBLEM_KEY, read_s
 from crdtgraph.mcts.statistics import Statistics
 from crdtgraph.planes import Plane
 from crdtgraph.records import Count
-from crdtgraph.search import Search
-from crdtgraph.searchplane import PREFIX
+from crdtgraph.searches.plane import PREFIX
+from crdtgraph.searches.search import Search
 from crdtgraph.segment import unpack
 
 SEGMENTS_A_STEP = 8

@@ -21,7 +21,7 @@ from crdtgraph.mcts.lines import Best, Node, line, visited
 from crdtgraph.mcts.nodes import Edge
 from crdtgraph.mcts.sharing import META_PREFIX, SharedGrowth, write_statistics
 from crdtgraph.reader import show_id
-from crdtgraph.search import Search
+from crdtgraph.searches.search import Search
 
 ROOT_MESSAGE = "mcts "
 """Begins the message of the commit that stands for the initial state; the problem's identity follows."""

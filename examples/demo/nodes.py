@@ -14,7 +14,7 @@ from typing import Any
 
 from crdtgraph import UnreachableError
 from examples.demo.claims import ClaimError
-from sync.client import BlockingControlClient
+from sync.client.blocking import BlockingControlClient
 
 START_TIMEOUT_S = 20.0
 AGREE_TIMEOUT_S = 30.0

@@ -12,7 +12,7 @@ from typing import Any
 from crdtgraph import LocalError
 from examples.demo.claims import Claims
 from examples.demo.nodes import AGREE_TIMEOUT_S, Cluster, NodeProcess, run_cli, run_cli_json, wait_until
-from sync.client import BlockingControlClient
+from sync.client.blocking import BlockingControlClient
 
 REF = "demo/main"
 COMMITS_A_SIDE = 150

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from crdtgraph.records import Assign
-from crdtgraph.searchcompaction import _Kept
+from crdtgraph.searches.compaction import _Kept
 from simulations.mutants.planting import Change, Mutant
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from crdtgraph.batches import Batch
+from crdtgraph.searches.batches import Batch
 from crdtgraph.segment import Segment
 from simulations.mutants.planting import Change, Mutant
-from sync.inflightexchange import InFlightExchange, _Entry, _Key
+from sync.protocol.inflightexchange import InFlightExchange, _Entry, _Key
 
 
 def _joined_counts_count_again(

@@ -14,13 +14,13 @@ from crdtgraph.planes import Plane
 from crdtgraph.segment import unpack
 from crdtgraph.update import decode_update
 from simulations.mutants.planting import Change, Mutant
-from sync.gossip import Gossip
-from sync.limits import Settings
-from sync.messages import Delta, Ephemeral
-from sync.outbox import Outbox
-from sync.peerstate import Peer, PlaneView, covers
-from sync.replica import DeltaLike, Replica
-from sync.wants import Wants
+from sync.protocol.gossip import Gossip
+from sync.protocol.limits import Settings
+from sync.protocol.messages import Delta, Ephemeral
+from sync.protocol.outbox import Outbox
+from sync.protocol.peerstate import Peer, PlaneView, covers
+from sync.protocol.replica import DeltaLike, Replica
+from sync.protocol.wants import Wants
 
 
 def _vectors_decide(is_useful: Callable[..., bool], self: Wants, view: PlaneView, plane: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from crdtgraph.grounded import GroundedProjection
 from crdtgraph.ids import CommitId
-from crdtgraph.searching import Hearing, Searching
-from crdtgraph.searchplane import PREFIX
+from crdtgraph.searches.grounded import GroundedProjection
+from crdtgraph.searches.plane import PREFIX
+from crdtgraph.searches.searching import Hearing, Searching
 from simulations.mutants.planting import Change, Mutant
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from contextlib import suppress
 
-import crdtgraph.checkpointing
+import crdtgraph.checkpoints.checkpointing
 import crdtgraph.graph
+from crdtgraph.checkpoints.recovery import LastStop, Recovery
 from crdtgraph.durability import STANDARD_POLICY, Policy
 from crdtgraph.errors import StoreError
 from crdtgraph.graph import Graph
@@ -16,15 +17,14 @@ from crdtgraph.log import PlaneLog
 from crdtgraph.pending import Pending
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.records import Assign, Commit
-from crdtgraph.recovery import LastStop, Recovery
 from crdtgraph.segment import Records, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Batch, Keyspace, Store
 from crdtgraph.update import Update
 from simulations.mutants.planting import Change, Mutant
 from sync.durability import Flusher, RunSync
-from sync.limits import Settings
-from sync.replica import LocalReplica
+from sync.protocol.limits import Settings
+from sync.protocol.replica import LocalReplica
 
 
 def _written_is_durable(flush: Callable[..., None], self: Plane, *, sync: bool, ahead: Records | None = None) -> None:
@@ -149,7 +149,7 @@ MUTANTS = (
         "checkpoint without what is on its way to disk",
         "A checkpoint does not name segments that are written and not fsynced, so what they say is folded once more.",
         "The document is where segments are, and whoever tests flushes first.",
-        (Change(crdtgraph.checkpointing, "segments_folded", _only_the_document),),
+        (Change(crdtgraph.checkpoints.checkpointing, "segments_folded", _only_the_document),),
     ),
     Mutant(
         "pending commits lost at restart",

@@ -35,7 +35,7 @@ from crdtgraph.errors import CrdtGraphError
 from crdtgraph.mcts import Budget, SearchTree, Stop
 from crdtgraph.mcts.referee import Referee
 from crdtgraph.records import check_name
-from crdtgraph.searching import check_search_name
+from crdtgraph.searches.searching import check_search_name
 from sync.fleet.actors import Cluster, pickled
 from sync.fleet.allotment import check_places
 from sync.fleet.driving import Drive

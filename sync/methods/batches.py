@@ -14,13 +14,13 @@ import trio
 from crdtgraph import LEDGER, CommitId, Durability, Graph, LocalError, Search, WriteKind
 from crdtgraph.bulk import BATCH_ITEMS_MAX, Draft, commit_batch, count_batch, discard_batch
 from crdtgraph.ids import COMMIT_ID_BYTES
-from crdtgraph.searchplane import PREFIX
+from crdtgraph.searches.plane import PREFIX
 from sync.callers import WORKERS_VERSION
-from sync.calls import Plain
 from sync.methods.target import Handler, Target
 from sync.methods.writing import durability_of, grouped, once_durable
 from sync.params import Params
 from sync.plain import commit_to_plain, value_from_plain, value_to_plain
+from sync.protocol.calls import Plain
 
 if TYPE_CHECKING:
     from crdtgraph.steps import Stepwise

@@ -1,15 +1,15 @@
-"""Methods for those who work on branches of a node's graph: see `crdtgraph.branching`."""
+"""Methods for those who work on branches of a node's graph: see `crdtgraph.branches.branching`."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 
 from crdtgraph import CommitId, Durability, LocalError, OnConflict, WriteKind
-from sync.calls import Plain
 from sync.methods.target import REVS_MAX, Handler, Target
 from sync.methods.writing import durability_of, grouped, once_durable
 from sync.params import Params
 from sync.plain import merge_to_plain, value_from_plain
+from sync.protocol.calls import Plain
 
 MAIN = "main"
 

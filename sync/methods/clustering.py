@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from crdtgraph import LocalError, NotFoundError
 from crdtgraph.ids import REPLICA_ID_BYTES, ReplicaId, SegmentKey
-from sync.calls import Plain
-from sync.cards import Card
-from sync.lag import Lag, Reach, lags, ranges, union
 from sync.methods.target import Handler, Target
 from sync.params import Params
 from sync.plain import table
+from sync.protocol.calls import Plain
+from sync.protocol.cards import Card
+from sync.protocol.lag import Lag, Reach, lags, ranges, union
 
 if TYPE_CHECKING:
-    from sync.membership import Member
     from sync.node import Node
+    from sync.protocol.membership import Member
 
 CENSUS_S = 1.0
 """How long members are waited for that do not answer."""

@@ -10,12 +10,12 @@ import trio
 from crdtgraph import LocalError
 from crdtgraph.mcts import Budget
 from crdtgraph.mcts.evaluating import Failure
-from sync.answering import WORK_ITEMS_MAX, answer_from_plain, orders_to_plain
-from sync.calls import Plain
-from sync.desks import Desks, HostedTree
 from sync.methods.target import Handler, Target
 from sync.params import Params
 from sync.plain import error_to_plain
+from sync.protocol.calls import Plain
+from sync.workers.answering import WORK_ITEMS_MAX, answer_from_plain, orders_to_plain
+from sync.workers.desks import Desks, HostedTree
 
 SEED_MAX = (1 << 63) - 1
 

@@ -11,11 +11,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from crdtgraph import LEDGER
-from sync.limits import CHUNK_ENTRIES, KEYS_PER_MESSAGE
-from sync.messages import Plain
 from sync.methods.target import Handler, Parts, Target
 from sync.params import Params
 from sync.plain import vector_from_plain, vector_to_plain
+from sync.protocol.limits import CHUNK_ENTRIES, KEYS_PER_MESSAGE
+from sync.protocol.messages import Plain
 
 if TYPE_CHECKING:
     from sync.node import Node

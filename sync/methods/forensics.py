@@ -10,10 +10,10 @@ from crdtgraph import CommitId, LocalError
 from crdtgraph.planes import LEDGER
 from crdtgraph.reader import Reader, meta_namespace
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, Count
-from sync.calls import Plain
 from sync.methods.selecting import in_parts
 from sync.methods.target import Handler, Parts, Target, parted
 from sync.params import Params
+from sync.protocol.calls import Plain
 
 if TYPE_CHECKING:
     from crdtgraph.episodes import Episode, Side
@@ -142,7 +142,7 @@ def _episodes(target: Target, params: Params) -> Parts:
 
 
 def _as_of_now(target: Target, episode: Episode) -> Stepwise[Episode]:
-    from sync.sides import Reaches, count_sides
+    from sync.protocol.sides import Reaches, count_sides
 
     held = target.graph.state_vector(LEDGER)
     ours, theirs = (frozenset(each.replica for each in side) for side in (episode.ours, episode.theirs))

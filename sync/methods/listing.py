@@ -13,10 +13,10 @@ from typing import cast
 
 from crdtgraph import LEDGER
 from crdtgraph.listing import drawn, prefix_digits, rows
-from sync.messages import Plain
 from sync.methods.selecting import in_parts, selection
 from sync.methods.target import REVS_MAX, Handler, Parts, Target
 from sync.params import Params
+from sync.protocol.messages import Plain
 
 ROWS_FIRST = 64
 ROWS_MAX = 1_024

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sync.calls import Plain
 from sync.methods.target import Handler, Target
 from sync.params import Params
 from sync.plain import table
+from sync.protocol.calls import Plain
 
 
 def _metrics(target: Target, params: Params) -> Plain:

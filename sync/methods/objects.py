@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Mapping
 from crdtgraph import LocalError, Reference
 from crdtgraph.objects import BLOCK_BYTES_MAX, HASH_BYTES, hash_of
 from crdtgraph.records import OBJECT_SCHEME
-from sync.calls import Plain
-from sync.limits import CHUNK_ENTRIES
 from sync.methods.target import Handler, Parts, Target
 from sync.params import Params
 from sync.plain import table, value_to_plain
+from sync.protocol.calls import Plain
+from sync.protocol.limits import CHUNK_ENTRIES
 
 BLOCKS_PER_CALL_MAX = 64
 """4 MiB in one request."""

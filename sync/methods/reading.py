@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from crdtgraph import LEDGER, CommitId, NotFoundError, Value
-from sync.calls import Plain
-from sync.limits import CHUNK_ENTRIES
 from sync.methods.selecting import batches, selection
 from sync.methods.target import REVS_MAX, Handler, Parts, Target, parted
 from sync.params import Params
 from sync.plain import commit_to_plain, table, value_to_plain
+from sync.protocol.calls import Plain
+from sync.protocol.limits import CHUNK_ENTRIES
 
 PAIRS_MAX = 500
 """Pairs in one `merge_base`: about 25 ms, during which nothing else is served."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crdtgraph import AmbiguousError, LocalError
-from sync.calls import Plain
 from sync.methods.target import Handler, Target
 from sync.params import Params
 from sync.plain import table
+from sync.protocol.calls import Plain
 
 if TYPE_CHECKING:
     from sync.node import Node

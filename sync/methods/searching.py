@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from crdtgraph.searchplane import PREFIX
-from sync.calls import Plain
+from crdtgraph.searches.plane import PREFIX
 from sync.methods.target import Handler, Target
 from sync.params import Params
+from sync.protocol.calls import Plain
 
 if TYPE_CHECKING:
     from sync.node import Node

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from crdtgraph import LEDGER, CommitId
 from crdtgraph.steps import Stepwise
-from sync.calls import Plain
-from sync.limits import CHUNK_ENTRIES
 from sync.methods.target import REVS_MAX, Handler, Parts, Target
 from sync.params import Params, Rev
+from sync.protocol.calls import Plain
+from sync.protocol.limits import CHUNK_ENTRIES
 
 if TYPE_CHECKING:
     from crdtgraph.revsets import Selection

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from crdtgraph.store import FORMAT_KEY, Keyspace, disk_bytes
 from crdtgraph.store.base import Measured
-from sync.calls import Plain
 from sync.methods.target import Handler, Parts, Target
 from sync.params import Params
+from sync.protocol.calls import Plain
 
 PART_BYTES = 4 << 20
 PART_ENTRIES = 2_000

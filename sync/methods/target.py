@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from crdtgraph import AmbiguousError, CommitId, Graph, LocalError, NotFoundError
 from crdtgraph.reader import Reader
-from sync.calls import Plain
-from sync.limits import CHUNK_ENTRIES
 from sync.params import Params, Rev
+from sync.protocol.calls import Plain
+from sync.protocol.limits import CHUNK_ENTRIES
 
 if TYPE_CHECKING:
     from crdtgraph.asof import AsOf
     from sync.callers import Caller
-    from sync.desks import Desks
     from sync.node import Node
+    from sync.workers.desks import Desks
 
 REVS_MAX = 1_000
 """Commits that one request may name."""

@@ -9,9 +9,9 @@ import trio
 
 from crdtgraph import CommitId, Durability, LocalError, NotFoundError, ReplicaId
 from crdtgraph.refs import RefElsewhereError
-from sync.calls import Plain
 from sync.methods.target import Handler, Target
 from sync.params import Params
+from sync.protocol.calls import Plain
 
 if TYPE_CHECKING:
     from crdtgraph.mcts.inspecting import Inspection, SearchNode

@@ -7,11 +7,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from crdtgraph import LEDGER, Commit, CommitId, Durability, LocalError, RemoteError, Write, WriteKind
-from sync.calls import Plain
-from sync.limits import COMMITS_PER_CALL_MAX
 from sync.methods.target import REVS_MAX, Handler, Target
 from sync.params import Params
 from sync.plain import merge_to_plain, value_from_plain
+from sync.protocol.calls import Plain
+from sync.protocol.limits import COMMITS_PER_CALL_MAX
 
 if TYPE_CHECKING:
     from sync.node import Node

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from crdtgraph.planes import LEDGER
-from sync.alarms import AlarmKind
+from sync.protocol.alarms import AlarmKind
 from sync.status import NodeStatus, node_status
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from cli.courier import ROUNDS_MAX, Courier
 from crdtgraph import Graph, UnreachableError
 from crdtgraph.union import unite
 from crdtgraph.update import Update, decode_update
-from sync.messages import Plain
+from sync.protocol.messages import Plain
 from sync.requests import LocalCaller
 from tests.crdtgraph.test_divergence_laws import joined, lived
 from tests.sync.replicas import grow, replica

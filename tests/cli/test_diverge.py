@@ -12,7 +12,7 @@ import pytest
 
 import crdtgraph as library
 import sync
-import sync.client
+import sync.client.blocking.blocking
 from cli.context import Access
 from cli.courier import Courier
 from cli.diverging import watching
@@ -20,7 +20,7 @@ from cli.places import Place, short_names
 from crdtgraph import CommitId, UnreachableError
 from crdtgraph.store import FORMAT_KEY, Batch, Keyspace, open_store
 from crdtgraph.union import unite
-from sync.messages import Plain
+from sync.protocol.messages import Plain
 
 from .conftest import CommandLine, Outcome, Process, Starter
 
@@ -325,7 +325,7 @@ def test_a_node_that_goes_away_midway_is_named(
     method: str,
 ) -> None:
     node = node_at(start, "memory:" if method == "deltas" else RIGHT, "--control", "m")
-    conversation = sync.client.Conversation
+    conversation = sync.client.blocking.Conversation
     ask = conversation.ask
 
     def ask_and_kill(self: object, asked: str, params: dict[str, Plain]) -> bytes:

@@ -15,7 +15,7 @@ from cli.doctor.checks import CHECKS, Verdict, examine
 from cli.doctor.facts import Disk, Facts, gather
 from cli.main import COMMANDS
 from crdtgraph.store import FORMAT
-from sync.limits import PROTOCOL_VERSION
+from sync.protocol.limits import PROTOCOL_VERSION
 from sync.requests import LocalCaller
 from tests.sync.test_membership import card
 

@@ -13,9 +13,9 @@ import pytest
 import crdtgraph as library
 from cli.commands import history, ops
 from crdtgraph import Commit
-from sync.limits import CHUNK_ENTRIES
 from sync.methods import methods
 from sync.methods.forensics import KINDS
+from sync.protocol.limits import CHUNK_ENTRIES
 from sync.requests import LocalCaller
 
 from .conftest import CommandLine

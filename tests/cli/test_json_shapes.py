@@ -24,7 +24,7 @@ from cli.main import COMMANDS
 from crdtgraph.backup import write_backup
 from crdtgraph.episodes import write_episode
 from crdtgraph.store import open_store
-from sync.client import BlockingControlClient
+from sync.client.blocking import BlockingControlClient
 from tests.crdtgraph.test_episodes import OVER
 
 from .conftest import ROOT, CommandLine, Process

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import crdtgraph as library
-from sync.limits import DEFAULTS
+from sync.protocol.limits import DEFAULTS
 
 from .conftest import CommandLine
 from .searching import searching

@@ -24,7 +24,7 @@ from cli.cluster.rates import TOP_COLUMNS, TOP_KEYS, Rates, cells, document, rat
 from cli.cluster.screen import frame
 from cli.cluster.watching import Seen, Watcher
 from crdtgraph.errors import UnreachableError
-from sync.cards import TimingCard
+from sync.protocol.cards import TimingCard
 
 from .conftest import ROOT, CommandLine, Process, Starter
 from .test_topology import cluster, link, member

@@ -15,7 +15,7 @@ from cli.cluster.picture import dot, lines
 from cli.cluster.reports import MEMBER_COLUMNS, member_documents, verdict
 from cli.cluster.topology import LinkState, topology_of
 from crdtgraph.ids import ReplicaId
-from sync.cards import AlarmCard, Card, LinkCard, PlaneCard
+from sync.protocol.cards import AlarmCard, Card, LinkCard, PlaneCard
 
 ESCAPE = "\x1b[31m"
 

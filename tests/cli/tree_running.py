@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from crdtgraph import CrdtGraphError
-from sync.client import BlockingControlClient
+from sync.client.blocking import BlockingControlClient
 
 from .conftest import PATIENCE_S
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crdtgraph.checkpoints.recovery import load
 from crdtgraph.document import Document, item_update
 from crdtgraph.errors import RemoteError
 from crdtgraph.exchange import RemoteGapError, deltas, receive_steps
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.records import Discard
-from crdtgraph.recovery import load
 from crdtgraph.segment import Records, pack
 from crdtgraph.signing import Identity
 from crdtgraph.store import open_store

@@ -21,7 +21,8 @@ ROUNDS = 12
 WRITER = """
     import sys
     import crdtgraph
-    from crdtgraph import checkpointing, projection
+    from crdtgraph.checkpoints import checkpointing
+    from crdtgraph import projection
     checkpointing.BLOCK_ROWS = projection.BLOCK_ROWS = 8
     checkpointing.PART_ENTRIES = checkpointing.PART_ASSIGNS = 40
     graph = crdtgraph.open(sys.argv[1])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtgraph.ids import SegmentKey
-from crdtgraph.runs import KeyRuns
+from crdtgraph.searches.runs import KeyRuns
 
 added = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30), st.integers(1, 6)), max_size=12)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from simulations import timeline
 from simulations.observer import NodeState
-from sync.limits import DEFAULTS
+from sync.protocol.limits import DEFAULTS
 from tests.simulations.spied_runs import Run, time_of
 
 FEW_S = 0.5

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from simulations import timeline
 from simulations.runner import run
 from simulations.scenario import Scenario, Topology
-from sync.cards import Card
-from sync.membership import Link, Membership
-from sync.messages import HeldCard
+from sync.protocol.cards import Card
+from sync.protocol.membership import Link, Membership
+from sync.protocol.messages import HeldCard
 
 LINE = Scenario(nodes=4, topology=Topology.LINE, duration_s=5.0)
 

@@ -8,7 +8,7 @@ import pytest
 
 import crdtgraph
 from crdtgraph import Graph, Host
-from crdtgraph.searchplane import PREFIX
+from crdtgraph.searches.plane import PREFIX
 from simulations import searchchecks
 from simulations.assignments import Assignments
 from simulations.checkers import ViolationError

@@ -21,8 +21,8 @@ from simulations.scenario import Workload as Properties
 from simulations.trace import Trace
 from simulations.workload import Workload
 from sync import Node, Settings
-from sync.limits import QUEUE_BYTES_MAX
-from sync.wants import OpenWant
+from sync.protocol.limits import QUEUE_BYTES_MAX
+from sync.protocol.wants import OpenWant
 from tests.sync.replicas import host, replica
 
 NO_OBJECTS = SimpleNamespace(exchange=SimpleNamespace(peers={}))

@@ -14,7 +14,7 @@ from simulations.files import shipped
 from simulations.process import Process
 from simulations.runner import run
 from simulations.scenario import Scenario
-from sync.episodes import Episodes
+from sync.protocol.episodes import Episodes
 
 SIDES = (frozenset({"n0", "n1"}), frozenset({"n2", "n3"}))
 CUT_US, HEAL_US = 10_000_000, 50_000_000

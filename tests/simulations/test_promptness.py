@@ -15,10 +15,10 @@ from simulations.runner import run
 from simulations.scenario import Scenario, Topology, Workload
 from simulations.trace import Trace
 from simulations.wire import WireProperties
-from sync.gossip import Gossip
-from sync.messages import Delta
-from sync.outbox import Outbox
-from sync.replica import DeltaLike
+from sync.protocol.gossip import Gossip
+from sync.protocol.messages import Delta
+from sync.protocol.outbox import Outbox
+from sync.protocol.replica import DeltaLike
 from sync.transport import Address
 
 LINE = Scenario(nodes=4, topology=Topology.LINE, duration_s=5.0, settings={"anti_entropy_s": 60.0})

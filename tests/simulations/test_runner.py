@@ -20,10 +20,10 @@ from simulations.runner import Outcome, run
 from simulations.scenario import Clock, Expectation, Scenario, Topology, Workload
 from simulations.timeline import AnyEvent
 from simulations.wire import WireProperties
-from sync.gossip import Gossip
-from sync.messages import Summary
-from sync.outbox import Due
-from sync.peerstate import Peer
+from sync.protocol.gossip import Gossip
+from sync.protocol.messages import Summary
+from sync.protocol.outbox import Due
+from sync.protocol.peerstate import Peer
 
 ROOT = Path(__file__).resolve().parents[2]
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.toml"))

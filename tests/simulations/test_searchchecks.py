@@ -9,7 +9,7 @@ import pytest
 
 import crdtgraph
 from crdtgraph import LEDGER, CommitId, Graph, Host
-from crdtgraph.searchplane import PREFIX
+from crdtgraph.searches.plane import PREFIX
 from simulations import searchchecks
 from simulations.checkers import Seen, ViolationError
 from simulations.reading import Reading

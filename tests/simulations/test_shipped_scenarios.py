@@ -18,7 +18,7 @@ from simulations.clock import SimClock
 from simulations.files import SHIPPED, shipped
 from simulations.runner import run
 from simulations.scenario import Expectation, Scenario
-from sync.outbox import Outbox
+from sync.protocol.outbox import Outbox
 from tests.simulations.hazards import HAZARDS
 from tests.simulations.spied_runs import Run, Spy
 

@@ -10,10 +10,10 @@ from itertools import combinations, count
 from hypothesis import strategies as st
 
 from crdtgraph import Graph
-from sync.codec import decode_message, encode_message
-from sync.gossip import Gossip
-from sync.limits import PROTOCOL_VERSION, Settings
-from sync.messages import GossipMessage, Hello
+from sync.protocol.codec import decode_message, encode_message
+from sync.protocol.gossip import Gossip
+from sync.protocol.limits import PROTOCOL_VERSION, Settings
+from sync.protocol.messages import GossipMessage, Hello
 from tests.sync.replicas import replica
 
 STEPS_MAX = 50_000

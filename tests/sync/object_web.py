@@ -10,10 +10,10 @@ from crdtgraph.ids import ReplicaId
 from crdtgraph.objects import CHUNK_BYTES, Builder, ObjectStore, chunks_of
 from crdtgraph.store import open_store
 from sync import Settings
-from sync.alarms import Alarms
-from sync.limits import PROTOCOL_VERSION
-from sync.messages import Ephemeral, Hello, ObjectMessage
-from sync.objectfetch import ObjectExchange
+from sync.protocol.alarms import Alarms
+from sync.protocol.limits import PROTOCOL_VERSION
+from sync.protocol.messages import Ephemeral, Hello, ObjectMessage
+from sync.protocol.objectfetch import ObjectExchange
 
 SETTINGS = Settings()
 LARGE = random.Random(1).randbytes(40 * CHUNK_BYTES + 7)

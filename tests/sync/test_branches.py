@@ -20,8 +20,8 @@ from sync import (
     Settings,
     open_control,
 )
-from sync.calls import Plain
 from sync.methods import Target
+from sync.protocol.calls import Plain
 from tests.sync.replicas import replica
 
 NAME = "agents/planner/fix-17"

@@ -21,8 +21,8 @@ from sync import (
     async_remote_search,
     open_control,
 )
+from sync.client.remote import remote_search
 from sync.methods import Target
-from sync.remote import remote_search
 from tests.sync.replicas import replica
 
 THREADS = 4

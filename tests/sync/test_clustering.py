@@ -11,10 +11,10 @@ import trio.testing
 
 from crdtgraph import Commit, LocalError, NotFoundError
 from sync import Node
-from sync.lag import Lag, Reach, lags, ranges, union
-from sync.limits import CARD_WRITERS_MAX, PROTOCOL_VERSION
 from sync.methods import Target
 from sync.methods.clustering import CENSUS_S
+from sync.protocol.lag import Lag, Reach, lags, ranges, union
+from sync.protocol.limits import CARD_WRITERS_MAX, PROTOCOL_VERSION
 from sync.requests import LocalCaller, start
 from tests.sync.memory_network import memory_nodes, settle
 from tests.sync.replicas import grow, replica

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 
 from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import ReplicaId
-from sync.callcodec import decode_reply, decode_request, encode_reply, encode_request
-from sync.calls import Reply, ReplyKind, Request
-from sync.cards import AlarmCard, Card, LinkCard, PlaneCard, TimingCard
-from sync.codec import (
+from sync.protocol.callcodec import decode_reply, decode_request, encode_reply, encode_request
+from sync.protocol.calls import Reply, ReplyKind, Request
+from sync.protocol.cards import AlarmCard, Card, LinkCard, PlaneCard, TimingCard
+from sync.protocol.codec import (
     compressible,
     decode_message,
     encode_message,
 )
-from sync.framing import FrameParser, encode_frame
-from sync.limits import CARD_PLANES_MAX, CARD_WRITERS_MAX, STRUCTURE_BYTES_MAX
-from sync.messages import (
+from sync.protocol.framing import FrameParser, encode_frame
+from sync.protocol.limits import CARD_PLANES_MAX, CARD_WRITERS_MAX, STRUCTURE_BYTES_MAX
+from sync.protocol.messages import (
     Cards,
     Census,
     Delta,
@@ -49,7 +49,7 @@ from sync.messages import (
     WantObject,
     WantSegments,
 )
-from sync.packing import RemoteMessageError
+from sync.protocol.packing import RemoteMessageError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "sync_frames.json"
 REPLICA = ReplicaId(bytes(range(16)))

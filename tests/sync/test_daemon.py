@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import crdtgraph
-from sync.client import BlockingControlClient
+from sync.client.blocking import BlockingControlClient
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """

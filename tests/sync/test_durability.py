@@ -14,7 +14,7 @@ from crdtgraph.opening import attach
 from crdtgraph.store import Batch
 from crdtgraph.store.memory import MemoryStore
 from sync.durability import Flusher
-from sync.limits import DEFAULTS
+from sync.protocol.limits import DEFAULTS
 
 
 class Steps(trio.abc.Instrument):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from crdtgraph.episodes import Episode, Side
 from crdtgraph.ids import ReplicaId
 from crdtgraph.steps import Stepwise
-from sync.episodes import BRIDGED_US, JOIN_WINDOW_US, OPEN_MAX, Episodes
-from sync.sides import Counts, Reaches
+from sync.protocol.episodes import BRIDGED_US, JOIN_WINDOW_US, OPEN_MAX, Episodes
+from sync.protocol.sides import Counts, Reaches
 
 SECOND_US = 1_000_000
 ME, N1, N2, N3 = (Side(ReplicaId(bytes([number]) * 16), f"n{number}") for number in range(4))

@@ -11,10 +11,10 @@ from crdtgraph import Graph
 from crdtgraph.ids import SegmentKey
 from crdtgraph.union import unite
 from crdtgraph.update import Update, decode_update
-from sync.codec import compressible, encode_message
-from sync.estimate import estimate
-from sync.framing import encode_frame
-from sync.messages import Peers
+from sync.protocol.codec import compressible, encode_message
+from sync.protocol.estimate import estimate
+from sync.protocol.framing import encode_frame
+from sync.protocol.messages import Peers
 from tests.sync.gossip_net import Net
 from tests.sync.replicas import grow, replica
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtgraph.errors import RemoteError
-from sync.framing import FLAG_ZSTD, HEADER_BYTES, FrameParser, RemoteFrameError, encode_frame, new_compressor
-from sync.limits import COMPRESS_BYTES_MIN, FRAME_BYTES_MAX
+from sync.protocol.framing import FLAG_ZSTD, HEADER_BYTES, FrameParser, RemoteFrameError, encode_frame, new_compressor
+from sync.protocol.limits import COMPRESS_BYTES_MIN, FRAME_BYTES_MAX
 
 PAYLOADS = [b"x", b"hello, world", bytes(range(256)) * 3, b"repeat " * 2000]
 

@@ -9,8 +9,8 @@ from itertools import combinations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sync.gossip import RELAY_BYTES_MAX
-from sync.messages import Delta, Peers, Summary, Want
+from sync.protocol.gossip import RELAY_BYTES_MAX
+from sync.protocol.messages import Delta, Peers, Summary, Want
 from tests.sync.gossip_net import PLANE, Net, edges, net, topologies
 from tests.sync.replicas import grow, replica
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from crdtgraph import Graph, RemoteError
-from sync.alarms import AlarmKind, Alarms
-from sync.gossip import Gossip
-from sync.limits import Settings
-from sync.messages import (
+from sync.protocol.alarms import AlarmKind, Alarms
+from sync.protocol.gossip import Gossip
+from sync.protocol.limits import Settings
+from sync.protocol.messages import (
     Delta,
     Keys,
     PlaneSummary,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crdtgraph.update import Update, decode_update
-from sync.messages import Delta, PlaneSummary, Summary
+from sync.protocol.messages import Delta, PlaneSummary, Summary
 from tests.sync.gossip_net import PLANE, Net, net
 from tests.sync.replicas import grow, replica
 

@@ -10,10 +10,10 @@ import pytest
 from crdtgraph import Graph
 from crdtgraph.ids import SegmentKey
 from crdtgraph.update import Item, Update, decode_update
-from sync.alarms import AlarmKind
-from sync.gossip import Gossip
-from sync.limits import Settings
-from sync.messages import (
+from sync.protocol.alarms import AlarmKind
+from sync.protocol.gossip import Gossip
+from sync.protocol.limits import Settings
+from sync.protocol.messages import (
     Keys,
     Segments,
     WantSegments,
@@ -101,7 +101,7 @@ def test_replicas_that_are_hollow_in_different_places_fill_each_other(seed: int)
 
 
 def test_many_holes_are_asked_for_in_several_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync.gossip.KEYS_PER_MESSAGE", 2)
+    monkeypatch.setattr("sync.protocol.gossip.KEYS_PER_MESSAGE", 2)
     a, h, q = replica("a"), replica("h"), replica("q")
     compacted(a, 5, q)
     hollow(h, a, 5)

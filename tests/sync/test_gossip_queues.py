@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 from crdtgraph.union import unite
-from sync.gossip import Gossip
-from sync.limits import QUEUE_MESSAGES_MAX, Settings
-from sync.messages import (
+from sync.protocol.gossip import Gossip
+from sync.protocol.limits import QUEUE_MESSAGES_MAX, Settings
+from sync.protocol.messages import (
     Delta,
     Ephemeral,
     PlaneSummary,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from crdtgraph import CommitId, Graph, LocalError
 from crdtgraph.planes import LEDGER
-from crdtgraph.searching import SEARCHES_MAX
-from sync.alarms import AlarmKind
-from sync.messages import Delta, Summary
+from crdtgraph.searches.searching import SEARCHES_MAX
+from sync.protocol.alarms import AlarmKind
+from sync.protocol.messages import Delta, Summary
 from tests.sync.gossip_net import Net, edges, topologies
 from tests.sync.replicas import replica
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from sync.gossip import Gossip
-from sync.limits import Settings
-from sync.messages import (
+from sync.protocol.gossip import Gossip
+from sync.protocol.limits import Settings
+from sync.protocol.messages import (
     Delta,
     Want,
 )

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtgraph.ids import ReplicaId
-from sync.cards import Card, LinkCard, PlaneCard
-from sync.codec import decode_message, encode_message
-from sync.limits import (
+from sync.protocol.cards import Card, LinkCard, PlaneCard
+from sync.protocol.codec import decode_message, encode_message
+from sync.protocol.limits import (
     CARD_IDLE_ROUNDS,
     CARD_SPACING_S,
     CARDS_BYTES,
     Settings,
 )
-from sync.membership import NUMBER_CEILING, Membership, card_bytes, rank
-from sync.messages import Cards, Census, HeldCard, MemberMessage
+from sync.protocol.membership import NUMBER_CEILING, Membership, card_bytes, rank
+from sync.protocol.messages import Cards, Census, HeldCard, MemberMessage
 
 STEPS_MAX = 100_000
 ROUND_S = Settings().anti_entropy_s

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from crdtgraph.ids import ReplicaId
-from sync.limits import (
+from sync.protocol.limits import (
     CARD_SPACING_S,
     MEMBER_FORGET_S,
     MEMBERS_MAX,
 )
-from sync.messages import Census, Forget
+from sync.protocol.messages import Census, Forget
 from tests.sync.test_membership import ROUND_S, START_US, Net, card, lone, replica_of, said, tell
 
 

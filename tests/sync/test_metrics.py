@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.cards import TimingCard
 from sync.metrics import Metrics, Timed
+from sync.protocol.cards import TimingCard
 
 WINDOW_S = 30.0
 LONGEST_US = 3_600_000_000

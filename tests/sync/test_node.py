@@ -13,10 +13,10 @@ import trio.testing
 from crdtgraph import LocalError
 from crdtgraph.ids import ReplicaId
 from sync import Node, Settings
-from sync.codec import encode_message
-from sync.framing import encode_frame
-from sync.limits import PROTOCOL_VERSION
-from sync.messages import Delta, Hello, Ping
+from sync.protocol.codec import encode_message
+from sync.protocol.framing import encode_frame
+from sync.protocol.limits import PROTOCOL_VERSION
+from sync.protocol.messages import Delta, Hello, Ping
 from sync.transport import Address, TcpTransport
 from tests.sync.replicas import grow, replica
 

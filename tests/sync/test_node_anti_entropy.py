@@ -6,7 +6,7 @@ import trio
 import trio.testing
 
 from sync import Node, Settings
-from sync.messages import Summary
+from sync.protocol.messages import Summary
 from tests.sync.memory_network import inline, memory_nodes, settle
 from tests.sync.replicas import grow, replica
 from tests.sync.test_node import frame

@@ -10,8 +10,8 @@ import trio
 import trio.testing
 
 from crdtgraph import Durability
-from sync.limits import LINK_BYTES_PER_S_MIN
-from sync.messages import Ping, Want
+from sync.protocol.limits import LINK_BYTES_PER_S_MIN
+from sync.protocol.messages import Ping, Want
 from sync.transport import Address
 from tests.sync.memory_network import closed_after, memory_nodes, raw_memory_peer, settle
 from tests.sync.replicas import replica

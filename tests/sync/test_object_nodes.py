@@ -8,10 +8,10 @@ import trio.testing
 from crdtgraph import CorruptError, Durability, Graph, Reference
 from crdtgraph.objects import CHUNK_BYTES, chunks_of, hash_of
 from crdtgraph.store import Batch, Keyspace
-from sync.codec import decode_message
-from sync.framing import FrameParser
-from sync.limits import OBJECT_WINDOW
-from sync.messages import (
+from sync.protocol.codec import decode_message
+from sync.protocol.framing import FrameParser
+from sync.protocol.limits import OBJECT_WINDOW
+from sync.protocol.messages import (
     Delta,
     Object,
     PlaneSummary,

@@ -13,11 +13,11 @@ from crdtgraph import CorruptError, Reference, StoreError
 from crdtgraph.ids import ReplicaId
 from crdtgraph.objects import CHUNK_BYTES, Builder, Root, chunks_of, hash_of
 from crdtgraph.store import Batch, Keyspace
-from sync.alarms import AlarmKind
-from sync.limits import OBJECT_SERVE_MAX, OBJECT_WINDOW, ROUND_MIN_S
-from sync.messages import Ephemeral, HaveObject, Object, ObjectMessage, WantObject
-from sync.objectfetch import ANSWER, QUESTION, TOPIC
-from sync.outbox import RemoteOverrunError
+from sync.protocol.alarms import AlarmKind
+from sync.protocol.limits import OBJECT_SERVE_MAX, OBJECT_WINDOW, ROUND_MIN_S
+from sync.protocol.messages import Ephemeral, HaveObject, Object, ObjectMessage, WantObject
+from sync.protocol.objectfetch import ANSWER, QUESTION, TOPIC
+from sync.protocol.outbox import RemoteOverrunError
 from tests.sync.object_web import LARGE, OTHER, SETTINGS, Web, want
 
 

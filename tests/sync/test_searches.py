@@ -12,10 +12,10 @@ import trio.testing
 import crdtgraph
 from crdtgraph import Graph, Host, LocalError
 from crdtgraph.opening import attach
-from crdtgraph.searching import OTHERS_MAX, SEARCHES_MAX
+from crdtgraph.searches.searching import OTHERS_MAX, SEARCHES_MAX
 from crdtgraph.store.memory import MemoryStore
 from sync import Settings
-from sync.searches import Hearsay, Janitor
+from sync.protocol.searches import Hearsay, Janitor
 from tests.crdtgraph.searches.graphs import CountingStore
 from tests.sync.gossip_net import net
 from tests.sync.memory_network import memory_nodes

@@ -14,7 +14,7 @@ from crdtgraph import AmbiguousError, CommitId, Graph, LocalError, NotFoundError
 from crdtgraph.asof import as_of
 from crdtgraph.revsets import sets
 from sync import Node, Settings
-from sync.client import BlockingControlClient
+from sync.client.blocking import BlockingControlClient
 from sync.control import open_control
 from sync.methods import Target
 from sync.requests import LocalCaller

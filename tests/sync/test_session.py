@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from crdtgraph.errors import LocalError, RemoteError
 from crdtgraph.ids import ReplicaId
-from sync.codec import encode_message
-from sync.framing import RemoteFrameError, encode_frame
-from sync.limits import LINK_BYTES_PER_S_MIN, PROTOCOL_VERSION, Settings
-from sync.messages import (
+from sync.protocol.codec import encode_message
+from sync.protocol.framing import RemoteFrameError, encode_frame
+from sync.protocol.limits import LINK_BYTES_PER_S_MIN, PROTOCOL_VERSION, Settings
+from sync.protocol.messages import (
     Delta,
     Ephemeral,
     Error,
@@ -34,15 +34,15 @@ from sync.messages import (
     WantObject,
     WantSegments,
 )
-from sync.packing import RemoteMessageError
-from sync.session import (
+from sync.protocol.packing import RemoteMessageError
+from sync.protocol.session import (
     RemoteClosedError,
     RemoteProtocolError,
     RemoteTimeoutError,
     Session,
     code_of,
 )
-from sync.state import ON_RECEIVE, ON_SEND, State
+from sync.protocol.state import ON_RECEIVE, ON_SEND, State
 
 A = Hello(PROTOCOL_VERSION, "test", ReplicaId(b"A" * 16), b"a" * 16)
 B = Hello(PROTOCOL_VERSION, "test", ReplicaId(b"B" * 16), b"b" * 16)

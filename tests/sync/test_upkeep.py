@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from crdtgraph import CheckpointUse, CommitId, Graph, LastStop, Recovery, StoreError
-from sync.limits import DEFAULTS
+from sync.protocol.limits import DEFAULTS
 from sync.upkeep import look_after
 from tests.sync.replicas import replica
 from tests.sync.test_durability import Steps, inline

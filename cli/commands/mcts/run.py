@@ -122,7 +122,7 @@ def command(
 def _search_name(given: str | None, problem: str, resume: str | None) -> str:
     """The name of the search, that of the problem if none is given; a LocalError says what is wrong with it."""
     from crdtgraph import LocalError
-    from crdtgraph.searching import check_search_name
+    from crdtgraph.searches.searching import check_search_name
 
     if given:
         return check_search_name(given)

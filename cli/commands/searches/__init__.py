@@ -10,7 +10,7 @@ from cli.context import Access, Invocation, Output, examples, graph_options
 from cli.tables import CommandTable, Table
 
 if TYPE_CHECKING:
-    from sync.calls import Plain
+    from sync.protocol.calls import Plain
 
 COMMANDS: Table = {
     "close": ("close", "End a search everywhere."),

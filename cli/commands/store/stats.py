@@ -10,7 +10,7 @@ import click
 from cli.context import Access, Invocation, Output, examples, graph_options
 
 if TYPE_CHECKING:
-    from sync.messages import Plain
+    from sync.protocol.messages import Plain
 
 COLUMNS = ("keyspace", "entries", "key_bytes", "value_bytes")
 

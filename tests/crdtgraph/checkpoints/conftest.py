@@ -6,8 +6,8 @@ import pytest
 
 import crdtgraph
 import crdtgraph.graph
-from crdtgraph import checkpointing
 from crdtgraph import projection as projections
+from crdtgraph.checkpoints import checkpointing
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import crdtgraph
 import crdtgraph.graph
-from crdtgraph import CheckpointUse, Graph, LastStop, LocalError, StoreError, checkpoint
+from crdtgraph import CheckpointUse, Graph, LastStop, LocalError, StoreError
+from crdtgraph.checkpoints import checkpoint
 from crdtgraph.document import item_update
 from crdtgraph.ids import SegmentKey
 from crdtgraph.log import CheckpointLog

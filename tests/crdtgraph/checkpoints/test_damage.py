@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import crdtgraph
 import crdtgraph.graph
-from crdtgraph import CheckpointUse, checkpoint
+from crdtgraph import CheckpointUse
+from crdtgraph.checkpoints import checkpoint
 from crdtgraph.document import item_update
 from crdtgraph.ids import SegmentKey
 from crdtgraph.store import Batch, Keyspace, open_store

@@ -8,8 +8,9 @@ import pytest
 
 import crdtgraph
 import crdtgraph.graph
-from crdtgraph import CheckpointUse, Graph, LastStop, checkpoint, checkpointing
+from crdtgraph import CheckpointUse, Graph, LastStop
 from crdtgraph import projection as projections
+from crdtgraph.checkpoints import checkpoint, checkpointing
 from crdtgraph.ids import CommitId
 from crdtgraph.steps import run
 from crdtgraph.store import Keyspace

@@ -7,7 +7,7 @@ from itertools import count
 from crdtgraph import Commit, Graph, Host, Search
 from crdtgraph.exchange import deltas, receive_steps
 from crdtgraph.opening import attach
-from crdtgraph.searchplane import SearchPlane
+from crdtgraph.searches.plane import SearchPlane
 from crdtgraph.store.memory import MemoryStore
 from crdtgraph.update import Update, decode_update
 

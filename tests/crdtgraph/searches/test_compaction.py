@@ -12,8 +12,8 @@ from tests.crdtgraph.searches.exchanging import ROOT, digest, open_graph, plane_
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crdtgraph.searchcompaction.SPARE_RECORDS", 50)
-    monkeypatch.setattr("crdtgraph.searchprojection.PRUNED_MIN", 10)
+    monkeypatch.setattr("crdtgraph.searches.compaction.SPARE_RECORDS", 50)
+    monkeypatch.setattr("crdtgraph.searches.projection.PRUNED_MIN", 10)
 
 
 def child_of(search: Search, parent: CommitId, message: str) -> CommitId:
@@ -81,7 +81,7 @@ def test_runs_and_not_single_segments_are_remembered() -> None:
 
 
 def test_a_crash_between_two_parts_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crdtgraph.searchcompaction.fits", lambda records, size: records <= 100)
+    monkeypatch.setattr("crdtgraph.searches.compaction.fits", lambda records, size: records <= 100)
     with open_graph(0) as one, open_graph(1) as other, open_graph(2) as third:
         here, there = one.search("s"), other.search("s")
         play(here, 60)
@@ -194,7 +194,7 @@ def test_a_discarded_commit_is_gone_only_after_its_watch_has_told() -> None:
 
 
 def test_a_step_of_letting_go_leaves_what_comes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crdtgraph.searchprojection.NODES_AT_ONCE", 7)
+    monkeypatch.setattr("crdtgraph.searches.projection.NODES_AT_ONCE", 7)
     with open_graph(0) as graph:
         search = graph.search("s")
         at = play(search, 5)

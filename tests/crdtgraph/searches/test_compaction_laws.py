@@ -144,10 +144,10 @@ def seen(world: World, where: int) -> tuple[object, ...]:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crdtgraph.searchcompaction.SPARE_RECORDS", 3)
-    monkeypatch.setattr("crdtgraph.searchcompaction.fits", lambda records, size: records <= 3)
-    monkeypatch.setattr("crdtgraph.searchprojection.PRUNED_MIN", 0)
-    monkeypatch.setattr("crdtgraph.searchprojection.NODES_AT_ONCE", 2)
+    monkeypatch.setattr("crdtgraph.searches.compaction.SPARE_RECORDS", 3)
+    monkeypatch.setattr("crdtgraph.searches.compaction.fits", lambda records, size: records <= 3)
+    monkeypatch.setattr("crdtgraph.searches.projection.PRUNED_MIN", 0)
+    monkeypatch.setattr("crdtgraph.searches.projection.NODES_AT_ONCE", 2)
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,7 @@ import pytest
 from crdtgraph.ids import Dot, SegmentKey
 from crdtgraph.projection import Projection
 from crdtgraph.records import Assign, Commit, Count
-from crdtgraph.searchprojection import SearchProjection
+from crdtgraph.searches.projection import SearchProjection
 from crdtgraph.segment import Part, Records, RemoteSegmentError, Segment, pack, unpack
 from crdtgraph.signing import Identity
 

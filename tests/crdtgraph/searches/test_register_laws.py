@@ -15,8 +15,8 @@ from crdtgraph.ids import Dot, SegmentKey
 from crdtgraph.projection import Projection
 from crdtgraph.records import Assign
 from crdtgraph.registers import Registers
-from crdtgraph.searchprojection import SearchProjection
-from crdtgraph.searchregisters import VALUE_NAMESPACE, SearchRegisters
+from crdtgraph.searches.projection import SearchProjection
+from crdtgraph.searches.registers import VALUE_NAMESPACE, SearchRegisters
 from crdtgraph.segment import Part, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from tests.crdtgraph.searches.exchanging import digest, open_graph, plane_of, send
@@ -167,7 +167,7 @@ def test_a_register_of_which_nothing_is_left_is_the_same_in_all_orders() -> None
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crdtgraph.searchcompaction.SPARE_RECORDS", 30)
+    monkeypatch.setattr("crdtgraph.searches.compaction.SPARE_RECORDS", 30)
 
 
 def exchange(*sides: Search) -> None:
@@ -240,7 +240,7 @@ def test_a_register_that_only_one_writer_used_and_removed_leaves_nothing(small: 
 
 @pytest.mark.parametrize("moment", range(8))
 def test_a_crash_in_mid_compaction_costs_no_value_that_others_had(monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
-    monkeypatch.setattr("crdtgraph.searchcompaction.fits", lambda records, size: records <= 2)
+    monkeypatch.setattr("crdtgraph.searches.compaction.fits", lambda records, size: records <= 2)
     with open_graph(0) as one, open_graph(1) as other:
         here, there = one.search("s"), other.search("s")
         for number in range(9):

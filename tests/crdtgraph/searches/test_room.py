@@ -8,7 +8,7 @@ import pytest
 
 import crdtgraph
 from crdtgraph import Commit, Graph, Host, LocalError
-from crdtgraph.searching import EMPTY_KEPT_US, OTHERS_MAX, SEARCHES_MAX, Hearing
+from crdtgraph.searches.searching import EMPTY_KEPT_US, OTHERS_MAX, SEARCHES_MAX, Hearing
 from tests.crdtgraph.searches.exchanging import open_graph, plane_of, send
 
 OWN_MAX = SEARCHES_MAX - OTHERS_MAX

@@ -19,9 +19,9 @@ from crdtgraph import (
 )
 from crdtgraph.opening import attach
 from crdtgraph.projection import Projection
-from crdtgraph.searching import SEARCHES_MAX
-from crdtgraph.searchplane import SearchPlane
-from crdtgraph.searchprojection import SearchProjection
+from crdtgraph.searches.plane import SearchPlane
+from crdtgraph.searches.projection import SearchProjection
+from crdtgraph.searches.searching import SEARCHES_MAX
 from crdtgraph.store.memory import MemoryStore
 from tests.crdtgraph.searches.graphs import CountingStore, ticking
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crdtgraph import News, watching
+from crdtgraph import News
+from crdtgraph.searches import watching
 from tests.crdtgraph.searches.exchanging import ROOT, open_graph, plane_of, send
 
 
@@ -68,7 +69,7 @@ def test_a_watch_that_nobody_looks_at_says_everything(monkeypatch: pytest.Monkey
 
 def test_a_watch_that_nobody_looks_at_keeps_no_names_of_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "NAMES_MAX", 20)
-    monkeypatch.setattr("crdtgraph.searchprojection.PRUNED_MIN", 10)
+    monkeypatch.setattr("crdtgraph.searches.projection.PRUNED_MIN", 10)
     with open_graph(0) as graph:
         search = graph.search("s")
         known = search.commit(parents=[ROOT.id], message="known")

@@ -17,10 +17,10 @@ from crdtgraph import (
     Reference,
 )
 from sync import Node
-from sync.asyncclient import ControlClient
-from sync.asyncremote import async_remote_ledger, async_remote_search
-from sync.client import BlockingControlClient
-from sync.remote import RemoteSearch, remote_ledger, remote_search
+from sync.client.asyncclient import ControlClient
+from sync.client.asyncremote import async_remote_ledger, async_remote_search
+from sync.client.blocking import BlockingControlClient
+from sync.client.remote import RemoteSearch, remote_ledger, remote_search
 from tests.sync.batches.serving import SETTINGS, in_thread, served
 from tests.sync.replicas import replica
 

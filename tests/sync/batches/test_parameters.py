@@ -14,9 +14,9 @@ from crdtgraph import (
     LocalError,
     NotFoundError,
 )
-from sync import asks
-from sync.asyncclient import ControlClient
-from sync.asyncremote import async_greet, async_remote_search
+from sync.client import asks
+from sync.client.asyncclient import ControlClient
+from sync.client.asyncremote import async_greet, async_remote_search
 from sync.requests import LocalCaller
 from tests.sync.batches.serving import served
 

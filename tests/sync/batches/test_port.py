@@ -13,8 +13,8 @@ from crdtgraph import (
     LocalError,
     UnreachableError,
 )
-from sync.asyncclient import ControlClient
-from sync.client import BlockingControlClient
+from sync.client.asyncclient import ControlClient
+from sync.client.blocking import BlockingControlClient
 from sync.control import open_workers_port
 from sync.methods import Target
 from tests.sync.batches.serving import served

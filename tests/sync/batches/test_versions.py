@@ -12,13 +12,13 @@ from crdtgraph import (
     LocalError,
     RemoteError,
 )
-from sync import asks
-from sync.asyncclient import ControlClient
-from sync.asyncremote import async_greet
 from sync.callers import WORKERS_VERSION, Caller
-from sync.client import BlockingControlClient
+from sync.client import asks
+from sync.client.asyncclient import ControlClient
+from sync.client.asyncremote import async_greet
+from sync.client.blocking import BlockingControlClient
+from sync.client.remote import greet
 from sync.methods import methods_for_workers
-from sync.remote import greet
 from tests.sync.batches.serving import in_thread, served
 
 

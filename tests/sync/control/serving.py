@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crdtgraph import Graph
 from sync import Node, Settings
-from sync.asyncclient import ControlClient
+from sync.client.asyncclient import ControlClient
 from sync.control import open_control
 from sync.methods import Target
 

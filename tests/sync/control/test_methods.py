@@ -10,10 +10,10 @@ import pytest
 
 import crdtgraph
 from crdtgraph import AmbiguousError, Commit, CommitId, Graph, LocalError, NotFoundError
-from sync.limits import CHUNK_ENTRIES
 from sync.methods import methods
 from sync.methods.target import REVS_MAX
 from sync.plain import error_from_plain, error_to_plain
+from sync.protocol.limits import CHUNK_ENTRIES
 from sync.requests import LocalCaller
 from tests.sync.control.serving import served
 from tests.sync.replicas import grow, replica

@@ -18,12 +18,12 @@ import crdtgraph
 from crdtgraph import AmbiguousError, CommitId, Graph, LocalError, NotFoundError, UnreachableError
 from crdtgraph.metering import Meter
 from sync import Node, control
-from sync.asyncclient import ControlClient
-from sync.client import BlockingControlClient
+from sync.client.asyncclient import ControlClient
+from sync.client.blocking import BlockingControlClient
 from sync.control import open_control
-from sync.framing import encode_frame
-from sync.limits import CHUNK_ENTRIES, CONTROL_CLIENTS_MAX
 from sync.methods import Target, reading
+from sync.protocol.framing import encode_frame
+from sync.protocol.limits import CHUNK_ENTRIES, CONTROL_CLIENTS_MAX
 from tests.sync.control.serving import SETTINGS, served
 from tests.sync.replicas import grow, replica
 

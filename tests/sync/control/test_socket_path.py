@@ -12,8 +12,8 @@ import trio
 import trio.testing
 
 from crdtgraph import Graph, LocalError, UnreachableError
-from sync.asyncclient import ControlClient
-from sync.client import BlockingControlClient
+from sync.client.asyncclient import ControlClient
+from sync.client.blocking import BlockingControlClient
 from sync.control import open_control
 from sync.methods import Target
 from tests.sync.control.serving import served

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 
 from crdtgraph.ids import CommitId
-from sync.inflightcodec import InFlightState
-from sync.inflightexchange import InFlightExchange
+from sync.protocol.inflightcodec import InFlightState
+from sync.protocol.inflightexchange import InFlightExchange
 
 EVERY_S = 0.02
 STATE = InFlightState("move 12", 77, 5, 1, 40, {CommitId(bytes([7] * 32)): 3, CommitId(bytes([9] * 32)): 300})

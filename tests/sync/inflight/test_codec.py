@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtgraph.ids import CommitId
-from sync.inflightcodec import VERSION, InFlightState, decode_inflight, encode_inflight
-from sync.inflightexchange import InFlightExchange
-from sync.limits import INFLIGHT_COUNT_MAX, INFLIGHT_HOPS_MAX
-from sync.packing import RemoteMessageError, pack
+from sync.protocol.inflightcodec import VERSION, InFlightState, decode_inflight, encode_inflight
+from sync.protocol.inflightexchange import InFlightExchange
+from sync.protocol.limits import INFLIGHT_COUNT_MAX, INFLIGHT_HOPS_MAX
+from sync.protocol.packing import RemoteMessageError, pack
 from tests.sync.inflight.exchanging import EVERY_S, STATE
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from crdtgraph.ids import CommitId
-from sync.inflightcodec import InFlightState, decode_inflight, encode_inflight
-from sync.inflightexchange import InFlightExchange
-from sync.limits import (
+from sync.protocol.inflightcodec import InFlightState, decode_inflight, encode_inflight
+from sync.protocol.inflightexchange import InFlightExchange
+from sync.protocol.limits import (
     INFLIGHT_COMMITS_MAX,
     INFLIGHT_COUNT_MAX,
     INFLIGHT_EXPIRY_S,

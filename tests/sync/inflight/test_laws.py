@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtgraph.ids import CommitId
-from sync.inflightcodec import InFlightState, encode_inflight
-from sync.inflightexchange import InFlightExchange
-from sync.limits import INFLIGHT_EXPIRY_S
+from sync.protocol.inflightcodec import InFlightState, encode_inflight
+from sync.protocol.inflightexchange import InFlightExchange
+from sync.protocol.limits import INFLIGHT_EXPIRY_S
 from tests.sync.inflight.exchanging import EVERY_S, Net, commit
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import trio
 
 from crdtgraph.ids import CommitId, ReplicaId
-from sync.inflightcodec import TOPIC
-from sync.limits import INFLIGHT_EXPIRY_S
-from sync.topics import Topics
+from sync.protocol.inflightcodec import TOPIC
+from sync.protocol.limits import INFLIGHT_EXPIRY_S
+from sync.protocol.topics import Topics
 from tests.sync.inflight.exchanging import commit
 from tests.sync.memory_network import memory_nodes, settle
 from tests.sync.replicas import replica

@@ -18,12 +18,12 @@ import crdtgraph
 from crdtgraph import Durability, Graph
 from crdtgraph.metering import Meter
 from sync import Node, Settings
-from sync.messages import PlaneSummary
 from sync.metrics import Timed
 from sync.prometheus.exposition import exposition
 from sync.prometheus.measures import measures
 from sync.prometheus.rules import FILE_NAME, alert_rules
 from sync.prometheus.timings import BOUNDS_S, FAMILIES
+from sync.protocol.messages import PlaneSummary
 from tests.sync.replicas import grow, host, replica
 
 ROOT = Path(__file__).parents[3]

@@ -12,8 +12,8 @@ from crdtgraph import Graph
 from crdtgraph.mcts import SearchTree
 from sync import Node, Settings
 from sync.control import open_control, open_workers_port
-from sync.desks import Desks
 from sync.methods import Target
+from sync.workers.desks import Desks
 from tests.sync.problems import Nim
 
 WAIT_S = 60

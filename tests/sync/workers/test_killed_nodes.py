@@ -17,11 +17,11 @@ import pytest
 
 import crdtgraph
 from crdtgraph import Durability, UnreachableError
-from sync.client import BlockingControlClient
-from sync.desks import Desks
-from sync.remote import remote_ledger, remote_search
-from sync.worker import Worker
-from sync.workers import Workers
+from sync.client.blocking import BlockingControlClient
+from sync.client.remote import remote_ledger, remote_search
+from sync.workers.desks import Desks
+from sync.workers.pool import Workers
+from sync.workers.worker import Worker
 from tests.sync.problems import Nim
 from tests.sync.workers.hosting import WAIT_S
 

@@ -13,14 +13,14 @@ import trio
 from crdtgraph import Graph, LocalError, NotFoundError
 from crdtgraph.mcts import Budget, Evaluation
 from sync import ControlClient, Node
-from sync.answering import answer_from_plain, answer_to_plain
-from sync.asyncremote import async_greet
-from sync.asyncworker import run_worker
+from sync.client.asyncremote import async_greet
 from sync.control import open_control
-from sync.desks import Desks
 from sync.methods import Target
-from sync.worker import Worker
-from sync.workers import async_search_with_workers
+from sync.workers.answering import answer_from_plain, answer_to_plain
+from sync.workers.asyncworker import run_worker
+from sync.workers.desks import Desks
+from sync.workers.pool import async_search_with_workers
+from sync.workers.worker import Worker
 from tests.sync.problems import Nim
 from tests.sync.replicas import replica
 from tests.sync.workers.hosting import SETTINGS, WAIT_S, hosting, settled, tree_of
@@ -260,7 +260,7 @@ async def test_a_search_that_somebody_closes_ends(graph: Graph, tmp_path: Path) 
 
 
 async def test_trees_that_are_over_make_room(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync.desks.HOSTED_MAX", 2)
+    monkeypatch.setattr("sync.workers.desks.HOSTED_MAX", 2)
     desks = Desks([Nim()])
     fingerprint = next(iter(desks._problems))
     first, second = (desks.open_known(graph, name, fingerprint, Budget(5), 0) for name in "ab")

@@ -10,7 +10,7 @@ import pytest
 from crdtgraph import Graph, LocalError
 from crdtgraph.mcts import Budget, Stop
 from crdtgraph.mcts.desk import WorkersFailedError
-from sync.workers import Workers, search_with_workers
+from sync.workers.pool import Workers, search_with_workers
 from tests.sync.problems import Moody, Nim, Unpicklable, make_nim
 from tests.sync.workers.hosting import settled, tree_of
 

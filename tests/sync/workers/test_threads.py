@@ -8,7 +8,7 @@ import pytest
 
 from crdtgraph import Graph, LocalError
 from crdtgraph.mcts.desk import WorkersFailedError
-from sync.threads import search_with_threads
+from sync.workers.threads import search_with_threads
 from tests.sync.problems import Moody, Nim
 from tests.sync.workers.hosting import settled, tree_of
 

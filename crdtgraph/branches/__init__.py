@@ -1,0 +1,1 @@
+"""Branches of many writers on one graph."""
