@@ -124,7 +124,7 @@ def _search_name(given: str | None, problem: str, resume: str | None) -> str:
     from crdtgraph import LocalError
     from crdtgraph.searches.searching import check_search_name
 
-    if given:
+    if given is not None:
         return check_search_name(given)
     try:
         return check_search_name(problem if resume is None else f"{problem} from {resume}")

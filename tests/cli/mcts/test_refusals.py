@@ -96,6 +96,7 @@ def test_a_ref_that_is_elsewhere_is_left_there(crdtgraph: CommandLine, folder: P
         (["--budget", "100", "--workers", "1000"], "1000"),
         (["--budget", "100", "--promote-to", ""], "ref name"),
         (["--budget", "100", "--search", "x" * 200], "search name"),
+        (["--budget", "100", "--search", ""], "search name"),
         (["--budget", "100", "--listen", "8.8.8.8:1"], "loopback"),
         ([], "--budget"),
     ],
