@@ -52,9 +52,11 @@ class InFlight:
         """Tell everyone what this process has in flight in a search; it replaces what was told before.
 
         To be called after every change, with nothing at the end. Cheap: nothing is sent more often than
-        `Settings.inflight_every_s` says. A process that ends without a word is forgotten by the others.
+        `Settings.inflight_every_s` says. A process that ends without a word is forgotten by the others, and in a search
+        that was closed nothing is in flight.
         """
-        self.exchange.publish(search, counts, trio.current_time())
+        is_closed = self._node.graph.is_closed_search(search)
+        self.exchange.publish(search, {} if is_closed else counts, trio.current_time())
         self._look()
 
     def subscribe(self, search: str, listener: Listener) -> Callable[[], None]:

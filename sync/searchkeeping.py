@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from crdtgraph.searches.plane import PREFIX
 from sync.log import Log
 from sync.protocol.searches import Janitor
 
@@ -32,6 +33,7 @@ class SearchKeeping:
         stops = [
             graph.on_search_buffered(self._waiting.unpark_all),
             graph.on_search_end(self._node.gossip.end_search),
+            graph.on_search_end(lambda plane: self._node.inflight.publish(plane.removeprefix(PREFIX), {})),
         ]
         try:
             while True:

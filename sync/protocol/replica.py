@@ -171,6 +171,9 @@ class LocalReplica(Replica, Protocol):
     def forget_search(self, name: str) -> bool:
         """Let go of a search if nothing was ever said in it as far as is known here; whether that was so."""
 
+    def is_closed_search(self, name: str) -> bool:
+        """Whether the ledger remembers a search of this name as closed."""
+
     def close_search(self, name: str) -> None:
         """End a search everywhere."""
 

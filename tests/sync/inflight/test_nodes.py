@@ -95,6 +95,26 @@ async def test_trees_beside_nodes_share_what_they_have_in_flight(autojump_clock:
             nursery.cancel_scope.cancel()
 
 
+async def test_in_a_search_that_was_closed_nothing_is_in_flight(autojump_clock: trio.testing.MockClock) -> None:
+    async with memory_nodes() as (_network, start):
+        a, b = replica("a"), replica("b")
+        first, second = await start(a), await start(b, "a:1")
+        search = b.search("s")
+        search.commit(parents=(), message="root")
+        await settle()
+        first.inflight.publish("s", {commit(1): 3})
+        await settle(0.1)
+        assert second.inflight.counts("s") == {commit(1): 3}
+        # Closed elsewhere, and whoever searches has not looked yet.
+        search.close()
+        await settle(2 * INFLIGHT_EXPIRY_S)
+        assert "s" in a.closed_searches()
+        assert [node.inflight.is_known for node in (first, second)] == [False, False]
+        first.inflight.publish("s", {commit(2): 1})
+        await settle(0.1)
+        assert [node.inflight.is_known for node in (first, second)] == [False, False]
+
+
 async def test_a_peer_that_sends_nonsense_on_the_topic_is_dropped(autojump_clock: trio.testing.MockClock) -> None:
     async with memory_nodes() as (_network, start):
         first = await start(replica("a"))
