@@ -106,6 +106,7 @@ class Searching(Assigner):
                     hint="`crdtgraph searches` lists them; `crdtgraph searches close NAME` ends one that is over",
                 )
             self._begin(name)
+        self._searches[search.plane].is_joined = True
         return search
 
     def searches(self) -> list[str]:

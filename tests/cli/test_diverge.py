@@ -12,7 +12,7 @@ import pytest
 
 import crdtgraph as library
 import sync
-import sync.client.blocking.blocking
+import sync.client.blocking
 from cli.context import Access
 from cli.courier import Courier
 from cli.diverging import watching

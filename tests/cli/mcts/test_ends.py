@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,16 @@ def folder(crdtgraph: CommandLine, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder whose path is short enough for sockets in it."""
+    with tempfile.TemporaryDirectory() as path:
+        yield Path(path)
+
+
 def test_the_next_search_removes_the_temporary_folders_of_a_killed_one(
-    folder: Path, start: Starter, monkeypatch: pytest.MonkeyPatch
+    folder: Path, place: Path, start: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = folder / "temporary"
-    place.mkdir()
     monkeypatch.setenv("TMPDIR", str(place))
     search = ("mcts", "run", "nim.py:Nim", "--store", "memory:", "--workers", "1", "--budget")
     killed = start(*search, "600s")
