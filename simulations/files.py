@@ -10,9 +10,8 @@ import tomli_w
 from msgspec.structs import replace
 
 from crdtgraph.errors import LocalError, NotFoundError
-from simulations.scenario import Scenario, check
+from simulations.scenario import OPERATIONS, Scenario, check
 from simulations.timeline import Do
-from simulations.workload import OPERATIONS
 from simulations.world import settings_of
 
 SHIPPED = resources.files("simulations") / "scenarios"

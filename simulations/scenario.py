@@ -47,6 +47,9 @@ TREE_OPERATIONS = {"tree_step": 10.0, "tree_discard": 0.5, "tree_compact": 1.0, 
 
 SEARCH_OPERATIONS = {"share": 6.0}
 """Those about searches that all machines share; as with large values."""
+REGISTER_OPERATIONS = {"assign": 6.0}
+"""Those about registers of these searches; as well."""
+OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS, *SEARCH_OPERATIONS, *REGISTER_OPERATIONS, *TREE_OPERATIONS)
 
 REF_OPERATIONS = ("commit_on_ref", "commit_large", "merge", "set_ref", "force_ref", "delete_ref")
 """Those that are about a ref."""

@@ -1,10 +1,10 @@
-"""Searches that the programs on all machines share: each grows them, counts, assigns, discards, promotes, ends one."""
+"""Searches that the programs on all machines share: each grows, counts, discards, promotes, assigns, may end one."""
 
 from __future__ import annotations
 
 import random
 
-from crdtgraph import Commit, CommitId, Graph, Search
+from crdtgraph import Commit, CommitId, Graph
 from simulations.assignments import Assignments
 from simulations.speculation import Program
 
@@ -15,14 +15,13 @@ RECENT = 12
 STEPS_MAX = 6
 DISCARD_SHARE, PROMOTE_SHARE, CLOSE_SHARE = 0.3, 0.2, 0.04
 REGISTERS = ("line", "note")
-ASSIGN_SHARE, REMOVE_SHARE = 0.5, 0.1
+REMOVE_SHARE = 0.1
 
 
-def share(program: Program, rng: random.Random, assignments: Assignments) -> str:
+def share(program: Program, rng: random.Random) -> str:
     """Do some of what a worker of a search does, in one of those that are shared."""
     graph = program.graph
-    names = [f"shared {number}" for number in range(len(graph.closed_searches()) + SHARED_OPEN)]
-    name = rng.choice([each for each in names if not graph.is_closed_search(each)][:SHARED_OPEN])
+    name = _choose(graph, rng)
     search = graph.search(name)
     ground = program.some_parents(2)
     for _ in range(rng.randint(1, STEPS_MAX)):
@@ -30,7 +29,6 @@ def share(program: Program, rng: random.Random, assignments: Assignments) -> str
         parents = rng.sample(known, min(len(known), rng.choice((1, 1, 1, 2))))
         made = search.commit(parents=parents, author=program.name, message=program.tag())
         search.count(rng.choice([*parents, made]), (1, rng.randint(-1_000, 1_000)))
-    _assign(program, search, made, assignments)
     own = [commit for commit in _recent(graph, search.plane) if commit in search]
     if rng.random() < DISCARD_SHARE:
         search.discard(rng.choice(own))
@@ -46,14 +44,20 @@ def share(program: Program, rng: random.Random, assignments: Assignments) -> str
     return name
 
 
-def _assign(program: Program, search: Search, made: CommitId, assignments: Assignments) -> None:
-    """Set a register of a search to what was just made, or remove what is there."""
-    # Dice of its own: what else is done is as it would be without.
-    dice = random.Random(made)
-    if dice.random() < ASSIGN_SHARE:
-        value = None if dice.random() < REMOVE_SHARE else bytes(made)
-        assignments.assign(search, program.graph.writer, dice.choice(REGISTERS), value)
-        search.raise_to("best", dice.randrange(1_000), made)
+def assign(program: Program, rng: random.Random, assignments: Assignments) -> str:
+    """Set a register of one of those searches, or remove what is there, and offer a number to another one."""
+    graph = program.graph
+    search = graph.search(_choose(graph, rng))
+    value = program.tag().encode()
+    key = rng.choice(REGISTERS)
+    assignments.assign(search, graph.writer, key, None if rng.random() < REMOVE_SHARE else value)
+    search.raise_to("best", rng.randrange(1_000), value)
+    return f"{search.name}: {key}"
+
+
+def _choose(graph: Graph, rng: random.Random) -> str:
+    names = [f"shared {number}" for number in range(len(graph.closed_searches()) + SHARED_OPEN)]
+    return rng.choice([each for each in names if not graph.is_closed_search(each)][:SHARED_OPEN])
 
 
 def _recent(graph: Graph, plane: str) -> list[CommitId]:

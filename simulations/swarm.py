@@ -17,6 +17,7 @@ from simulations import timeline
 from simulations.scenario import (
     LEDGER_OPERATIONS,
     OBJECT_OPERATIONS,
+    REGISTER_OPERATIONS,
     SEARCH_OPERATIONS,
     TREE_OPERATIONS,
     Clock,
@@ -49,6 +50,7 @@ QUIET_SHARE = 0.05
 QUIET_S = 60.0
 OBJECTS_SHARE = 0.3
 SEARCHES_SHARE = 0.5
+REGISTERS_SHARE = 0.3
 TREES_SHARE = 0.3
 SYNC_S = (0.02, 0.02, 0.02, 1.0)
 """How long disks take to sync at most: flash mostly, and one that is shared with others who write much."""
@@ -69,17 +71,7 @@ def draw(seed: int) -> Scenario:
         wire=_draw_wire(rng),
         links=_draw_links(rng, names),
         clocks=_draw_clocks(rng, names),
-        workload=_with(
-            SEARCH_OPERATIONS,
-            SEARCHES_SHARE,
-            _with(
-                TREE_OPERATIONS,
-                TREES_SHARE,
-                _with(OBJECT_OPERATIONS, OBJECTS_SHARE, _draw_workload(rng, nodes, duration_s), child(seed, "objects")),
-                child(seed, "trees"),
-            ),
-            child(seed, "searches"),
-        ),
+        workload=_with_more(seed, _draw_workload(rng, nodes, duration_s)),
         settings={**_draw_settings(rng), **_draw_checkpoints(child(seed, "checkpoints"))},
         sync_s=rng.choice(SYNC_S),
         timeline=_draw_timeline(rng, names, duration_s),
@@ -138,6 +130,17 @@ def _draw_workload(rng: random.Random, nodes: int, duration_s: float) -> Workloa
         batch_commits_max=rng.choice((5, 30, 300)),
         large_bytes=rng.choice((20_000, 200_000)),
     )
+
+
+def _with_more(seed: int, workload: Workload) -> Workload:
+    for operations, share, name in (
+        (OBJECT_OPERATIONS, OBJECTS_SHARE, "objects"),
+        (TREE_OPERATIONS, TREES_SHARE, "trees"),
+        (SEARCH_OPERATIONS, SEARCHES_SHARE, "searches"),
+        (REGISTER_OPERATIONS, REGISTERS_SHARE, "registers"),
+    ):
+        workload = _with(operations, share, workload, child(seed, name))
+    return workload
 
 
 def _with(operations: dict[str, float], share: float, workload: Workload, rng: random.Random) -> Workload:

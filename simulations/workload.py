@@ -19,20 +19,19 @@ from crdtgraph.objects import INLINE_BYTES_MAX, Collected, reference_of
 from crdtgraph.records import Commit, ordered_changes
 from simulations.checkers import ViolationError
 from simulations.journal import Journal, Record, Written
-from simulations.scenario import LEDGER_OPERATIONS, OBJECT_OPERATIONS, SEARCH_OPERATIONS, TREE_OPERATIONS
+from simulations.scenario import TREE_OPERATIONS
 from simulations.scenario import Workload as Properties
-from simulations.sharing import share
+from simulations.sharing import assign, share
 from simulations.speculation import search, speculate
 from simulations.tallies import Tallies
 from simulations.trace import Trace
 from simulations.treesearching import TreeSearching
 from sync import Node
 
-OPERATIONS = (*LEDGER_OPERATIONS, *OBJECT_OPERATIONS, *SEARCH_OPERATIONS, *TREE_OPERATIONS)
 REFS = ("main", "next", "topic")
 """The first few refs, for which writers contend; further ones are numbered."""
 KEYS = ("color", "owner")
-SEVERAL_STEPS = ("commit_many", "search", "speculate", "share", "tree_promote", "tree_close", "tree_compact")
+SEVERAL_STEPS = ("commit_many", "search", "speculate", "share", "assign", "tree_promote", "tree_close", "tree_compact")
 """Operations of which a part may stay when they fail."""
 RECENT = 30
 """How far back, in commits, a new commit's parents mostly lie."""
@@ -269,7 +268,10 @@ class Workload:
         return speculate(self, self._rng)
 
     def _share(self) -> str:
-        return share(self, self._rng, self._tallies.assignments)
+        return share(self, self._rng)
+
+    def _assign(self) -> str:
+        return assign(self, self._rng, self._tallies.assignments)
 
     def _merge(self) -> str:
         ref = self._rng.choice(self._refs)

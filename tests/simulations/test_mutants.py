@@ -157,17 +157,17 @@ WORLDS: dict[str, tuple[Scenario, set[str]]] = {
         {"what is in flight lands"},
     ),
     "late peer brings a closed search back": (
-        world(split(at_s=2, for_s=5), rate=8.0, **SEARCHING),
+        world(SPLIT, rate=8.0, **SEARCHING),
         {"a closed search stays closed"},
     ),
     "bases that stay bases": (world(SPLIT, rate=8.0, **SEARCHING), {SEARCH_MODEL, EQUAL, ALARM}),
     "ledger that comes after the search": (world(rate=8.0, **SEARCHING), {SEARCH_MODEL, EQUAL, ALARM}),
     "compaction forgets a concurrent assignment": (
-        world(SPLIT, rate=8.0, compact=2, **SEARCHING),
+        world(SPLIT, rate=8.0, commit=1, assign=6, flush=3, compact=2),
         {COMPACTION, "no value is lost that nobody replaced"},
     ),
     "compaction forgets what was replaced": (
-        world(SPLIT, LATE, rate=8.0, compact=2, **SEARCHING),
+        world(SPLIT, LATE, rate=8.0, commit=1, assign=6, flush=3, compact=2),
         {SEARCH_MODEL, EQUAL, ALARM, "what was replaced does not come back"},
     ),
 }

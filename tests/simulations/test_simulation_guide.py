@@ -13,9 +13,8 @@ import pytest
 from simulations import timeline
 from simulations.files import parse, shipped
 from simulations.mutants import MUTANTS
-from simulations.scenario import Clock, Expectation, Link, Scenario, Topology, Workload
+from simulations.scenario import OPERATIONS, Clock, Expectation, Link, Scenario, Topology, Workload
 from simulations.wire import WireProperties
-from simulations.workload import OPERATIONS
 from sync import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
