@@ -185,7 +185,7 @@ def kept(search: Search) -> tuple[int, int]:
     return plane_of(search).document.bytes, sum(map(len, registers._replaced.values()))
 
 
-@pytest.mark.parametrize("value_bytes", [1, 5_000])
+@pytest.mark.parametrize("value_bytes", [pytest.param(1, marks=pytest.mark.slow), 5_000])
 def test_what_a_search_keeps_of_a_register_does_not_grow_with_its_assignments(small: None, value_bytes: int) -> None:
     with open_graph(0) as one, open_graph(1) as other, open_graph(2) as third:
         sides = one.search("s"), other.search("s")
