@@ -46,6 +46,10 @@ IMPORT_COMMITS = (60, 1_200)
 LATE_SHARE = 0.15
 """Of the worlds, those in which a machine joins late."""
 IMPORT_SHARE = 0.05
+COMPACTION_SHARE = 0.15
+"""Of the worlds, those in which somebody dies about a compaction."""
+FILL_COMMITS, FILL_S = 60, 3.0
+"""So much is to be joined then."""
 QUIET_SHARE = 0.05
 QUIET_S = 60.0
 OBJECTS_SHARE = 0.3
@@ -74,7 +78,7 @@ def draw(seed: int) -> Scenario:
         workload=_with_more(seed, _draw_workload(rng, nodes, duration_s)),
         settings={**_draw_settings(rng), **_draw_checkpoints(child(seed, "checkpoints"))},
         sync_s=rng.choice(SYNC_S),
-        timeline=_draw_timeline(rng, names, duration_s),
+        timeline=_with_compaction(child(seed, "compaction"), names, duration_s, _draw_timeline(rng, names, duration_s)),
         expect=Expectation(quiet_s=QUIET_S if rng.random() < QUIET_SHARE else 0.0),
     )
 
@@ -196,6 +200,34 @@ def _draw_timeline(rng: random.Random, names: list[str], duration_s: float) -> t
             for node in rng.sample(names, rng.choice((1, 1, 2)))
         ]
     return tuple(sorted(events, key=lambda event: event.at_s))
+
+
+def _with_compaction(
+    rng: random.Random, names: list[str], duration_s: float, drawn: tuple[AnyEvent, ...]
+) -> tuple[AnyEvent, ...]:
+    """In some worlds a machine joins many segments and dies over it, or somebody on the other side of a cut does then.
+
+    Drawn apart, so that all else about a seed is as it was without.
+    """
+    if rng.random() >= COMPACTION_SHARE:
+        return drawn
+    node, other = rng.sample(names, 2)
+    at_s = rng.uniform(0, duration_s - 10)
+    compact_s = round(at_s + FILL_S + 2, 3)
+    fill = timeline.Do(at_s=round(at_s, 3), for_s=FILL_S, nodes=(node,), operation="commit_on_ref", count=FILL_COMMITS)
+    events: tuple[AnyEvent, ...] = (fill, timeline.Do(at_s=compact_s, nodes=(node,), operation="compact"))
+    if rng.random() < 0.5:
+        loses_power = rng.random() < 0.5
+        crash = timeline.CrashInWrite(at_s=compact_s - 1, for_s=4, node=node, moment="batch", loses_power=loses_power)
+        events += (crash,)
+    else:
+        sides = (tuple(name for name in names if name != other), (other,))
+        writes = rng.randint(1, 4)
+        events += (
+            timeline.Partition(at_s=compact_s - 1, for_s=3, groups=sides),
+            timeline.CrashInWrite(at_s=compact_s + 1.9, for_s=2, node=other, writes=writes),
+        )
+    return tuple(sorted((*drawn, *events), key=lambda event: event.at_s))
 
 
 class _Dice:

@@ -23,7 +23,7 @@ from simulations.scenario import Scenario
 Failure: TypeAlias = tuple[str, str]
 """The rule that a world breaks, and details; both are empty if it breaks none."""
 
-SEEDS = range(400)
+SEEDS = range(200)
 """Every mutant is caught by one of these."""
 NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 DIFFERENT_RUNS = "the same seed is the same run"

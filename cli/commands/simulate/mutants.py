@@ -28,7 +28,7 @@ UNPATCHED_ROW = "the code as it is"
     ),
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--seeds", "count", type=click.IntRange(min=1), metavar="N", help="Try the seeds below N (default: 400).")
+@click.option("--seeds", "count", type=click.IntRange(min=1), metavar="N", help="Try the seeds below N (default: 200).")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="J", help="Worlds at a time (default: 1).")
 @output_option
 @click.pass_context
