@@ -86,7 +86,7 @@ async def _measure(folder: Path, iterations: int, rounds: int) -> dict[str, list
         gc.collect()
         wall, cpu = perf_counter(), process_time()
         tree = SearchTree(graph, problem, name=f"{name} {number}", rule=UCT(CONSTANT), seed=number, solve=False)
-        await tree.run_async(iterations, trio.lowlevel.checkpoint)
+        await tree.run_async(iterations, sync.Turns())
         times.setdefault(name, []).append((perf_counter() - wall, process_time() - cpu))
         return tree
 

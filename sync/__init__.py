@@ -21,6 +21,7 @@ if typing.TYPE_CHECKING:
     from sync.protocol.limits import Settings
     from sync.requests import LocalCaller
     from sync.status import AlarmStatus, NodeStatus, PeerStatus
+    from sync.timekeeping import Turns
     from sync.transport import Address, TcpTransport, Transport
     from sync.workers.asyncworker import run_worker
     from sync.workers.desks import Desks
@@ -47,6 +48,7 @@ __all__ = [
     "Settings",
     "TcpTransport",
     "Transport",
+    "Turns",
     "Worker",
     "Workers",
     "async_remote_ledger",
@@ -81,6 +83,7 @@ _HOMES = {
     "Settings": "protocol.limits",
     "TcpTransport": "transport",
     "Transport": "transport",
+    "Turns": "timekeeping",
     "Worker": "workers.worker",
     "Workers": "workers.pool",
     "async_remote_ledger": "client.asyncremote",

@@ -31,7 +31,7 @@ from crdtgraph.mcts import Node as TreeNode
 from crdtgraph.mcts import ProblemError, Rule, SearchTree, Spent
 from crdtgraph.mcts.referee import Referee
 from crdtgraph.store.naming import control_path
-from sync import Desks, Node, open_control
+from sync import Desks, Node, Turns, open_control
 from sync.methods import Target
 from sync.scratch import scratch_folder
 from sync.workers.pool import async_search_with_workers, raised_text
@@ -193,9 +193,11 @@ async def _search(order: Order, tree: SearchTree, node: Node, desks: Desks, show
             desks=desks,
         )
 
+    turns = Turns()
+
     async def checkpoint() -> None:
         show()
-        await trio.lowlevel.checkpoint()
+        await turns()
 
     return await tree.run_async(budget, checkpoint, now=time.monotonic)
 

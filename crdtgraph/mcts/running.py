@@ -13,6 +13,8 @@ from crdtgraph.mcts.nodes import Edge
 
 FLUSH_AFTER_S = 0.05
 """As `FLUSH_EVERY`, for problems that take long."""
+GIVE_WAY_S = 0.005
+"""So long a tree works at most, in whole iterations, before others may run."""
 ALONE_EVERY = 8_192
 """Iterations between two counts while nobody else was heard of on the search: a node that is counted often is counted
 once then, and whoever comes learns of it within a second."""
@@ -66,7 +68,11 @@ class Runner(Asker):
         now: Callable[[], float] | None = None,
         batch: int | None = None,
     ) -> Spent:
-        """The same, and give way to others every few milliseconds: `checkpoint` is `trio.lowlevel.checkpoint`, say."""
+        """The same, and give way to others every 5 ms.
+
+        Beside a node `checkpoint` is a `sync.Turns()`, which lets it do all that it has to; others may do with
+        `trio.lowlevel.checkpoint`, which lets each task that can run take one step.
+        """
         steps = self._steps(Budget.of(budget), now, batch)
         while True:
             try:
@@ -91,6 +97,8 @@ class Runner(Asker):
                 hint="begin at a state that is not over; actions(state) must not be empty there",
             )
         start = shown = counted = clock()
+        # When others had their turn; None until the clock is read again, which is done once a simulation.
+        gave_way: float | None = start
         meter = Meter(budget, start)
         stop: Stop | None = None
         uncounted = 0
@@ -115,6 +123,12 @@ class Runner(Asker):
                         self.look()
                     shown = time
                     yield
+                    gave_way = None
+                elif gave_way is None:
+                    gave_way = time
+                elif time - gave_way >= GIVE_WAY_S:
+                    yield
+                    gave_way = None
                 if self.iterations >= self._room_at:
                     self._make_room()
                 if meter.watches_leader() and meter.iterations % LOOK_EVERY < done:
