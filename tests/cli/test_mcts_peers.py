@@ -49,6 +49,7 @@ def visits_of(crdtgraph: CommandLine, at_least: int) -> int:
         assert time.monotonic() < deadline, done.err + done.out
 
 
+@pytest.mark.slow
 def test_the_line_goes_to_the_node(crdtgraph: CommandLine, beside: Process) -> None:
     ended = beside.end(signal.SIGINT)
     assert ended.code == 130, ended.err
@@ -65,6 +66,7 @@ def test_a_line_that_nobody_has_taken_is_not_said_to_be_kept(node: Process, besi
     assert ended.json["line"]  # type: ignore[index, call-overload]
 
 
+@pytest.mark.slow
 def test_who_comes_with_another_problem_ends_nobodys_search(crdtgraph: CommandLine, beside: Process) -> None:
     other = crdtgraph(
         "mcts", "run", "games.py:Other", "--search", "s", "--budget", "60s", "--node", "search.db/control"

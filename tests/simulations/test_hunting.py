@@ -82,6 +82,7 @@ def test_several_processes_catch_what_one_does() -> None:
         assert catch.is_proof
 
 
+@pytest.mark.slow
 def test_sums_of_floats_are_caught_because_they_differ_and_not_because_something_crashes() -> None:
     [catch] = hunt([find("floats in counters")], range(12))
     assert catch.is_proof
