@@ -1,6 +1,7 @@
 """A writer of a search joins all its segments into as few as can be, without what is of no use any more.
 
-Kept are commits that are live, discarded ones below live ones with their discards, and those that the ledger has;
+Kept are commits that are live, discarded ones below live ones with their discards, and those that the ledger has; the
+discards of others because of which something is left out, as whoever said them may die before they are told;
 counts of live commits, added up; and of each register the writer's latest assignment. If it does not hold any more, or
 removes the value, it has no value and names itself, so that it only says what of others was replaced; if that is
 nothing it goes as well. The segments made are the parts of one batch (batches.py), which takes effect when the last of
@@ -75,6 +76,9 @@ class _Kept:
         # Of one commit there are several only if a sum would not fit into 64 bits.
         self._counts: dict[CommitId, list[Count]] = {}
         self._discards: dict[CommitId, Discard] = {}
+        # Discards of whomever, because of which a commit of ours is left out, and what was looked through for them.
+        self._reasons: dict[CommitId, Discard] = {}
+        self._looked_at: set[CommitId] = set()
         # Of each register our latest assignment, and the latest dots of others that we named in any of ours.
         self._latest: dict[Register, Assign] = {}
         self._replaced: dict[Register, dict[int, int]] = {}
@@ -94,6 +98,8 @@ class _Kept:
                 self._commits.append((commit, segment.commit(place), segment.stamps[place]))
             else:
                 self._last = Count(commit, (0,), segment.stamps[place])
+                if node is not None:
+                    self._note_reasons(node, segment.stamps[place])
         for count in segment.counts:
             node = nodes.get(count.commit)
             if node is not None and not marks[node]:
@@ -107,6 +113,24 @@ class _Kept:
         for assign in segment.assigns:
             self._note_assign(assign)
             self._last = Assign(assign.namespace, assign.key, None, assign.dot, (assign.dot,), assign.stamp)
+
+    def _note_reasons(self, node: int, stamp: int) -> None:
+        """Keep the discards that a commit which is left out follows from: who said them may die before they are told.
+
+        Then a replica that still has the commit's first record would take it to be live.
+        """
+        projection = self._projection
+        marks = projection.discards.marks
+        above = [node]
+        while above:
+            node = above.pop()
+            commit = projection.ids[node]
+            if commit in self._looked_at:
+                continue
+            self._looked_at.add(commit)
+            if commit in projection.discards.roots and projection.is_kept(node):
+                self._reasons[commit] = Discard(commit, stamp)
+            above += [parent for parent in projection.dag.parents(node) if marks[parent]]
 
     def choose_assigns(self) -> Iterator[None]:
         """Find the assignments that are kept, in steps; before `batches`."""
@@ -147,7 +171,8 @@ class _Kept:
             size = commit_size(commit[1], len(commit[1].canonical()))
             yield commit, size + RECORD_OVERHEAD_BYTES
             is_empty = False
-        for records in (self._all_counts(), self._discards.values(), self._assigns):
+        discards = (self._reasons | self._discards).values()
+        for records in (self._all_counts(), discards, self._assigns):
             for record in records:
                 yield record, record_size(record) + RECORD_OVERHEAD_BYTES
                 is_empty = False
