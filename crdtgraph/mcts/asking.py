@@ -46,7 +46,7 @@ class Asker:
         widening: Widening | None = None,
         solve: bool = True,
         nodes_max: int = NODES_MAX,
-        goes_on: bool = False,
+        resumed: bool = False,
     ) -> None:
         if not isinstance(search, Search | Graph):
             raise LocalError(
@@ -74,7 +74,7 @@ class Asker:
         """Simulations that this tree has counted."""
         self._since_flush = 0
         self._room_at = FLUSH_EVERY
-        self._growth.join(graph, goes_on=goes_on)
+        self._growth.join(graph, resumed=resumed)
         try:
             self._actions = self._keeper.plant(root)
         except BaseException:

@@ -54,7 +54,7 @@ class Inspection:
         if problem is None:
             raise LocalError(f"there is no tree in search {name!r}", hint="crdtgraph mcts run PROBLEM --search NAME")
         self.fingerprint = problem
-        self._goes_on = bool(self._search.values(EARLIER_KEY))
+        self._resumed = bool(self._search.values(EARLIER_KEY))
 
     @property
     def problem(self) -> str:
@@ -91,7 +91,7 @@ class Inspection:
     def statistics(self, commit: CommitId) -> Statistics:
         """What was counted of a commit, in this search and, if it goes on from them, in earlier ones."""
         total = Statistics.of(self._search.counters(commit))
-        if self._goes_on and commit in self._graph:
+        if self._resumed and commit in self._graph:
             for key, value in self._graph.meta(commit).items():
                 if key.startswith(META_PREFIX) and key != META_PREFIX + self._search.name:
                     total = total.plus(read_statistics(value))

@@ -37,14 +37,14 @@ class SharedGrowth(Growth):
     graph: Graph
     has_company = False
     """Whether anybody else was heard of."""
-    goes_on = False
+    resumed = False
     """Whether what earlier searches promoted counts."""
     _watch = None
 
-    def join(self, graph: Graph, *, goes_on: bool) -> None:
+    def join(self, graph: Graph, *, resumed: bool) -> None:
         """Say which problem this is, and listen from now on. Raises ProblemMismatchError if the search has another.
 
-        With `goes_on` what earlier searches promoted counts from now on, for all trees of the search.
+        With `resumed` what earlier searches promoted counts from now on, for all trees of the search.
         """
         self.graph = graph
         self._far: dict[str, dict[CommitId, int]] = {}
@@ -52,9 +52,9 @@ class SharedGrowth(Growth):
         self.check_problem()
         if self.search.earliest(PROBLEM_KEY) is None:
             self.search.assign(PROBLEM_KEY, self.referee.fingerprint)
-        if goes_on and not self.search.values(EARLIER_KEY):
+        if resumed and not self.search.values(EARLIER_KEY):
             self.search.assign(EARLIER_KEY, self.search.name.encode())
-        self.goes_on = bool(self.search.values(EARLIER_KEY))
+        self.resumed = bool(self.search.values(EARLIER_KEY))
         self._watch = self.search.watch()
 
     def leave(self) -> None:
@@ -90,8 +90,8 @@ class SharedGrowth(Growth):
         by_commit = self.by_commit
         if news.counted or news.discarded:
             self.has_company = True
-        if EARLIER_KEY in news.assigned and not self.goes_on:
-            self.goes_on = True
+        if EARLIER_KEY in news.assigned and not self.resumed:
+            self.resumed = True
             for known in dict.fromkeys(by_commit.values()):
                 known.learn(self._totals(known))
         for commit in news.commits:
@@ -233,7 +233,7 @@ class SharedGrowth(Growth):
         for commit in edge.commits:
             with suppress(NotFoundError):
                 total = total.plus(Statistics.of(self.search.counters(commit)))
-            if self.goes_on and commit in self.graph:
+            if self.resumed and commit in self.graph:
                 total = total.plus(self._earlier(commit))
         return total
 

@@ -45,7 +45,7 @@ class SearchTree(Runner):
         solve: take over what is proven by the ends of lines that were seen (MCTS solver).
         nodes_max: so many commits in memory at most; beyond, hopeless subtrees are discarded, and if all have hope, no
             new nodes are made.
-        goes_on: count what earlier searches promoted of the same commits, too, as `resume` does; by default everything
+        resumed: count what earlier searches promoted of the same commits, too, as `resume` does; by default everything
             begins with nothing. What one tree of a search says holds for all of them.
 
     Raises ProblemError and ProblemMismatchError for a problem that cannot be searched here, LocalError for what else is
@@ -68,7 +68,7 @@ class SearchTree(Runner):
         when it is about another problem.
         """
         root = Keeper.root_of(graph, target, Referee(problem).fingerprint)
-        return cls(graph, problem, name=name, root=root, goes_on=True, **options)
+        return cls(graph, problem, name=name, root=root, resumed=True, **options)
 
     # What was found
 

@@ -148,7 +148,7 @@ class Searching:
         graph, name = self._site.graph, self._plan.search
         root = self._plan.root
         # Whoever names a root goes on from what was promoted there.
-        options = {"goes_on": root is not None, **matter.options}
+        options = {"resumed": root is not None, **matter.options}
         self._tree = SearchTree(graph, matter.problem, name=name, root=root, **options)
         self._site.node.inflight.subscribe(name, self._hear)
 

@@ -93,7 +93,7 @@ def test_a_search_that_resumes_nothing_begins_with_nothing(graph: Graph) -> None
     # A tree at a promoted node has nothing of it either, and all of it when it says so.
     below = again.best_line()[0].commit
     assert SearchTree(graph, Line(6), name="third", root=below).statistics(below).visits == 0  # type: ignore[arg-type]
-    on = SearchTree(graph, Line(6), name="fourth", root=below, goes_on=True)
+    on = SearchTree(graph, Line(6), name="fourth", root=below, resumed=True)
     assert on.statistics(on.root).visits > 50
 
 
