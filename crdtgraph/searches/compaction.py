@@ -1,11 +1,14 @@
 """A writer of a search joins all its segments into as few as can be, without what is of no use any more.
 
-Kept are commits that are live, discarded ones below live ones with their discards, and those that the ledger has; the
-discards of others because of which something is left out, as whoever said them may die before they are told;
+Kept are commits that are live, discarded ones below live ones with their discards, and those that the ledger has;
 counts of live commits, added up; and of each register the writer's latest assignment. If it does not hold any more, or
 removes the value, it has no value and names itself, so that it only says what of others was replaced; if that is
 nothing it goes as well. The segments made are the parts of one batch (batches.py), which takes effect when the last of
 them is there, so a crash on the way loses nothing.
+
+Whoever leaves out a commit or a discard repeats the discards of others: these may die before they are told, and a
+replica that has heard of what is left out would differ from one that never did. All that hold are repeated, and not
+only those above it: what was between may have been let go of, or be in the ledger alone.
 
 It is due when the records have doubled since the last time, so each record is written again about once on the average,
 and what a plane takes follows what is live in it and not how long it has run. Only the incarnation that wrote the
@@ -34,6 +37,8 @@ SPARE_RECORDS = 4_096
 """Records beyond twice what is of use before a compaction is due: a small search needs none."""
 REGISTERS_AT_ONCE = 1_000
 """Looked at in one step, about 2 ms."""
+DISCARDS_AT_ONCE = 2_000
+"""The same."""
 
 
 def compact_steps(plane: SearchPlane) -> Generator[None, None, int]:
@@ -45,6 +50,8 @@ def compact_steps(plane: SearchPlane) -> Generator[None, None, int]:
     kept = _Kept(plane.grounded, plane.identity.writer)
     for key in keys:
         kept.take(plane.segment(key))
+        yield
+    for _ in kept.choose_discards():
         yield
     for _ in kept.choose_assigns():
         yield
@@ -76,9 +83,8 @@ class _Kept:
         # Of one commit there are several only if a sum would not fit into 64 bits.
         self._counts: dict[CommitId, list[Count]] = {}
         self._discards: dict[CommitId, Discard] = {}
-        # Discards of whomever, because of which a commit of ours is left out, and what was looked through for them.
-        self._reasons: dict[CommitId, Discard] = {}
-        self._looked_at: set[CommitId] = set()
+        # The stamp of a commit or discard that is left out, if any is.
+        self._left_out_us: int | None = None
         # Of each register our latest assignment, and the latest dots of others that we named in any of ours.
         self._latest: dict[Register, Assign] = {}
         self._replaced: dict[Register, dict[int, int]] = {}
@@ -98,8 +104,7 @@ class _Kept:
                 self._commits.append((commit, segment.commit(place), segment.stamps[place]))
             else:
                 self._last = Count(commit, (0,), segment.stamps[place])
-                if node is not None:
-                    self._note_reasons(node, segment.stamps[place])
+                self._left_out_us = segment.stamps[place]
         for count in segment.counts:
             node = nodes.get(count.commit)
             if node is not None and not marks[node]:
@@ -110,27 +115,23 @@ class _Kept:
             self._last = Count(discard.commit, (0,), discard.stamp)
             if discard.commit in projection.discards.roots and (node is None or projection.is_kept(node)):
                 self._discards.setdefault(discard.commit, discard)
+            else:
+                self._left_out_us = discard.stamp
         for assign in segment.assigns:
             self._note_assign(assign)
             self._last = Assign(assign.namespace, assign.key, None, assign.dot, (assign.dot,), assign.stamp)
 
-    def _note_reasons(self, node: int, stamp: int) -> None:
-        """Keep the discards that a commit which is left out follows from: who said them may die before they are told.
-
-        Then a replica that still has the commit's first record would take it to be live.
-        """
+    def choose_discards(self) -> Iterator[None]:
+        """Find the discards that are repeated, in steps; before `batches`."""
         projection = self._projection
-        marks = projection.discards.marks
-        above = [node]
-        while above:
-            node = above.pop()
-            commit = projection.ids[node]
-            if commit in self._looked_at:
-                continue
-            self._looked_at.add(commit)
-            if commit in projection.discards.roots and projection.is_kept(node):
-                self._reasons[commit] = Discard(commit, stamp)
-            above += [parent for parent in projection.dag.parents(node) if marks[parent]]
+        if self._left_out_us is None:
+            return
+        # One that comes meanwhile is looked at, too: perhaps one that was to be repeated is none that holds any more.
+        for number, root in enumerate(projection.discards.roots.order, 1):
+            if projection.is_kept(projection.nodes[root]):
+                self._discards.setdefault(root, Discard(root, self._left_out_us))
+            if not number % DISCARDS_AT_ONCE:
+                yield
 
     def choose_assigns(self) -> Iterator[None]:
         """Find the assignments that are kept, in steps; before `batches`."""
@@ -171,8 +172,7 @@ class _Kept:
             size = commit_size(commit[1], len(commit[1].canonical()))
             yield commit, size + RECORD_OVERHEAD_BYTES
             is_empty = False
-        discards = (self._reasons | self._discards).values()
-        for records in (self._all_counts(), discards, self._assigns):
+        for records in (self._all_counts(), self._discards.values(), self._assigns):
             for record in records:
                 yield record, record_size(record) + RECORD_OVERHEAD_BYTES
                 is_empty = False
