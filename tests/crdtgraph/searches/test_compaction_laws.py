@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crdtgraph import CommitId, Search
@@ -36,6 +36,16 @@ KINDS = {
 
 
 OUT_OF_ORDER = {**KINDS, "send": 6, "send own": 12}
+PARTLY_HEARD = {
+    "commit": 20,
+    "discard": 5,
+    "flush": 4,
+    "send": 1,
+    "send own": 16,
+    "compact": 5,
+    "advance": 4,
+    "count": 1,
+}
 
 
 def drawn(random: Random, kinds_of: dict[str, int] = KINDS) -> list[tuple[str, int, int, int]]:
@@ -210,3 +220,19 @@ def test_nothing_is_lost_or_counted_twice_when_writers_are_heard_of_out_of_order
                 while total and not total[-1]:
                     del total[-1]
                 assert search.counters(commit) == tuple(total)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1 << 32))
+@example(10_277)
+def test_whoever_has_the_same_segments_holds_the_same_whatever_is_lost_for_ever(seed):
+    random = Random(seed)
+    with ExitStack() as stack:
+        world = World(stack, compacts=True)
+        for each in drawn(random, PARTLY_HEARD):
+            world.take(*each)
+        for number, search in enumerate(world.sides, SIDES):
+            # The others may die now, and what they have not told is gone.
+            late = stack.enter_context(open_graph(number)).search("s")
+            send(search, late)
+            assert digest(search) == digest(late)
