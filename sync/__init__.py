@@ -21,8 +21,8 @@ if typing.TYPE_CHECKING:
     from sync.protocol.limits import Settings
     from sync.requests import LocalCaller
     from sync.status import AlarmStatus, NodeStatus, PeerStatus
-    from sync.timekeeping import Turns
     from sync.transport import Address, TcpTransport, Transport
+    from sync.turns import Turns
     from sync.workers.asyncworker import run_worker
     from sync.workers.desks import Desks
     from sync.workers.pool import Workers, async_search_with_workers, search_with_workers
@@ -83,7 +83,7 @@ _HOMES = {
     "Settings": "protocol.limits",
     "TcpTransport": "transport",
     "Transport": "transport",
-    "Turns": "timekeeping",
+    "Turns": "turns",
     "Worker": "workers.worker",
     "Workers": "workers.pool",
     "async_remote_ledger": "client.asyncremote",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 from statistics import median
 
 import trio
 import trio.testing
 
 from sync import Turns
-from sync.timekeeping import TURN_MOST
+from sync.turns import TURN_MOST
 
 SLICE_S = 0.005
 
@@ -76,3 +79,8 @@ async def test_tasks_that_never_rest_leave_a_computation_its_share() -> None:
             lasted.append(trio.current_time() - began)
         nursery.cancel_scope.cancel()
     assert TURN_MOST * SLICE_S <= median(lasted) < 2 * TURN_MOST * SLICE_S
+
+
+def test_a_node_that_nobody_computes_beside_does_not_wait_for_the_tools_of_tests_to_load() -> None:
+    code = "import sys, sync.node; sys.exit('trio.testing' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
