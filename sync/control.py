@@ -1,6 +1,6 @@
 """The control socket: a Unix socket through which the commands of this machine's user steer a running node.
 
-The framing is that of peers, the messages are requests and answers (`methods.py`). The socket is readable and
+The framing is that of peers, the messages are requests and answers (`methods/`). The socket is readable and
 writable by its owner alone, and that is all the authentication there is. Clients are served concurrently, each one
 request at a time; a long answer goes out part by part with everyone else served in between, and a client that does
 not read waits alone. What is being answered when the process ends is still answered, if that takes no second.

@@ -1,4 +1,4 @@
-"""Asking a running node through its control socket, under trio: `client.py` for programs that have an event loop."""
+"""Asking a running node through its control socket, under trio: `blocking.py` for programs that have an event loop."""
 
 from __future__ import annotations
 

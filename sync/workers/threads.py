@@ -1,7 +1,7 @@
 """Workers in the tree's own process: tasks that evaluate in threads, beside a tree that selects and counts.
 
 For problems whose evaluation gives the interpreter's lock away, as numpy and neural networks do, and for those that
-wait for something. Others are searched faster with processes (`workers.py`).
+wait for something. Others are searched faster with processes (`pool.py`).
 """
 
 from __future__ import annotations
