@@ -68,7 +68,7 @@ class ControlClient:
             with suppress(trio.BrokenResourceError):
                 await self._stream.send_all(request)
         except trio.ClosedResourceError:
-            raise self._conversation.lost("a request was broken off in its midst") from None
+            raise self._conversation.closed() from None
         except trio.Cancelled:
             # Half of it may be on its way, and what follows would be read as the other half.
             await trio.aclose_forcefully(self._stream)
@@ -81,4 +81,6 @@ class ControlClient:
                 conversation.receive(await self._stream.receive_some(READ_BYTES))
             except trio.BrokenResourceError:
                 raise conversation.lost("it closed the connection") from None
+            except trio.ClosedResourceError:
+                raise conversation.closed() from None
         return reply

@@ -16,6 +16,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from errno import EBADF
 from threading import Lock
 from types import TracebackType
 
@@ -74,6 +75,13 @@ class Conversation:
     def lost(self, reason: str) -> UnreachableError:
         """The node is gone."""
         return UnreachableError(f"the node at {self.path} went away: {reason}", hint="see the node's log")
+
+    def closed(self) -> UnreachableError:
+        """The client is."""
+        return UnreachableError(
+            f"this client of the node at {self.path} is closed, maybe as a request was broken off in its midst",
+            hint="make another one",
+        )
 
     def absent(self, error: OSError) -> UnreachableError:
         """There is no node."""
@@ -163,6 +171,8 @@ class BlockingControlClient:
         except TimeoutError:
             raise conversation.lost(f"no answer to {method!r} in time") from None
         except OSError as error:
+            if error.errno == EBADF:
+                raise conversation.closed() from None
             raise conversation.lost(error.strerror or str(error)) from None
 
 
