@@ -99,7 +99,7 @@ def _discard_batch(target: Target, params: Params) -> Awaitable[Plain]:
 
 def _promote(target: Target, params: Params) -> Plain | Awaitable[Plain]:
     graph, plane = _plane(target, params)
-    (commit,), ref = _ids(params, "commit", 1), params.optional_text("ref")
+    (commit,), ref = _ids(params, "commit", 1, 1), params.optional_text("ref")
     params.done()
     durability, node = grouped(target, WriteKind.PROMOTE, None, *([] if ref is None else [ref]))
     copied = b"".join(graph.promote(commit, plane=plane, ref=ref, durability=durability))
@@ -200,10 +200,13 @@ def _search(target: Target, params: Params) -> Search:
     return Search(graph, plane.removeprefix(PREFIX))
 
 
-def _ids(params: Params, name: str = "commits", count_max: int = BATCH_ITEMS_MAX) -> list[CommitId]:
+def _ids(
+    params: Params, name: str = "commits", count_min: int = 0, count_max: int = BATCH_ITEMS_MAX
+) -> list[CommitId]:
     """Ids as one byte string, one after the other. A batch may be empty: a leaf has no children to ask about."""
     data = params.blob(name)
-    if len(data) % COMMIT_ID_BYTES or len(data) > count_max * COMMIT_ID_BYTES or not (data or name == "commits"):
+    count, rest = divmod(len(data), COMMIT_ID_BYTES)
+    if rest or not count_min <= count <= count_max:
         raise LocalError(
             f"{params.method}: parameter {name!r} has {len(data)} bytes",
             hint=f"ids of {COMMIT_ID_BYTES} bytes, one after the other; at most {count_max} of them",
