@@ -200,9 +200,7 @@ def _search(target: Target, params: Params) -> Search:
     return Search(graph, plane.removeprefix(PREFIX))
 
 
-def _ids(
-    params: Params, name: str = "commits", count_min: int = 0, count_max: int = BATCH_ITEMS_MAX
-) -> list[CommitId]:
+def _ids(params: Params, name: str = "commits", count_min: int = 0, count_max: int = BATCH_ITEMS_MAX) -> list[CommitId]:
     """Ids as one byte string, one after the other. A batch may be empty: a leaf has no children to ask about."""
     data = params.blob(name)
     count, rest = divmod(len(data), COMMIT_ID_BYTES)
