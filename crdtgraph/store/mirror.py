@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +28,10 @@ def is_writable(folder: Path) -> bool:
 @contextmanager
 def mirrored(folder: Path) -> Iterator[Path]:
     """A folder with a link to each file of the database. It is gone when the block ends. Raises OSError."""
+    # Few stores are read like this, and what these bring along costs every command 4 ms of its start.
+    import shutil
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="crdtgraph-") as name:
         mirror = Path(name)
         for entry in os.scandir(folder):
