@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crdtgraph.buffer import fits, record_size
 from crdtgraph.durability import Durability, WriteKind
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
+from crdtgraph.largevalues import as_kept
 from crdtgraph.planes import LEDGER
 from crdtgraph.reader import meta_namespace
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, check_name, encode_commit
@@ -139,12 +141,9 @@ class Assigner(Writer):
         """
         kind = WriteKind.MERGE if policies is None else WriteKind.REF
         durability = self._class_of(kind, LEDGER, durability, name)
-        commit, result = self._prepare_merge(name, policies)
-        if commit is not None:
-            home = self._writable(LEDGER)
-            assign = self._move_ref(name, result.commit, commit.parents)
-            made = MadeCommit(result.commit, commit, assign.stamp, len(encode_commit(commit)))
-            self._write(home, [assign], durability, made)
+        merged, result = self._prepare_merge(name, policies)
+        if merged is not None:
+            self._write_merge(name, merged, durability)
         return result
 
     def preview_merge(self, name: str, *, policies: PathPolicies | None = None) -> MergeResult:
@@ -198,8 +197,20 @@ class Assigner(Writer):
 
         return read_policies(self.merge_policies() if given is None else given)
 
+    def _write_merge(self, name: str, merged: Commit, durability: Durability) -> None:
+        """Add a commit that `_merge_commit` gave, and point the ref at it."""
+        self._put_large(value for _, value in merged.changes)
+        commit = _as_kept(merged)
+        commit_id = commit.id
+        assign = self._move_ref(name, commit_id, commit.parents)
+        made = MadeCommit(commit_id, commit, assign.stamp, len(encode_commit(commit)))
+        self._write(self._writable(LEDGER), [assign], durability, made)
+
     def _merge_commit(self, targets: tuple[CommitId, ...], policies: Policies) -> tuple[Commit, MergeResult]:
-        """The commit that merges several heads; nothing is written."""
+        """The commit that merges several heads, its values as policies made them, and the result; nothing is written.
+
+        A policy may make a large value of small ones: the commit that is written, whose id the result has, names it.
+        """
         from crdtgraph.state import MergeResult, merge_heads
 
         home = self._plane(LEDGER)
@@ -210,4 +221,9 @@ class Assigner(Writer):
             lambda node: self._states().at(home, node),
             policies,
         )
-        return commit, MergeResult(commit.id, targets, tuple(conflicts), True, tuple(settled))
+        named = tuple(replace(path, value=as_kept(path.value)) for path in settled)
+        return commit, MergeResult(_as_kept(commit).id, targets, tuple(conflicts), True, named)
+
+
+def _as_kept(commit: Commit) -> Commit:
+    return commit._replace(changes=tuple((path, as_kept(value)) for path, value in commit.changes))

@@ -22,9 +22,8 @@ from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
 from crdtgraph.planes import LEDGER
 from crdtgraph.reader import commit_title
-from crdtgraph.records import Value, check_name, encode_commit
+from crdtgraph.records import Value, check_name
 from crdtgraph.refs import exact_ids
-from crdtgraph.writer import MadeCommit
 
 if TYPE_CHECKING:
     from crdtgraph.records import Commit
@@ -151,12 +150,10 @@ class Brancher(Assigner):
             if mode is OnConflict.RAISE:
                 raise MergeConflictError(name, result)
             return self._unmerged((present or heads)[:1], result)
-        parents = self.parents(result.commit) if commit is None else commit.parents
-        assign = self._move_ref(name, result.commit, parents)
-        made = None
-        if commit is not None:
-            made = MadeCommit(result.commit, commit, assign.stamp, len(encode_commit(commit)))
-        self._write(home, [assign], durability, made)
+        if commit is None:
+            self._write(home, [self._move_ref(name, result.commit, self.parents(result.commit))], durability)
+        else:
+            self._write_merge(name, commit, durability)
         return result
 
     def open_branch(self, name: str, from_: str | CommitId | None) -> CommitId | None:

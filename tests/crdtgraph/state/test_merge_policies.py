@@ -25,6 +25,7 @@ from crdtgraph import (
     Value,
     compare,
 )
+from crdtgraph.objects.format import INLINE_BYTES_MAX, reference_of
 from crdtgraph.union import unite
 from tests.crdtgraph.test_divergence_laws import NAMES, lived
 
@@ -73,6 +74,24 @@ def test_a_call_names_policies(graph: Graph) -> None:
     assert result.conflicts == (PathConflict("other", b"1", b"2", b"30"),)
     assert graph.state(result.commit) == {"scores/a": b"30", "scores/b": b"31", "other": b"2"}
     assert result.settled == (SettledPath("scores/a", "max", b"30"), SettledPath("scores/b", "sum", b"31"))
+
+
+def test_a_policy_may_make_a_large_value_of_small_ones() -> None:
+    """Both sides' lines fit into their commits, and together they do not: the merge names an object, as any commit."""
+    ours, theirs = (b"".join(b"%s %d\n" % (side, number) for number in range(1_000)) for side in (b"our", b"their"))
+    union = b"".join(sorted((ours + theirs).splitlines(keepends=True)))
+    assert max(len(ours), len(theirs)) < INLINE_BYTES_MAX < len(union)
+    with opened(1) as one, opened(2) as two:
+        one.set_merge_policy("lines", "set-union")
+        conflicted(one, {"lines": b""}, {"lines": ours}, {"lines": theirs})
+        meet(one, two)
+        preview = two.preview_merge("main")
+        assert not two.has_object(reference_of(union)), "a preview stores nothing"
+        merged, again = two.merge("main"), one.merge_into("copy", one.refs["main"].targets)
+        assert preview == merged == again, "the same commit wherever it is made"
+        assert merged.settled == (SettledPath("lines", "set-union", reference_of(union)),)
+        assert two.get(merged.commit).changes == (("lines", reference_of(union)),)
+        assert two.read(merged.commit, "lines") == one.read(merged.commit, "lines") == union
 
 
 def test_the_ledger_keeps_policies(graph: Graph) -> None:
