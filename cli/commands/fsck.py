@@ -6,6 +6,9 @@ import click
 
 from cli.context import Access, Invocation, Output, examples, graph_options
 
+_FETCH_OBJECTS = "let a node check it (crdtgraph serve, fsck --node): it fetches damaged objects again from its peers"
+_START_ANEW = "keep the store as it is; make a new one and let it fetch from a healthy peer"
+
 
 @click.command("fsck", epilog=examples("crdtgraph fsck", "crdtgraph fsck -o json"))
 @graph_options
@@ -22,6 +25,7 @@ def command(invocation: Invocation) -> None:
     from crdtgraph.errors import CorruptError
 
     problems: list[str] = []
+    damaged_objects = 0
     segments: dict[str, int] = {}
     commits: dict[str, int] = {}
     objects = 0
@@ -31,7 +35,9 @@ def command(invocation: Invocation) -> None:
             show(of(int, finding["checked"]), of(int, finding["total"]))
             if plane == "objects":
                 objects = of(int, finding["total"])
-                problems += [problem] if problem else []
+                if problem:
+                    problems.append(problem)
+                    damaged_objects += 1
                 continue
             segments[plane], commits[plane] = of(int, finding["total"]), of(int, finding["commits"])
             if problem:
@@ -44,7 +50,5 @@ def command(invocation: Invocation) -> None:
         checked = f"{sum(segments.values())} segments with {sum(commits.values())} commits"
         print_lines([f"checked {checked}" + (f", and {objects} objects" if objects else "")])
     if problems:
-        raise CorruptError(
-            f"{len(problems)} problems found",
-            hint="keep the store as it is; make a new one and let it fetch from a healthy peer",
-        )
+        only_objects = len(problems) == damaged_objects
+        raise CorruptError(f"{len(problems)} problems found", hint=_FETCH_OBJECTS if only_objects else _START_ANEW)

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 import crdtgraph as library
+from crdtgraph.objects.format import reference_of
+from crdtgraph.store import Batch, Keyspace
 from sync import BlockingControlClient
 
 from .conftest import PATIENCE_S, CommandLine, Process, Starter
@@ -95,6 +97,33 @@ def test_a_node_fetches_what_somebody_asks_for(crdtgraph: CommandLine, start: St
     holder.wait_for('"event": "ready"')
     start("serve", "--store", "b.db", "--peer", ready(holder)["addresses"][0]).wait_for("ready")
     assert crdtgraph("object", "ls", "--node", "b.db/control").out == ""
+    assert crdtgraph("state", "big", "a", "--node", "b.db/control").stdout == SMALL
+
+
+def test_a_damaged_object_is_found_and_fetched_again(crdtgraph: CommandLine, start: Starter) -> None:
+    Path("file").write_bytes(SMALL)
+    for name in "ab":
+        assert crdtgraph("init", "--store", f"{name}.db").code == 0
+    assert crdtgraph("commit", "--file", "a=file", "--ref", "big", "--store", "a.db").code == 0
+    holder = start("serve", "--store", "a.db", "--listen", "127.0.0.1:0", "--log", "json")
+    holder.wait_for('"event": "ready"')
+    serve = ["serve", "--store", "b.db", "--peer", ready(holder)["addresses"][0]]
+    node = start(*serve)
+    node.wait_for("ready")
+    wait_until(lambda: "missing" not in (crdtgraph("object", "ls", "--node", "b.db/control").out or "missing"))
+    assert node.end(signal.SIGTERM).code == 0
+    with library.open("b.db") as graph:
+        batch = Batch()
+        batch.put(Keyspace.OBJECTS, b"b" + reference_of(SMALL).digest, b"rot")
+        graph.store.write(batch, sync=True)
+    found = crdtgraph("fsck", "--store", "b.db")
+    assert found.code == 5
+    assert "damaged" in found.out
+    assert "let a node check it" in found.err
+    start(*serve).wait_for("ready")
+    # The remedy, as it says.
+    assert crdtgraph("fsck", "--node", "b.db/control").code == 5
+    wait_until(lambda: crdtgraph("fsck", "--node", "b.db/control").code == 0)
     assert crdtgraph("state", "big", "a", "--node", "b.db/control").stdout == SMALL
 
 
