@@ -173,13 +173,8 @@ class Writer(LargeValues):
         """
         home = self._writable(plane)
         durability = self._class_of(WriteKind.DISCARD, plane, durability)
-        if self._node(home, commit) in home.projection.bases:
-            raise LocalError(
-                f"commit {show_id(commit)} belongs to the ledger, plane {plane!r} only builds on it",
-                hint="discard it in the ledger, or what follows from it in the search",
-            )
-        known = commit in home.projection.discards.roots
-        self._write(home, [] if known else [Discard(commit, self._clock.tick())], durability)
+        is_new = self._is_new_discard(home, commit)
+        self._write(home, [Discard(commit, self._clock.tick())] if is_new else [], durability)
 
     def promote(
         self, commit: CommitId, *, plane: str, ref: str | None = None, durability: Durability | None = None
@@ -238,6 +233,15 @@ class Writer(LargeValues):
                 home.add_commit(commit_id, commit, self._clock.tick(), len(data), RECORDS_MAX)
             ids.append(commit_id)
         return ids
+
+    def _is_new_discard(self, home: Plane, commit: CommitId) -> bool:
+        """Whether nobody discarded this very commit yet; LocalError for one that the plane only builds on."""
+        if self._node(home, commit) in home.projection.bases:
+            raise LocalError(
+                f"commit {show_id(commit)} belongs to the ledger, plane {home.name!r} only builds on it",
+                hint="discard it in the ledger, or what follows from it in the search",
+            )
+        return commit not in home.projection.discards.roots
 
     def _writable(self, plane: str) -> Plane:
         home = self._plane(plane)

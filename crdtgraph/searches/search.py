@@ -24,7 +24,7 @@ from crdtgraph.bulk import Draft, commit_batch
 from crdtgraph.durability import Durability
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
-from crdtgraph.records import Commit, Count, Value, check_name, check_vector
+from crdtgraph.records import Commit, Count, Discard, Value, check_name, check_vector
 from crdtgraph.searches.plane import PREFIX, SearchPlane
 from crdtgraph.searches.registers import (
     GREATEST_NAMESPACE,
@@ -146,7 +146,12 @@ class Search:
 
         Raises LocalError for a base, which the ledger holds.
         """
-        self._graph.discard(commit, plane=self._with(commit))
+        home = self._home()
+        if commit not in home.projection.nodes:
+            home.has_parent(commit)
+        if self._graph._is_new_discard(home, commit):
+            stamp = self._graph._clock.tick()
+            home.add(Discard(commit, stamp), stamp)
 
     def is_live(self, commit: CommitId) -> bool:
         """Whether neither the commit nor an ancestor in the search was discarded."""
