@@ -6,12 +6,13 @@ Exits 0 whether or not the bars hold: a benchmark reports, it does not judge.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from importlib import import_module
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import Report
+from benchmarks.report import Figure, Report
 
 NAMES = {
     "commit": "one commit against the floor: encode, hash, networkx",
@@ -40,6 +41,8 @@ NAMES = {
 }
 SEEDED = ("mcts-scale", "mcts-split")
 """Those that play games, as many as are asked for."""
+_GAP = 2
+"""Columns of the screen that a column of a table takes beside its text."""
 
 
 def main() -> None:
@@ -66,18 +69,19 @@ def main() -> None:
 
 
 def show(report: Report) -> None:
-    """Print a report as two tables."""
+    """Print a report: what was measured, in as many tables as it takes columns, and the bars."""
     console = Console()
     parameters = ", ".join(f"{name}={value}" for name, value in report.parameters.items())
     console.print(f"[bold]{report.name}[/]  {parameters}", highlight=False)
-    columns = list(dict.fromkeys(column for row in report.results.values() for column in row))
-    results = Table(box=None, header_style="dim")
-    results.add_column("")
-    for column in columns:
-        results.add_column(column, justify="right")
-    for name, row in report.results.items():
-        results.add_row(name, *(str(row.get(column, "")) for column in columns))
-    console.print(results)
+    for columns in _side_by_side(report.results, console.width):
+        results = Table(box=None, header_style="dim")
+        results.add_column("", no_wrap=True)
+        for column in columns:
+            results.add_column(column, justify="right", no_wrap=True)
+        for name, row in report.results.items():
+            if not row.keys().isdisjoint(columns):
+                results.add_row(name, *(str(row.get(column, "")) for column in columns))
+        console.print(results)
     bars = Table(box=None, header_style="dim")
     for column in ("figure", "value", "unit", "bar", "holds"):
         bars.add_column(column, justify="right" if column == "value" else "left")
@@ -85,6 +89,21 @@ def show(report: Report) -> None:
         bars.add_row(bar.figure, str(bar.value), bar.unit, bar.bar, "[green]yes[/]" if bar.holds else "[red]no[/]")
     console.print(bars)
     console.print()
+
+
+def _side_by_side(results: Mapping[str, Mapping[str, Figure]], width: int) -> list[list[str]]:
+    """The columns in groups that fit beside the names of the rows: one table below the other, and nothing cut off."""
+    left = max(map(len, results), default=0) + _GAP
+    groups: list[list[str]] = []
+    room = 0
+    for column in dict.fromkeys(column for row in results.values() for column in row):
+        needed = max(len(column), *(len(str(row.get(column, ""))) for row in results.values())) + _GAP
+        if needed > room:
+            groups.append([])
+            room = width - left
+        groups[-1].append(column)
+        room -= needed
+    return groups
 
 
 if __name__ == "__main__":
