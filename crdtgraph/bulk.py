@@ -9,6 +9,8 @@ An item may name earlier items of its batch as its parents, by their place from 
 without waiting for ids. What holds in between the steps: a search may be closed there, and then there is nothing left
 of the batch, as of everything else in it. What goes to the ledger, also by way of a search, is written there in one
 step, some 3 ms for as many as there may be, so that a disk that refuses does so before anything was added.
+
+The promotion of one commit goes in steps, too: it may follow from thousands that the ledger lacks.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from crdtgraph.errors import LocalError, StoreError
 from crdtgraph.ids import CommitId
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.reader import show_id
-from crdtgraph.records import Commit, Value, check_vector, encode_commit, ordered_changes
+from crdtgraph.records import Commit, Value, check_name, check_vector, encode_commit, ordered_changes
 from crdtgraph.searches.plane import PREFIX
 from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORD_OVERHEAD_BYTES, RECORDS_MAX
 from crdtgraph.steps import Stepwise
@@ -99,7 +101,9 @@ def commit_batch(
         if is_kept:
             yield
             _check_open(graph, home, plane)
-            yield from _promote_below(graph, home, plane, batch.made)
+            made_here = {one.id for one in batch.made}
+            above = [parent for one in batch.made for parent in one.commit.parents if parent not in made_here]
+            yield from _promote_all(graph, home, plane, above)
     if is_kept:
         yield from _write_to_ledger(graph, home, plane, batch.made)
     if durability is Durability.CRITICAL:
@@ -157,6 +161,24 @@ def discard_batch(graph: Searching, commits: Iterable[CommitId], *, plane: str =
             graph.discard(commit, plane=plane)
 
     yield from _each_in_steps(graph, home, plane, given, discard, "discarded")
+
+
+def promote_steps(
+    graph: Searching, commit: CommitId, *, plane: str, ref: str | None = None, durability: Durability | None = None
+) -> Stepwise[list[CommitId]]:
+    """Do what `Graph.promote` does, in steps.
+
+    Should the search be closed in between, or prune what was thrown away, that is a LocalError; what was copied stays.
+    """
+    home, durability = graph._search(plane), graph._class_of(WriteKind.PROMOTE, LEDGER, durability, ref)
+    if commit not in graph._planes[LEDGER].projection.nodes:
+        graph._node(home, commit)
+    if ref is not None:
+        # First, because a ref that cannot move ends it before anything is copied.
+        graph.refs.fast_forward(check_name(ref, "ref"), commit, home.below((commit,)))
+    copied = yield from _promote_all(graph, home, plane, (commit,))
+    graph.promote(commit, plane=plane, ref=ref, durability=durability)
+    return copied
 
 
 def check_count(count: int) -> None:
@@ -239,12 +261,13 @@ def fields_of(draft: Draft) -> Draft:
     return draft
 
 
-def _promote_below(graph: Searching, home: Plane, plane: str, made: Sequence[_Made]) -> Stepwise[None]:
-    """Copy what the drafts of a batch follow from, and the ledger lacks, from the search to the ledger."""
-    ledger, ids = graph._planes[LEDGER], {one.id for one in made}
+def _promote_all(graph: Searching, home: Plane, plane: str, commits: Iterable[CommitId]) -> Stepwise[list[CommitId]]:
+    """Copy commits of a search, and before them what they follow from and the ledger lacks, to the ledger."""
+    ledger = graph._planes[LEDGER]
     nodes, looked = ledger.projection.nodes, 0
-    for one in made:
-        stack = [parent for parent in one.commit.parents if parent not in ids]
+    copied: list[CommitId] = []
+    for first in commits:
+        stack = [first]
         while stack:
             looked += 1
             if looked % PROMOTE_STEP_ITEMS == 0:
@@ -256,8 +279,9 @@ def _promote_below(graph: Searching, home: Plane, plane: str, made: Sequence[_Ma
                 if above:
                     stack += above
                     continue
-                graph._add_many(ledger, [graph.get(commit, plane=plane)])
+                copied += graph._add_many(ledger, [graph.get(commit, plane=plane)])
             stack.pop()
+    return copied
 
 
 def _write_to_ledger(graph: Searching, home: Plane, plane: str, made: Sequence[_Made]) -> Stepwise[None]:

@@ -122,11 +122,7 @@ class SearchPlane(Plane):
 
     def below(self, commits: Iterable[CommitId]) -> tuple[CommitId, ...]:
         """The commits of the ledger nearest to these, which are of the ledger or of the search. O(commits between)."""
-        ledger = self.ledger.projection.nodes
-        found: dict[CommitId, None] = {}
-        for commit in commits:
-            found.update(dict.fromkeys((commit,) if commit in ledger else self.missing(commit)[1]))
-        return tuple(found)
+        return self._missing(commits)[1]
 
     def has_parent(self, parent: CommitId) -> bool:
         """Whether a commit can build on this one; a commit of the ledger becomes a base. O(1)."""
@@ -273,18 +269,26 @@ class SearchPlane(Plane):
 
     def missing(self, commit: CommitId) -> tuple[list[Commit], tuple[CommitId, ...]]:
         """The commit and its ancestors that the ledger lacks, parents first, and the ledger's commits below them."""
+        found, below = self._missing((commit,))
+        return [self.contents.get(self.projection.locations[node]) for node in found], below
+
+    def _missing(self, commits: Iterable[CommitId]) -> tuple[list[int], tuple[CommitId, ...]]:
         ledger, projection = self.ledger.projection.nodes, self.projection
         found: set[int] = set()
         below: dict[CommitId, None] = {}
-        stack = [projection.nodes[commit]]
-        while stack:
-            node = stack.pop()
-            if projection.ids[node] in ledger:
-                below[projection.ids[node]] = None
-            elif node not in found:
-                found.add(node)
-                stack += projection.dag.parents(node)
-        return [self.contents.get(projection.locations[node]) for node in sorted(found)], tuple(below)
+        for commit in commits:
+            if commit in ledger:
+                below[commit] = None
+                continue
+            stack = [projection.nodes[commit]]
+            while stack:
+                node = stack.pop()
+                if projection.ids[node] in ledger:
+                    below[projection.ids[node]] = None
+                elif node not in found:
+                    found.add(node)
+                    stack += projection.dag.parents(node)
+        return sorted(found), tuple(below)
 
     def drop(self) -> None:
         """Let go of everything now; references in circles would keep it until the garbage collector comes."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import trio
 
 from crdtgraph import LEDGER, CommitId, Durability, Graph, LocalError, Search, WriteKind
-from crdtgraph.bulk import BATCH_ITEMS_MAX, Draft, commit_batch, count_batch, discard_batch
+from crdtgraph.bulk import BATCH_ITEMS_MAX, Draft, commit_batch, count_batch, discard_batch, promote_steps
 from crdtgraph.ids import COMMIT_ID_BYTES
 from crdtgraph.searches.plane import PREFIX
 from sync.callers import WORKERS_VERSION
@@ -97,13 +97,18 @@ def _discard_batch(target: Target, params: Params) -> Awaitable[Plain]:
     return _in_steps(discard_batch(graph, commits, plane=plane))
 
 
-def _promote(target: Target, params: Params) -> Plain | Awaitable[Plain]:
+def _promote(target: Target, params: Params) -> Awaitable[Plain]:
     graph, plane = _plane(target, params)
     (commit,), ref = _ids(params, "commit", 1, 1), params.optional_text("ref")
     params.done()
     durability, node = grouped(target, WriteKind.PROMOTE, None, *([] if ref is None else [ref]))
-    copied = b"".join(graph.promote(commit, plane=plane, ref=ref, durability=durability))
-    return copied if node is None else once_durable(node, copied)
+
+    async def work() -> Plain:
+        steps = promote_steps(graph, commit, plane=plane, ref=ref, durability=durability)
+        copied = b"".join(await _in_steps(steps))
+        return copied if node is None else await once_durable(node, copied)
+
+    return work()
 
 
 def _search_assign(target: Target, params: Params) -> Plain:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from crdtgraph import (
@@ -11,6 +13,8 @@ from crdtgraph import (
     LocalError,
     NotFoundError,
 )
+from crdtgraph.bulk import PROMOTE_STEP_ITEMS, promote_steps
+from crdtgraph.steps import run
 
 
 def test_promoting_copies_a_commit_and_its_missing_ancestors_and_no_more(graph: Graph) -> None:
@@ -51,6 +55,60 @@ def test_a_promotion_that_cannot_move_its_ref_copies_nothing(graph: Graph) -> No
         search.promote(CommitId(b"\2" * 32))
     assert graph.digest() == before
     assert made not in graph
+
+
+def test_a_promotion_in_steps_is_the_same_in_bounded_ones(graph: Graph) -> None:
+    main = graph.refs["main"]
+    search = graph.search("one")
+    line = [main]
+    for number in range(200):
+        line.append(search.commit(parents=line[-2:], message=f"{number}"))
+    steps = promote_steps(graph, line[-1], plane=search.plane, ref="main")
+    held = [len(graph)]
+    copied: list[CommitId] = []
+    while not copied:
+        try:
+            next(steps)
+        except StopIteration as done:
+            copied = done.value
+        held.append(len(graph))
+        assert (graph.refs["main"] == line[-1]) is bool(copied), "the ref moves last"
+    assert copied == line[1:]
+    assert max(after - before for before, after in pairwise(held)) <= PROMOTE_STEP_ITEMS
+    assert run(promote_steps(graph, line[7], plane=search.plane, ref="old")) == []
+    assert graph.refs["old"] == line[7]
+    search.close()
+    assert graph.topological() == line
+
+
+def test_a_promotion_in_steps_that_cannot_be_copies_nothing(graph: Graph) -> None:
+    root = graph.refs["main"]
+    graph.commit(parents=[root], message="moved on", ref="main")
+    search = graph.search("one")
+    made = search.commit(parents=[root], message="beside")
+    before = graph.digest()
+    with pytest.raises(LocalError, match="does not descend"):
+        run(promote_steps(graph, made, plane=search.plane, ref="main"))
+    with pytest.raises(NotFoundError):
+        run(promote_steps(graph, CommitId(b"\2" * 32), plane=search.plane))
+    with pytest.raises(NotFoundError, match="no open search"):
+        run(promote_steps(graph, made, plane="search/none"))
+    assert graph.digest() == before
+
+
+def test_a_search_that_is_closed_amid_a_promotion_ends_it(graph: Graph) -> None:
+    search = graph.search("one")
+    line = [graph.refs["main"]]
+    for number in range(3 * PROMOTE_STEP_ITEMS):
+        line.append(search.commit(parents=line[-1:], message=f"{number}"))
+    steps = promote_steps(graph, line[-1], plane=search.plane, ref="best")
+    for _ in range(4):
+        next(steps)
+    search.close()
+    with pytest.raises(LocalError, match="was closed while"):
+        next(steps)
+    assert "best" not in graph.refs
+    assert [each.problem for each in graph.fsck() if each.problem] == []
 
 
 def test_pointing_a_ref_at_a_speculative_commit_promotes_it_first(graph: Graph) -> None:
