@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from math import sqrt
+from operator import sub
 from random import Random
 from typing import Any
 
 from crdtgraph.errors import NotFoundError
 from crdtgraph.ids import CommitId
-from crdtgraph.mcts.nodes import Edge, Key, Position
+from crdtgraph.mcts.nodes import Edge, Key, Position, without
 from crdtgraph.mcts.proving import prove
 from crdtgraph.mcts.referee import CHANCE, Fixed, Referee
 from crdtgraph.mcts.rules import Chooser
@@ -152,9 +153,8 @@ class Growth:
         dirty, count = self.dirty, self.search.count
         while dirty:
             edge = dirty[-1]
-            counted = edge.counted
-            new = edge.statistics
-            if new == counted:
+            new = (edge.visits, edge.value, edge.squared)
+            if new == edge.counted:
                 pass
             elif edge.commit is None:
                 # It lost its commit to a discard further up meanwhile, and with it goes what was seen on that way.
@@ -162,7 +162,7 @@ class Growth:
             else:
                 # A discarded commit may have been let go of, and what is counted of it is of no interest.
                 with suppress(NotFoundError):
-                    count(edge.commit, new.minus(counted))
+                    count(edge.commit, map(sub, new, edge.counted))
                 edge.counted = new
             edge.is_dirty = False
             dirty.pop()
@@ -209,8 +209,8 @@ class Growth:
             chances = referee.chances(state, actions)
             player = CHANCE if chances is not None else referee.player(state)
             priors = None if chances is not None else referee.priors(state, actions)
-            fresh.player, fresh.texts, fresh.chances, fresh.actions = player, texts, chances, actions
-            fresh.untried = list(range(len(actions)))
+            fresh.player, fresh.texts, fresh.chances, fresh.actions = player, texts, chances, tuple(actions)
+            fresh.untried = range(len(actions))
             if priors is not None:
                 self._use_priors(fresh, priors)
         if self._states < STATES_MAX or not self.by_commit:
@@ -243,7 +243,7 @@ class Growth:
                 if position.mark == mark:
                     continue
                 position.mark = mark
-                for edge in list(position.edges):
+                for edge in position.edges:
                     if not edge.child.is_known:
                         self.enter(path, edge)
                         entered = True
@@ -260,11 +260,12 @@ class Growth:
         """Take an action of a position from those that nobody tried: an edge whose other end is not known yet."""
         mover = position.player if position.player != CHANCE else position.mover
         edge = Edge(position, position.actions[number], position.text(number), Position(mover), position.prior(number))
-        if position.untried[-1] == number:
-            position.untried.pop()
+        untried = position.open()
+        if untried[-1] == number:
+            untried.pop()
         else:
-            position.untried.remove(number)
-        position.edges.append(edge)
+            untried.remove(number)
+        position.edges += (edge,)
         return edge
 
     def new_mark(self) -> int:
@@ -318,7 +319,7 @@ class Growth:
             if edge.child.mark != mark and self.follow(edge, path).child.is_known:
                 return edge
             # It leads back to where this descent came through, or was thrown away by others.
-            edges = [each for each in edges if each is not edge]
+            edges = without(edges, edge)
 
     def _draw(self, position: Position, path: list[Edge]) -> Edge | None:
         assert position.chances is not None
@@ -338,7 +339,7 @@ class Growth:
         return self.follow(edge, path) if edge.child.mark != position.mark else None
 
     def _pick(self, position: Position) -> int:
-        untried = position.untried
+        untried = position.open()
         if position.priors is not None:
             return untried[-1]
         # At random, so that no order of the problem's favours some; it is the last one, too, for a rule to see.
@@ -371,5 +372,6 @@ class Growth:
     def _use_priors(self, position: Position, priors: list[float]) -> None:
         position.priors = priors
         # Shuffled first: among equals none is favoured by the problem's order. The best comes last.
-        self.rng.shuffle(position.untried)
-        position.untried.sort(key=priors.__getitem__)
+        untried = position.open()
+        self.rng.shuffle(untried)
+        untried.sort(key=priors.__getitem__)

@@ -143,7 +143,7 @@ class Keeper:
         if edge.child.state is None:
             edge.child.state = growth.state([root, edge])
         if discard:
-            for other in list(position.edges):
+            for other in position.edges:
                 if other is not edge:
                     growth.throw_away(other)
         growth.root = edge

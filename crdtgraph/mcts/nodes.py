@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
+from operator import sub
 from typing import Any
 
 from crdtgraph.ids import CommitId
@@ -46,9 +47,10 @@ class Position:
         self.state: Any = None
         self.is_known = False
         self.actions: Sequence[Any] = ()
-        self.edges: list[Edge] = []
-        self.pruned: list[Edge] = []
-        self.untried: list[int] = []
+        # Most positions are leaves for ever. Theirs are no lists, which the garbage collector would visit each time.
+        self.edges: tuple[Edge, ...] = ()
+        self.pruned: tuple[Edge, ...] = ()
+        self.untried: Sequence[int] = ()
         self.priors: list[float] | None = None
         self.texts: list[str] | None = None
         self.chances: list[float] | None = None
@@ -77,6 +79,12 @@ class Position:
         """Know for certain what it is worth."""
         self.proven = rewards
         self.mean = float(rewards[self.mover])
+
+    def open(self) -> list[int]:
+        """The numbers of the actions that nobody tried, to be ordered otherwise or taken from."""
+        if type(self.untried) is not list:
+            self.untried = list(self.untried)
+        return self.untried
 
     def text(self, number: int) -> str:
         """The text of its action of that number."""
@@ -108,7 +116,7 @@ class Edge:
         self.prior = prior
         self.commit: CommitId | None = None
         self.others: tuple[CommitId, ...] = ()
-        self.counted = _NOTHING
+        self.counted = (0, 0, 0)
         self.visits = 0
         self.value = 0
         self.squared = 0
@@ -128,15 +136,14 @@ class Edge:
 
     def learn(self, counted: Statistics) -> None:
         """All writers together have counted this much now; it and its position grow by what is new."""
-        visits, value, squared = counted
-        before = self.counted
-        if counted == before:
+        if counted == self.counted:
             return
-        self.counted = counted
-        self.visits += visits - before.visits
-        self.value += value - before.value
-        self.squared += squared - before.squared
-        self.child.grow(visits - before.visits, value - before.value)
+        visits, value, squared = map(sub, counted, self.counted)
+        self.counted = (counted.visits, counted.value, counted.squared)
+        self.visits += visits
+        self.value += value
+        self.squared += squared
+        self.child.grow(visits, value)
         self.measure()
 
     def take_back(self) -> None:
@@ -169,4 +176,6 @@ class Edge:
         self.measure()
 
 
-_NOTHING = Statistics()
+def without(edges: Sequence[Edge], edge: Edge) -> tuple[Edge, ...]:
+    """All but this one."""
+    return tuple([each for each in edges if each is not edge])

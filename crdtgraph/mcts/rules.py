@@ -79,7 +79,7 @@ class UCT:
             for mean, visits in zip(node.means, node.visits, strict=True)
         ]
 
-    def pick(self, position: Position, edges: list[Edge]) -> Edge:
+    def pick(self, position: Position, edges: Sequence[Edge]) -> Edge:
         """The same choice, for a position with nothing untried and nothing in flight; twice as fast."""
         # A visit at least: nothing times infinity would be no number.
         scale = self.c * UNIT * sqrt(log(position.visits + 1))
@@ -138,7 +138,7 @@ class Chooser:
         self._is_lost = in_flight is InFlight.VIRTUAL_LOSS
         self._middle = middle
 
-    def choose(self, position: Position, edges: list[Edge], *, may_expand: bool) -> Edge | None:
+    def choose(self, position: Position, edges: Sequence[Edge], *, may_expand: bool) -> Edge | None:
         """The edge to follow among those given, or None to try an action that nobody tried."""
         expands = may_expand and bool(position.untried)
         if self.fast is not None:
@@ -163,7 +163,7 @@ class Chooser:
         return edges[best] if best < len(edges) else None
 
     @staticmethod
-    def _certain(position: Position, edges: list[Edge], scores: Sequence[float]) -> list[float]:
+    def _certain(position: Position, edges: Sequence[Edge], scores: Sequence[float]) -> list[float]:
         """Scores with the values of proven children in their place: what is certain needs no exploration."""
         proven = [edge.child.proven for edge in edges]
         found = list(scores)
@@ -172,7 +172,7 @@ class Chooser:
                 found[number] = rewards[position.player] / UNIT
         return found
 
-    def numbers(self, position: Position, edges: list[Edge], *, expands: bool) -> Numbers:
+    def numbers(self, position: Position, edges: Sequence[Edge], *, expands: bool) -> Numbers:
         """What a rule sees of these edges of a position, and of its best untried action. O(edges)."""
         seen = sum([edge.visits for edge in edges])
         unseen = (sum([edge.value for edge in edges]) / seen if seen else self._middle) / UNIT

@@ -15,7 +15,7 @@ from crdtgraph.graph import Graph
 from crdtgraph.ids import CommitId
 from crdtgraph.mcts.errors import ProblemMismatchError
 from crdtgraph.mcts.growth import Growth
-from crdtgraph.mcts.nodes import Edge
+from crdtgraph.mcts.nodes import Edge, without
 from crdtgraph.mcts.statistics import Statistics
 from crdtgraph.reader import show_id
 
@@ -277,8 +277,8 @@ class SharedGrowth(Growth):
         live = [commit for commit in edge.commits if self._is_live(commit)]
         if not live and any(self._is_live(parent) for commit in edge.commits for parent in self._parents(commit)):
             if edge in position.edges:
-                position.edges.remove(edge)
-                position.pruned.append(edge)
+                position.edges = without(position.edges, edge)
+                position.pruned += (edge,)
                 edge.cut()
             edge.learn(self._totals(edge))
             return
@@ -288,8 +288,8 @@ class SharedGrowth(Growth):
                 self._land(commit, edge)
         edge.commit, edge.others = (live[0], tuple(live[1:])) if live else (None, ())
         if edge in position.pruned:
-            position.pruned.remove(edge)
-            position.edges.append(edge)
+            position.pruned = without(position.pruned, edge)
+            position.edges += (edge,)
         edge.learn(self._totals(edge))
 
     # A search lets go of what was discarded below discarded commits; what is not there any more is not live.

@@ -47,10 +47,6 @@ class Statistics(NamedTuple):
             return 0.0
         return sqrt(max(0.0, self.squared / (self.visits * UNIT) - self.mean**2))
 
-    def minus(self, other: Statistics) -> Statistics:
-        """What is in this and not in the other, which is a part of it."""
-        return Statistics(self.visits - other.visits, self.value - other.value, self.squared - other.squared)
-
     def plus(self, other: Statistics) -> Statistics:
         """The sums of both."""
         return Statistics(self.visits + other.visits, self.value + other.value, self.squared + other.squared)

@@ -234,7 +234,7 @@ def test_two_who_keep_different_children_still_go_on() -> None:
         send(trees[source].search, trees[target].search)
     for tree in trees:
         tree.run(200)
-        assert tree._growth.root.child.edges == []
+        assert tree._growth.root.child.edges == ()
     assert trees[0].best_action() in ("one", "zero")
 
 

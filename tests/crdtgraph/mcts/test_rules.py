@@ -27,7 +27,7 @@ def position_with(found: list[tuple[int, int, bool]]) -> Position:
         if is_proven and visits:
             edge.child.prove((mean,))
         edge.measure()
-        position.edges.append(edge)
+        position.edges += (edge,)
     position.grow(1 + sum(visits for visits, _, _ in found), 0)
     return position
 
