@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import add
+from typing import NamedTuple
 
 from crdtgraph.canonical import INT64_MAX, INT64_MIN
 from crdtgraph.ids import CommitId
@@ -26,6 +27,14 @@ DOT_BYTES = 1 + 2 * INTEGER_BYTES
 """The most that CBOR needs for a parent link within a segment, for a 64-bit integer and for a pair of them."""
 
 
+class Mark(NamedTuple):
+    """How far a buffer was filled."""
+
+    lengths: tuple[int, ...]
+    records: int
+    bytes: int
+
+
 class Buffer:
     """Records of this writer that are in no segment yet.
 
@@ -33,22 +42,23 @@ class Buffer:
     `first_stamp`.
     """
 
-    __slots__ = ("_on_first", "_places", "bytes", "first_stamp", "records", "since_us", "start")
+    __slots__ = ("_count", "_on_first", "_places", "bytes", "first_stamp", "records", "since_us", "start")
 
     def __init__(self, records: Records, start: int, on_first: Callable[[], object]) -> None:
         self.records = records
         self.start = start
         self._on_first = on_first
         self._places: dict[CommitId, int] = {}
+        self._count = 0
         self.bytes = 0
         self.since_us = self.first_stamp = 0
 
     def __len__(self) -> int:
-        return len(self.records)
+        return self._count
 
     def has_room(self, records: int, canonical_bytes: int, records_max: int = RECORDS_MAX) -> bool:
         """Whether so many more records with so many canonical bytes in all still fit into one segment."""
-        count = len(self.records)
+        count = self._count
         if count == 0:
             return True
         size = self.bytes + canonical_bytes + records * RECORD_OVERHEAD_BYTES
@@ -59,7 +69,17 @@ class Buffer:
         if self.bytes == 0:
             self.since_us = self.first_stamp = now_us
             self._on_first()
+        self._count += records
         self.bytes += canonical_bytes + records * RECORD_OVERHEAD_BYTES
+
+    def mark(self) -> Mark:
+        """How it is now, for `undo`."""
+        return Mark(self.records.lengths(), self._count, self.bytes)
+
+    def undo(self, mark: Mark) -> None:
+        """Take back what was added since that mark."""
+        self.records.truncate(mark.lengths)
+        self._count, self.bytes = mark.records, mark.bytes
 
     def append_count(self, count: Count) -> None:
         """Add a count that later ones of the same commit may be added up with; `grow` is to be called as well."""
@@ -102,7 +122,12 @@ def record_size(record: Assign | Count | Discard) -> int:
     if isinstance(record, Assign):
         names = len(record.namespace.encode()) + len(record.key.encode())
         return 64 + names + len(record.value or b"") + DOT_BYTES * len(record.supersedes)
-    return 64 + INTEGER_BYTES * len(record.vector) if isinstance(record, Count) else 64
+    return count_size(record) if isinstance(record, Count) else 64
+
+
+def count_size(count: Count) -> int:
+    """The same of a count."""
+    return 64 + INTEGER_BYTES * len(count.vector)
 
 
 def fits(records: int, size: int) -> bool:

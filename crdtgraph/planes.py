@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable, Generator, Sequence
 
 from crdtgraph.beside import Beside
-from crdtgraph.buffer import FLUSH_AFTER_US, FLUSH_RECORDS, Buffer, commit_size, record_size
+from crdtgraph.buffer import FLUSH_AFTER_US, FLUSH_RECORDS, Buffer, commit_size, count_size, record_size
 from crdtgraph.checkpoints.checkpointing import Checkpoints
 from crdtgraph.compaction import is_small, joinable, ranges
 from crdtgraph.contents import Contents
@@ -24,9 +24,9 @@ from crdtgraph.held import HeldSegments, Loader, nothing
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.log import PlaneLog
 from crdtgraph.outgoing import Outgoing, Unsynced
-from crdtgraph.projection import Projection
+from crdtgraph.projection import NOT_PACKED, Projection
 from crdtgraph.records import Assign, Commit, Count, Discard
-from crdtgraph.segment import PAYLOAD_BYTES_MAX, RECORDS_MAX, Records, Segment, pack, unpack
+from crdtgraph.segment import PAYLOAD_BYTES_MAX, Records, Segment, pack, unpack
 from crdtgraph.signing import Identity
 from crdtgraph.store import Store
 from crdtgraph.update import Item, Update
@@ -42,7 +42,6 @@ UNSYNCED_SEGMENTS_MAX = 8
 
 PAUSE_BYTES = 64 << 10
 """One more pause for so many bytes that were written: the work that waits for one grows with them."""
-
 LARGE_COMMIT_BYTES = PAYLOAD_BYTES_MAX // 2
 """A commit beyond this has a segment of its own when a ref moves to it."""
 
@@ -91,14 +90,9 @@ class Plane(HeldSegments):
 
         Raises StoreError when the buffer has to be written and cannot be; then the commit was not added.
         """
-        if self._pauses:
-            self._pause()
-        buffer = self.buffer
         if len(commit.parents) > 1:
             size = commit_size(commit, size)
-        if not buffer.has_room(1, size, records_max) or buffer.is_due(stamp):
-            self.flush(sync=False)
-            buffer = self.buffer
+        buffer = self._room(size, stamp, records_max)
         records = buffer.records
         location = buffer.start + len(records.ids)
         records.ids.append(commit_id)
@@ -107,14 +101,19 @@ class Plane(HeldSegments):
         buffer.grow(1, size, stamp)
         self.projection.add_commit(commit_id, commit.parents, commit.time, location)
 
-    def add(self, record: Assign | Count | Discard, stamp: int) -> None:
+    def add_count(self, count: Count) -> None:
+        """Buffer and fold a count of a visible commit, under the same rules as `add_commit`."""
+        size = count_size(count)
+        buffer = self._room(size, count.stamp, FLUSH_RECORDS)
+        buffer.append_count(count)
+        buffer.grow(1, size, count.stamp)
+        self.projection.add_count(count, NOT_PACKED)
+
+    def add(self, record: Assign | Discard) -> None:
         """Buffer and fold any other record of ours, under the same rules as `add_commit`."""
         size = record_size(record)
-        self.make_room(1, size, FLUSH_RECORDS)
-        if self.buffer.is_due(stamp):
-            self.flush(sync=False)
+        self._room(size, record.stamp, FLUSH_RECORDS).grow(1, size, record.stamp)
         self._put(record)
-        self.buffer.grow(1, size, stamp)
         self._fold_own(record)
 
     def add_critical(
@@ -143,7 +142,7 @@ class Plane(HeldSegments):
         self.make_room(count, size)
         buffer = self.buffer
         location = buffer.start + len(buffer.records.ids)
-        undo = buffer.records.lengths(), buffer.bytes
+        mark = buffer.mark()
         buffer.records.extend(shared)
         for record in records:
             self._put(record)
@@ -152,8 +151,7 @@ class Plane(HeldSegments):
         try:
             self._flush(sync=True, ahead=large)
         except BaseException:
-            buffer.records.truncate(undo[0])
-            buffer.bytes = undo[1]
+            buffer.undo(mark)
             raise
         if commit_id is not None and commit is not None:
             location = self.contents.register(ahead) if large else location
@@ -162,11 +160,11 @@ class Plane(HeldSegments):
             self._fold_own(record)
         self.outgoing.announce_later()
 
-    def make_room(self, records: int, size: int, records_max: int = RECORDS_MAX) -> None:
+    def make_room(self, records: int, size: int) -> None:
         """Write the buffer if so many more records of so many bytes in all do not fit; StoreError if it cannot be."""
         if self._pauses:
             self._pause()
-        if not self.buffer.has_room(records, size, records_max):
+        if not self.buffer.has_room(records, size):
             self.flush(sync=False)
 
     def flush(self, *, sync: bool, ahead: Records | None = None) -> None:
@@ -291,6 +289,14 @@ class Plane(HeldSegments):
         records = Records()
         return Buffer(records, self.contents.start(records), lambda: self.on_buffered())
 
+    def _room(self, size: int, stamp: int, records_max: int) -> Buffer:
+        """The buffer with room for one more record; what it held is written if need be, or if it waited long enough."""
+        if self._pauses:
+            self._pause()
+        if not self.buffer.has_room(1, size, records_max) or self.buffer.is_due(stamp):
+            self.flush(sync=False)
+        return self.buffer
+
     def _pause(self) -> None:
         # Not in the call that packs and writes a segment: that one is long enough.
         self._pauses -= 1
@@ -309,7 +315,7 @@ class Plane(HeldSegments):
         if isinstance(record, Assign):
             self.projection.add_assign(record)
         elif isinstance(record, Count):
-            self.projection.add_count(record, SegmentKey(self.identity.writer, self._seq))
+            self.projection.add_count(record, NOT_PACKED)
         else:
             self.projection.add_discard(record)
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _MASK = (1 << 256) - 1
 _DOMAIN = b"crdtgraph projection\0"
 
+NOT_PACKED = SegmentKey(0, 0)
+"""Stands for the segment of a count that is in none yet: only counts that wait for a commit are asked for theirs."""
 NO_LOCATION = 0
 BLOCK_ROWS = 4_096
 """Rows (commits in order of arrival) that a checkpoint keeps under one key, about 300 kB.
@@ -199,8 +201,9 @@ class Projection:
         if node is None:
             self.pending.wait(count.commit, PendingCount(count, segment))
         else:
-            self._let_leave()
-            self.counters.add(count.commit, count.vector, live=node not in self.discards)
+            if self._leaving:
+                self._let_leave()
+            self.counters.add(count.commit, count.vector, live=not self.discards.marks[node])
 
     def add_base(self, commit: CommitId, time: int, location: int) -> None:
         """Take in a commit that another plane holds, so that commits can build on it: a root here, in no digest."""

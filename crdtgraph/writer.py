@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtgraph.buffer import FLUSH_RECORDS, commit_size, record_size
-from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, Write, WriteKind, classify
+from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, Write, WriteKind, classify, standard_commit
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId, Dot
 from crdtgraph.largevalues import LargeValues
@@ -95,8 +95,8 @@ class Writer(LargeValues):
             StoreError: the disk refuses.
         """
         home = self._writable(plane)
-        if durability is None and plane == LEDGER and self._policy is STANDARD_POLICY:
-            durability = Durability.NORMAL if ref is None else Durability.CRITICAL
+        if durability is None and self._policy is STANDARD_POLICY:
+            durability = standard_commit(ref, in_search=plane != LEDGER)
         else:
             durability = self._class_of(WriteKind.COMMIT, plane, durability, ref)
         stamp = self._clock.tick()
@@ -121,7 +121,8 @@ class Writer(LargeValues):
                 check_name(ref, "ref")
                 self.refs.fast_forward(ref, commit_id, self._search(plane).below(commit.parents))
             for parent in commit.parents:
-                home.has_parent(parent)
+                if parent not in nodes:
+                    home.has_parent(parent)
             if not home.has_parent(commit_id):
                 home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
             if ref is not None or durability is not Durability.SPECULATIVE:
@@ -284,7 +285,10 @@ class Writer(LargeValues):
             home.make_room(1 + len(records), commit_size(made.commit, made.size) + sum(map(record_size, records)))
             home.add_commit(made.id, made.commit, made.stamp, made.size, FLUSH_RECORDS)
         for record in records:
-            home.add(record, record.stamp)
+            if isinstance(record, Count):
+                home.add_count(record)
+            else:
+                home.add(record)
 
     def _search(self, plane: str) -> SearchPlane:
         try:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from crdtgraph.durability import Durability, WriteKind
+from crdtgraph.durability import Durability, WriteKind, standard_commit
 from crdtgraph.graph import Graph
 from crdtgraph.metering.meter import Timed, commit_series
+from crdtgraph.planes import LEDGER
 
 if TYPE_CHECKING:
     from crdtgraph.exchange import Received
@@ -42,7 +43,8 @@ def _timed_by_class(method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Co
         if meter is None or meter.is_deferred or not isinstance(graph, MeteredGraph):
             return method(graph, *args, **kwargs)
         # Only where it isn't plain to see is a write put into its class by `_class_of`.
-        graph.committed_as = Durability.NORMAL if kwargs.get("ref") is None else Durability.CRITICAL
+        ref, plane = kwargs.get("ref"), kwargs.get("plane", LEDGER)
+        graph.committed_as = standard_commit(None if ref is None else str(ref), in_search=plane != LEDGER)
         began = meter.now_ns()
         result = method(graph, *args, **kwargs)
         meter.record(_SERIES[graph.committed_as], began)

@@ -17,6 +17,7 @@ from crdtgraph.held import Loader, nothing
 from crdtgraph.ids import CommitId, SegmentKey
 from crdtgraph.outgoing import Durable
 from crdtgraph.planes import Plane
+from crdtgraph.projection import NOT_PACKED
 from crdtgraph.records import Assign, Commit, Count, Discard
 from crdtgraph.searches.compaction import compact_steps, is_due
 from crdtgraph.searches.projection import SearchProjection
@@ -37,10 +38,6 @@ SMALL_RECORDS = 128
 """Segments with fewer than this on the average are worth joining, whatever goes."""
 STEPS_A_FLUSH = 2
 """Of tidying up, each after a call that wrote something: twice as many as compactions need to keep up."""
-
-
-_NOT_PACKED = SegmentKey(0, 0)
-"""Stands for the segment of a count that is in none yet; only counts that wait for a commit are asked for theirs."""
 
 
 class SearchPlane(Plane):
@@ -87,14 +84,21 @@ class SearchPlane(Plane):
             self._steps_due -= 1
             self.advance()
 
-    def add(self, record: Assign | Count | Discard, stamp: int) -> None:
+    def add_count(self, count: Count) -> None:
         """As for any plane; counts of one commit between two flushes are added up in one record."""
-        if isinstance(record, Count) and self.buffer.add_up(record):
-            self.projection.add_count(record, _NOT_PACKED)
-            if self.buffer.is_due(stamp):
+        if self.buffer.add_up(count):
+            self.projection.add_count(count, NOT_PACKED)
+            if self.buffer.is_due(count.stamp):
                 self.flush(sync=False)
             return
-        super().add(record, stamp)
+        super().add_count(count)
+        if self._steps_due:
+            self._steps_due -= 1
+            self.advance()
+
+    def add(self, record: Assign | Discard) -> None:
+        """As for any plane, and the same."""
+        super().add(record)
         if self._steps_due:
             self._steps_due -= 1
             self.advance()

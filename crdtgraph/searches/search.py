@@ -54,11 +54,8 @@ class Search:
     def __init__(self, graph: Graph, name: str) -> None:
         self._graph = graph
         self.name = name
-
-    @property
-    def plane(self) -> str:
+        self.plane = PREFIX + name
         """The name of its plane, for `graph.get(..., plane=search.plane)` and the like."""
-        return PREFIX + self.name
 
     @property
     def is_open(self) -> bool:
@@ -133,7 +130,7 @@ class Search:
             home.has_parent(commit)
             self._graph._node(home, commit)
         stamp = self._graph._clock.tick()
-        home.add(Count(commit, check_vector(vector), stamp), stamp)
+        home.add_count(Count(commit, check_vector(vector), stamp))
         if home.watches:
             home.note_counted(commit, self)
 
@@ -151,7 +148,7 @@ class Search:
             home.has_parent(commit)
         if self._graph._is_new_discard(home, commit):
             stamp = self._graph._clock.tick()
-            home.add(Discard(commit, stamp), stamp)
+            home.add(Discard(commit, stamp))
 
     def is_live(self, commit: CommitId) -> bool:
         """Whether neither the commit nor an ancestor in the search was discarded."""
@@ -245,7 +242,7 @@ class Search:
     def _assign(self, home: SearchPlane, namespace: str, key: str, value: bytes | None) -> None:
         dots = {assign.dot for assign in home.projection.registers.live(namespace, key)}
         assign = self._graph._assign(namespace, key, value, tuple(sorted(dots)))
-        home.add(assign, assign.stamp)
+        home.add(assign)
         home.note_assigned(key, self)
 
     def _with(self, commit: CommitId) -> str:

@@ -185,7 +185,7 @@ class Searching(Assigner):
         if not plane.is_empty or plane.is_heard_of:
             ledger = self._writable(LEDGER)
             assign = self._assign(NAMESPACE, name, CLOSED, ())
-            ledger.add(assign, assign.stamp)
+            ledger.add(assign)
         self._end(plane)
 
     def hear_of(self, plane: str) -> Hearing:

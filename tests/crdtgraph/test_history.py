@@ -203,7 +203,7 @@ def test_a_ref_that_never_was_is_not_found_and_a_removed_one_is_suggested(graph:
 def test_an_assignment_whose_commit_is_not_here_waits(clock: Clock, graph: Graph) -> None:
     start = graph.commit(message="start", ref="main")
     late = Assign(REF_NAMESPACE, "main", b"\x55" * 32, Dot(77, 0), (), START + 5)
-    graph._plane(LEDGER).add(late, START + 5)
+    graph._plane(LEDGER).add(late)
     told = ref_history(graph)
     assert [(each.assign.value, each.standing) for each in told] == [
         (b"\x55" * 32, Standing.WAITING),
@@ -215,7 +215,7 @@ def test_of_many_concurrent_assignments_the_latest_are_named_and_all_are_counted
     targets = [graph.commit(message=f"{number}") for number in range(40)]
     plane = graph._plane(LEDGER)
     for number, target in enumerate(targets):
-        plane.add(Assign(REF_NAMESPACE, "main", target, Dot(100 + number, 0), (), START + 100 + number), START)
+        plane.add(Assign(REF_NAMESPACE, "main", target, Dot(100 + number, 0), (), START + 100 + number))
     told = ref_history(graph)
     assert told[0].concurrent == 39
     assert told[0].concurrent_with == tuple(Dot(138 - place, 0) for place in range(CONCURRENT_MAX))
@@ -226,9 +226,9 @@ def test_forged_assignments_that_supersede_each_other_end_in_the_list_and_not_in
     target = graph.commit()
     plane = graph._plane(LEDGER)
     one, two = Dot(101, 0), Dot(102, 0)
-    plane.add(Assign(REF_NAMESPACE, "main", target, one, (two,), START + 1), START)
-    plane.add(Assign(REF_NAMESPACE, "main", target, two, (one,), START + 2), START)
-    plane.add(Assign(REF_NAMESPACE, "main", target, Dot(103, 0), (Dot(103, 0),), START + 3), START)
+    plane.add(Assign(REF_NAMESPACE, "main", target, one, (two,), START + 1))
+    plane.add(Assign(REF_NAMESPACE, "main", target, two, (one,), START + 2))
+    plane.add(Assign(REF_NAMESPACE, "main", target, Dot(103, 0), (Dot(103, 0),), START + 3))
     assert len(ref_history(graph)) == 3
 
 
