@@ -45,17 +45,17 @@ async def ask(port: int, request: bytes) -> tuple[int, dict[bytes, bytes], bytes
             h11.Request(method="HEAD" if request.startswith(b"HEAD ") else "GET", target="/", headers=[("Host", "x")])
         )
         client.send(h11.EndOfMessage())
-        body = b""
+        body = bytearray()
         while True:
             match event := client.next_event():
                 case h11.NEED_DATA:
-                    client.receive_data(await stream.receive_some(4096))
+                    client.receive_data(await stream.receive_some(1 << 20))
                 case h11.Response():
                     status, headers = event.status_code, dict(event.headers)
                 case h11.Data():
-                    body += bytes(event.data)
+                    body += event.data
                 case _:
-                    return status, headers, body
+                    return status, headers, bytes(body)
 
 
 async def status(port: int, request: bytes) -> int:
