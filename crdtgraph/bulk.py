@@ -168,11 +168,13 @@ def promote_steps(
 ) -> Stepwise[list[CommitId]]:
     """Do what `Graph.promote` does, in steps.
 
-    Should the search be closed in between, or prune what was thrown away, that is a LocalError; what was copied stays.
+    Should the search be closed in between, or prune what was thrown away, or the ref move elsewhere, that is a
+    LocalError; what was copied stays.
     """
     home, durability = graph._search(plane), graph._class_of(WriteKind.PROMOTE, LEDGER, durability, ref)
     if commit not in graph._planes[LEDGER].projection.nodes:
-        graph._node(home, commit)
+        # What was thrown away may be gone, and what it follows from is not to be copied for nothing.
+        graph.get(commit, plane=plane)
     if ref is not None:
         # First, because a ref that cannot move ends it before anything is copied.
         graph.refs.fast_forward(check_name(ref, "ref"), commit, home.below((commit,)))

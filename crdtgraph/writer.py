@@ -117,15 +117,19 @@ class Writer(LargeValues):
                 raise _missing_parent(parent)
         commit_id = CommitId(hashlib.sha256(data).digest())
         if plane != LEDGER:
+            is_kept = ref is not None or durability is not Durability.SPECULATIVE
+            if is_kept:
+                # Read before anything is added: what was thrown away may be gone.
+                _, below = self._search(plane).missing(commit.parents)
             if ref is not None:
                 check_name(ref, "ref")
-                self.refs.fast_forward(ref, commit_id, self._search(plane).below(commit.parents))
+                self.refs.fast_forward(ref, commit_id, below)
             for parent in commit.parents:
                 if parent not in nodes:
                     home.has_parent(parent)
             if not home.has_parent(commit_id):
                 home.add_commit(commit_id, commit, stamp, len(data), FLUSH_RECORDS)
-            if ref is not None or durability is not Durability.SPECULATIVE:
+            if is_kept:
                 kept = None if durability is Durability.SPECULATIVE else durability
                 self.promote(commit_id, plane=plane, ref=ref, durability=kept)
         elif ref is None and durability is Durability.NORMAL:
@@ -203,7 +207,7 @@ class Writer(LargeValues):
             below: tuple[CommitId, ...] = (commit,)
         else:
             self._node(search, commit)
-            commits, below = search.missing(commit)
+            commits, below = search.missing((commit,))
         if ref is not None:
             check_name(ref, "ref")
             self.refs.fast_forward(ref, commit, below)
@@ -304,7 +308,7 @@ class Writer(LargeValues):
         if target not in home.projection.nodes:
             for search in self._searches.values():
                 if target in search.projection.nodes:
-                    return search.missing(target)
+                    return search.missing((target,))
         self._node(home, target)
         return [], self.parents(target)
 

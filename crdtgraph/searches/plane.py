@@ -271,9 +271,12 @@ class SearchPlane(Plane):
         """The stamp of the latest record that is known of; 0 when there is none."""
         return max(self.stamp_max, self._written_us, _latest(self.buffer.records))
 
-    def missing(self, commit: CommitId) -> tuple[list[Commit], tuple[CommitId, ...]]:
-        """The commit and its ancestors that the ledger lacks, parents first, and the ledger's commits below them."""
-        found, below = self._missing((commit,))
+    def missing(self, commits: Iterable[CommitId]) -> tuple[list[Commit], tuple[CommitId, ...]]:
+        """These commits and their ancestors that the ledger lacks, parents first, and the ledger's commits below them.
+
+        Raises NotFoundError when one was thrown away and its content is gone.
+        """
+        found, below = self._missing(commits)
         return [self.contents.get(self.projection.locations[node]) for node in found], below
 
     def _missing(self, commits: Iterable[CommitId]) -> tuple[list[int], tuple[CommitId, ...]]:

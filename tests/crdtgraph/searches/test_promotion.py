@@ -111,6 +111,25 @@ def test_a_search_that_is_closed_amid_a_promotion_ends_it(graph: Graph) -> None:
     assert [each.problem for each in graph.fsck() if each.problem] == []
 
 
+def test_what_cannot_be_kept_because_it_is_gone_changes_nothing(graph: Graph) -> None:
+    search = graph.search("one")
+    top = search.commit(parents=[graph.refs["main"]], message="top")
+    low = search.commit(parents=[search.commit(parents=[top], message="middle")], message="low")
+    search.discard(top)
+    run(graph._searches[search.plane].compact_steps())
+    before, digest = len(search), graph.digest()
+    with pytest.raises(NotFoundError, match="its content went"):
+        search.commit(parents=[low], message="moves a ref", ref="best")
+    with pytest.raises(NotFoundError, match="its content went"):
+        search.commit(parents=[low], message="kept", durability=Durability.NORMAL)
+    with pytest.raises(NotFoundError, match="its content went"):
+        search.promote(low, ref="best")
+    with pytest.raises(NotFoundError, match="its content went"):
+        run(promote_steps(graph, low, plane=search.plane, ref="best"))
+    assert len(search) == before
+    assert graph.digest() == digest
+
+
 def test_pointing_a_ref_at_a_speculative_commit_promotes_it_first(graph: Graph) -> None:
     search = graph.search("one")
     made = search.commit(parents=[graph.refs["main"]], message="good")
