@@ -199,12 +199,13 @@ class Assigner(Writer):
 
     def _write_merge(self, name: str, merged: Commit, durability: Durability) -> None:
         """Add a commit that `_merge_commit` gave, and point the ref at it."""
+        home = self._writable(LEDGER)
         self._put_large(value for _, value in merged.changes)
         commit = _as_kept(merged)
         commit_id = commit.id
         assign = self._move_ref(name, commit_id, commit.parents)
         made = MadeCommit(commit_id, commit, assign.stamp, len(encode_commit(commit)))
-        self._write(self._writable(LEDGER), [assign], durability, made)
+        self._write(home, [assign], durability, made)
 
     def _merge_commit(self, targets: tuple[CommitId, ...], policies: Policies) -> tuple[Commit, MergeResult]:
         """The commit that merges several heads, its values as policies made them, and the result; nothing is written.

@@ -94,6 +94,15 @@ def test_a_policy_may_make_a_large_value_of_small_ones() -> None:
         assert two.read(merged.commit, "lines") == one.read(merged.commit, "lines") == union
 
 
+def test_a_merge_that_may_not_be_written_puts_no_object(tmp_path: Path) -> None:
+    store = f"sqlite:{tmp_path / 'store'}"
+    with crdtgraph.open(store) as graph:
+        ours, theirs = (side * (INLINE_BYTES_MAX // 2 + 1) for side in (b"o", b"t"))
+        conflicted(graph, {"text": b""}, {"text": ours}, {"text": theirs})
+    with crdtgraph.open(store, read_only=True) as graph, pytest.raises(LocalError, match="is open for reading only"):
+        graph.merge("main", policies={"text": lambda _path, _base, ours, theirs: ours + theirs})
+
+
 def test_the_ledger_keeps_policies(graph: Graph) -> None:
     graph.set_merge_policy("**", "min")
     graph.set_merge_policy("scores/*", MergePolicy.MAX)
