@@ -12,6 +12,7 @@ from math import isfinite
 from random import Random
 from typing import Any
 
+from crdtgraph.canonical import INT64_MAX, INT64_MIN
 from crdtgraph.errors import LocalError
 from crdtgraph.mcts.errors import ProblemError
 from crdtgraph.mcts.problem import Evaluation
@@ -94,8 +95,9 @@ class Referee:
         if type(found) is not list and type(found) is not tuple:
             found = _sequence(found, state)
         if self._text is None:
-            # Integers are told apart faster than their texts are made.
-            texts = found if set(map(type, found)) == {int} else self._ask("str", _texts, found)
+            # Integers are told apart faster than their texts are made. Python makes none of very large ones.
+            are_short = set(map(type, found)) == {int} and min(found) >= INT64_MIN and max(found) <= INT64_MAX
+            texts = found if are_short else self._ask("str", _texts, found)
             if len(set(texts)) != len(found):
                 raise _ambiguous(state, found)
         checked: Sequence[Any] = found

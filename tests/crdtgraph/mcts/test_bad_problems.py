@@ -77,6 +77,7 @@ class Said:
         ({"actions": answering("ab")}, "no order"),
         ({"actions": answering(None)}, "no order"),
         ({"actions": answering([Plain(), Plain()])}, "no text that is the same"),
+        ({"actions": answering([1, 10**5_000])}, "integer string conversion"),
         ({"actions": answering([Unsaid(), 2])}, "raised RuntimeError"),
         ({"action_text": answering("same")}, "'same'"),
         ({"action_text": answering(3)}, "is 3"),
