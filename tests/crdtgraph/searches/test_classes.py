@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 import crdtgraph
@@ -16,6 +18,7 @@ from crdtgraph import (
     Write,
     WriteKind,
 )
+from crdtgraph.durability import standard_commit
 from crdtgraph.opening import attach
 from crdtgraph.store.memory import MemoryStore
 from tests.crdtgraph.searches.graphs import CountingStore, Recording, ticking
@@ -36,6 +39,10 @@ def test_the_standard_policy() -> None:
     inside = {kind: policy.durability(Write(kind, "search/x", in_search=True)) for kind in WriteKind}
     assert set(inside.values()) == {Durability.NORMAL, Durability.SPECULATIVE}
     assert inside[WriteKind.COMMIT] is Durability.SPECULATIVE
+    for ref, plane in itertools.product((None, "main"), (LEDGER, "search/x")):
+        moves = () if ref is None else (ref,)
+        write = Write(WriteKind.COMMIT, plane, in_search=plane != LEDGER, moves=moves)
+        assert standard_commit(ref, in_search=write.in_search) is policy.durability(write), "what is plain to see"
 
 
 def test_a_policy_of_ones_own_decides_where_the_call_does_not() -> None:
