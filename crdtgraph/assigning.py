@@ -221,6 +221,7 @@ class Assigner(Writer):
             targets,
             lambda node: self._states().at(home, node),
             policies,
+            self.objects.get,
         )
         named = tuple(replace(path, value=as_kept(path.value)) for path in settled)
         return commit, MergeResult(_as_kept(commit).id, targets, tuple(conflicts), True, named)

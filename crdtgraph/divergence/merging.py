@@ -9,14 +9,18 @@ it costs what the sides did since they parted, not what they have in common.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from crdtgraph.divergence.records import latest_value
 from crdtgraph.divergence.refs import RefSpread, live_together
 from crdtgraph.divergence.sides import Sides
 from crdtgraph.ids import CommitId
+from crdtgraph.largevalues import LargeValues
+from crdtgraph.objects.format import ObjectCorruptError
 from crdtgraph.reader import meta_namespace
-from crdtgraph.records import Value
+from crdtgraph.records import Reference, Value
 from crdtgraph.state import MergePolicy, PathConflict, PathValues, replay
 from crdtgraph.state.difference import chains_apart, last_set, values_at
 from crdtgraph.state.latest import Head
@@ -67,7 +71,10 @@ def shared_paths(changed: Iterable[str], found: Iterable[RefMerge]) -> tuple[Sha
 
 
 def conflicts_between(sides: Sides, targets: Sequence[CommitId], policies: Policies) -> list[PathConflict]:
-    """The paths in conflict when these commits are merged, as `merge_heads` would find them in the joined graph."""
+    """The paths in conflict when these commits are merged, as `merge_heads` would find them in the joined graph.
+
+    Large sets and texts whose objects no side has here are among them.
+    """
     heads = [_head(sides, target) for target in targets]
     found: list[PathConflict] = []
     merged: dict[str, Value] = {}
@@ -87,10 +94,19 @@ def conflicts_between(sides: Sides, targets: Sequence[CommitId], policies: Polic
             second.over(base),
             policies=policies,
             heads=(heads[:number], heads[number : number + 1]),
+            load=partial(_object, sides),
         )
         found += step.conflicts
         merged |= step.changes
     return found
+
+
+def _object(sides: Sides, reference: Reference) -> bytes | None:
+    for replica in sides.replicas:
+        if isinstance(replica, LargeValues) and replica.has_object(reference):
+            with suppress(ObjectCorruptError):
+                return replica.object(reference)
+    return None
 
 
 def _stored_together(sides: Sides) -> dict[str, MergePolicy]:

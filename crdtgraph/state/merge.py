@@ -27,7 +27,7 @@ from crdtgraph.records import Commit, Value, ordered_changes
 from crdtgraph.state.difference import chains_apart, last_set
 from crdtgraph.state.latest import Head, moments
 from crdtgraph.state.policies import NO_POLICIES, MergeFunction, MergePolicy, Policies
-from crdtgraph.state.resolving import Dispute, resolve
+from crdtgraph.state.resolving import Dispute, Load, resolve
 
 MERGE_AUTHOR = "crdtgraph"
 
@@ -86,6 +86,7 @@ def merge_states(
     paths: Iterable[str] | None = None,
     policies: Policies = NO_POLICIES,
     heads: tuple[Sequence[Head], Sequence[Head]] = ((), ()),
+    load: Load | None = None,
 ) -> StateMerge:
     """Merge two states.
 
@@ -97,8 +98,9 @@ def merge_states(
         policies: what decides about paths in dispute.
         heads: the commits whose states the sides are; several if they were merged before. Only `latest` needs them,
             and finds a conflict without.
+        load: gives the bytes of objects, for sets and texts that are large; without it those are in conflict.
 
-    Raises LocalError when a policy that is a function fails. O(paths), and what the policies cost.
+    Raises what `load` does, and LocalError when a policy that is a function fails. O(paths), and what policies cost.
     """
     adding = policies.has(MergePolicy.SUM)
     changes: dict[str, Value] = {}
@@ -119,7 +121,7 @@ def merge_states(
     settled: list[SettledPath] = []
     for dispute, policy in disputes:
         path, mine, other = dispute.path, dispute.ours, dispute.theirs
-        value = latest[path] if path in latest else resolve(dispute, policy)
+        value = latest[path] if path in latest else resolve(dispute, policy, load)
         if not isinstance(value, MergePolicy):
             settled.append(SettledPath(path, policy.value if isinstance(policy, MergePolicy) else "function", value))
             if value != mine:
@@ -135,11 +137,12 @@ def merge_heads(
     targets: tuple[CommitId, ...],
     state_of: Callable[[int], Mapping[str, Value]],
     policies: Policies = NO_POLICIES,
+    load: Load | None = None,
 ) -> tuple[Commit, list[PathConflict], list[SettledPath]]:
     """The commit that merges these heads, the first of them the base of its state, and the paths that were in dispute.
 
     Author, time and message follow from the heads, and the changes from the heads and the policies, so whoever merges
-    them by the same policies makes the same commit. `state_of` gives the state at a node.
+    them by the same policies makes the same commit. `state_of` gives the state at a node, `load` what is in an object.
 
     Looks at the paths that the heads' chains of first parents set above where they meet, and at no others: O(those
     chains), and what `state_of` and the policies cost.
@@ -163,6 +166,7 @@ def merge_heads(
             paths=paths,
             policies=policies,
             heads=(heads[:place], heads[place : place + 1]),
+            load=load,
         )
         conflicts += merged.conflicts
         settled += merged.settled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 
 import crdtgraph
 from crdtgraph import (
-    CommitId,
     Graph,
-    Host,
     LocalError,
     MergePolicy,
     NotFoundError,
@@ -25,43 +23,17 @@ from crdtgraph import (
     Value,
     compare,
 )
-from crdtgraph.objects.format import INLINE_BYTES_MAX, reference_of
 from crdtgraph.union import unite
+from tests.crdtgraph.state.heads import conflicted, meet, opened
 from tests.crdtgraph.test_divergence_laws import NAMES, lived
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "merges.json"
-
-
-def opened(seed: int) -> Graph:
-    clock = itertools.count(1_700_000_000_000_000 + seed, 1_000)
-    return crdtgraph.open("memory:", host=Host(lambda: next(clock), random.Random(seed).randbytes), author=str(seed))
 
 
 @pytest.fixture
 def graph() -> Iterator[Graph]:
     with opened(7) as graph:
         yield graph
-
-
-def meet(one: Graph, two: Graph) -> None:
-    """Both hold what either held."""
-    for source, target in ((one, two), (two, one)):
-        source.flush()
-        unite(source, target)
-    assert one.digest() == two.digest()
-
-
-def conflicted(
-    graph: Graph, base: Mapping[str, Value], *sides: Mapping[str, Value], name: str = "main"
-) -> tuple[CommitId, ...]:
-    """A ref whose targets have these changes; the times, and so the winner, are those of the sides in order."""
-    root = graph.commit(parents=[], author="a", time=0, changes=base, message=name)
-    heads = []
-    for number, changes in enumerate(sides):
-        heads.append(graph.commit(parents=[root], author="a", time=100 - number, changes=changes))
-        graph.set_ref(name, heads[-1], keep_others=True)
-    assert graph.refs[name].targets == tuple(heads)
-    return tuple(heads)
 
 
 def test_a_call_names_policies(graph: Graph) -> None:
@@ -74,33 +46,6 @@ def test_a_call_names_policies(graph: Graph) -> None:
     assert result.conflicts == (PathConflict("other", b"1", b"2", b"30"),)
     assert graph.state(result.commit) == {"scores/a": b"30", "scores/b": b"31", "other": b"2"}
     assert result.settled == (SettledPath("scores/a", "max", b"30"), SettledPath("scores/b", "sum", b"31"))
-
-
-def test_a_policy_may_make_a_large_value_of_small_ones() -> None:
-    """Both sides' lines fit into their commits, and together they do not: the merge names an object, as any commit."""
-    ours, theirs = (b"".join(b"%s %d\n" % (side, number) for number in range(1_000)) for side in (b"our", b"their"))
-    union = b"".join(sorted((ours + theirs).splitlines(keepends=True)))
-    assert max(len(ours), len(theirs)) < INLINE_BYTES_MAX < len(union)
-    with opened(1) as one, opened(2) as two:
-        one.set_merge_policy("lines", "set-union")
-        conflicted(one, {"lines": b""}, {"lines": ours}, {"lines": theirs})
-        meet(one, two)
-        preview = two.preview_merge("main")
-        assert not two.has_object(reference_of(union)), "a preview stores nothing"
-        merged, again = two.merge("main"), one.merge_into("copy", one.refs["main"].targets)
-        assert preview == merged == again, "the same commit wherever it is made"
-        assert merged.settled == (SettledPath("lines", "set-union", reference_of(union)),)
-        assert two.get(merged.commit).changes == (("lines", reference_of(union)),)
-        assert two.read(merged.commit, "lines") == one.read(merged.commit, "lines") == union
-
-
-def test_a_merge_that_may_not_be_written_puts_no_object(tmp_path: Path) -> None:
-    store = f"sqlite:{tmp_path / 'store'}"
-    with crdtgraph.open(store) as graph:
-        ours, theirs = (side * (INLINE_BYTES_MAX // 2 + 1) for side in (b"o", b"t"))
-        conflicted(graph, {"text": b""}, {"text": ours}, {"text": theirs})
-    with crdtgraph.open(store, read_only=True) as graph, pytest.raises(LocalError, match="is open for reading only"):
-        graph.merge("main", policies={"text": lambda _path, _base, ours, theirs: ours + theirs})
 
 
 def test_the_ledger_keeps_policies(graph: Graph) -> None:
