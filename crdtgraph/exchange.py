@@ -78,6 +78,7 @@ def receive_steps(plane: Plane, data: bytes) -> Generator[None, None, Received]:
     """
     update = decode_update(data)
     news: list[Item] = []
+    added: Update | None = None
     for item in update.items:
         known = plane.document.state_vector.get(item.key.writer, 0)
         if item.key.seq < known:
@@ -99,7 +100,7 @@ def receive_steps(plane: Plane, data: bytes) -> Generator[None, None, Received]:
                 raise RemoteUpdateError(
                     f"key {item.key.text} of plane {plane.name!r} holds segment {segment.key.text} of {segment.plane!r}"
                 )
-            plane.receive(segment, item.value)
+            added = plane.receive(segment, item.value)
         news.append(item)
         yield
         if plane.is_dropped:
@@ -107,7 +108,9 @@ def receive_steps(plane: Plane, data: bytes) -> Generator[None, None, Received]:
     deletes = _receive_deletes(plane, update)
     if not news and not deletes:
         return Received((), None)
-    delta = make_delta(plane.name, Update(tuple(_without_holes(plane, news)), deletes))
+    if len(news) > 1 or deletes or added is None:
+        added = Update(tuple(_without_holes(plane, news)), deletes)
+    delta = make_delta(plane.name, added)
     return Received(tuple(item.key for item in news), delta)
 
 

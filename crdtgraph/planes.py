@@ -39,7 +39,6 @@ SMALL_SEGMENTS_MAX = 64
 DEAD_LOG_BYTES_MAX = 4 << 20
 UNSYNCED_SEGMENTS_MAX = 8
 """Without a node nobody fsyncs in the background; then every so many written segments are fsynced together."""
-
 PAUSE_BYTES = 64 << 10
 """One more pause for so many bytes that were written: the work that waits for one grows with them."""
 LARGE_COMMIT_BYTES = PAYLOAD_BYTES_MAX // 2
@@ -229,12 +228,13 @@ class Plane(HeldSegments):
 
     # Segments of others
 
-    def receive(self, segment: Segment, data: bytes) -> None:
-        """Write, add and fold one verified segment that the document lacks and whose clock is the next one."""
+    def receive(self, segment: Segment, data: bytes) -> Update:
+        """Write, add and fold a verified segment that the document lacks and whose clock is next; its update."""
         update = item_update(segment.key, data)
         self.on_foreign(segment)
         self._write(update, sync=False)
         self.integrate(update, [segment])
+        return update
 
     def receive_deletions(self, update: Update) -> None:
         """Write and apply deleted items and ranges that `exchange` has checked."""
