@@ -136,8 +136,9 @@ class Assigner(Writer):
         alone knows. Replicas that merge them by others make another commit, and the ref is in conflict again until
         one of them merges these.
 
-        A ref without conflict is left as it is. Raises NotFoundError when there is no such ref, and LocalError, with
-        nothing written, for policies that are wrong and functions that fail.
+        A ref without conflict is left as it is. Raises, with nothing written, NotFoundError when there is no such ref,
+        LocalError for policies that are wrong and functions that fail, ObjectMissingError when a large set or text is
+        to be merged that is not here yet.
         """
         kind = WriteKind.MERGE if policies is None else WriteKind.REF
         durability = self._class_of(kind, LEDGER, durability, name)

@@ -130,7 +130,8 @@ class Brancher(Assigner):
 
         Raises:
             MergeConflictError: paths stay in conflict and `on_conflict` is RAISE; nothing was written.
-            NotFoundError: a commit is not here; LocalError: wrong policies, nothing to merge.
+            NotFoundError: a commit is not here; ObjectMissingError: a large value to be merged is not.
+            LocalError: wrong policies, nothing to merge.
         """
         durability = self._class_of(WriteKind.REF, LEDGER, durability, name)
         home = self._writable(LEDGER)
