@@ -1,4 +1,4 @@
-"""The rule about large values: in the end every machine has each of them that a live commit names."""
+"""The rule about large values: in the end every machine has each of them that a live commit names, or that it wants."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ async def wait_for_objects(processes: Mapping[str, Process], bound_s: float, may
 
 
 def _lacking(processes: Mapping[str, Process], may_lack: bool) -> dict[str, set[bytes]]:
-    """The objects that each machine lacks, though live commits name them."""
+    """The objects that each machine lacks, though live commits name them, or it wants them and another one has them.
+
+    Those of commits that were thrown away are wanted, too, when they come: a slow link goes on with them for a while.
+    """
     graphs = _graphs(processes)
     held = {object_id for graph in graphs.values() for object_id, _ in graph.objects.whole()}
     found = {}
@@ -48,7 +51,8 @@ def _lacking(processes: Mapping[str, Process], may_lack: bool) -> dict[str, set[
             for _ in mark_steps(plane, named):
                 pass
         lacking = {each for each in named if not graph.objects.is_whole(each)}
-        found[name] = lacking & held if may_lack else lacking
+        wanted = {object_id for object_id, _ in graph.objects.wanted()}
+        found[name] = (lacking & held if may_lack else lacking) | (wanted & held)
     return found
 
 
