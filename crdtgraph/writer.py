@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtgraph.buffer import FLUSH_RECORDS, commit_size, record_size
-from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, Write, WriteKind, classify, standard_commit
+from crdtgraph.durability import STANDARD_POLICY, Durability, Policy, Write, WriteKind, classify, standard_class
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId, Dot
 from crdtgraph.largevalues import LargeValues
@@ -96,7 +96,7 @@ class Writer(LargeValues):
         """
         home = self._writable(plane)
         if durability is None and self._policy is STANDARD_POLICY:
-            durability = standard_commit(ref, in_search=plane != LEDGER)
+            durability = standard_class(moves_ref=ref is not None, in_search=plane != LEDGER)
         else:
             durability = self._class_of(WriteKind.COMMIT, plane, durability, ref)
         stamp = self._clock.tick()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from crdtgraph.durability import Durability, WriteKind, standard_commit
+from crdtgraph.durability import Durability, WriteKind, standard_class
 from crdtgraph.graph import Graph
 from crdtgraph.metering.meter import Timed, commit_series
 from crdtgraph.planes import LEDGER
@@ -43,8 +43,8 @@ def _timed_by_class(method: Callable[Concatenate[Graph, _P], _R]) -> Callable[Co
         if meter is None or meter.is_deferred or not isinstance(graph, MeteredGraph):
             return method(graph, *args, **kwargs)
         # Only where it isn't plain to see is a write put into its class by `_class_of`.
-        ref, plane = kwargs.get("ref"), kwargs.get("plane", LEDGER)
-        graph.committed_as = standard_commit(None if ref is None else str(ref), in_search=plane != LEDGER)
+        moves_ref, in_search = kwargs.get("ref") is not None, kwargs.get("plane", LEDGER) != LEDGER
+        graph.committed_as = standard_class(moves_ref=moves_ref, in_search=in_search)
         began = meter.now_ns()
         result = method(graph, *args, **kwargs)
         meter.record(_SERIES[graph.committed_as], began)

@@ -18,7 +18,7 @@ from crdtgraph import (
     Write,
     WriteKind,
 )
-from crdtgraph.durability import standard_commit
+from crdtgraph.durability import standard_class
 from crdtgraph.opening import attach
 from crdtgraph.store.memory import MemoryStore
 from tests.crdtgraph.searches.graphs import CountingStore, Recording, ticking
@@ -42,7 +42,8 @@ def test_the_standard_policy() -> None:
     for ref, plane in itertools.product((None, "main"), (LEDGER, "search/x")):
         moves = () if ref is None else (ref,)
         write = Write(WriteKind.COMMIT, plane, in_search=plane != LEDGER, moves=moves)
-        assert standard_commit(ref, in_search=write.in_search) is policy.durability(write), "what is plain to see"
+        plain = standard_class(moves_ref=ref is not None, in_search=write.in_search)
+        assert plain is policy.durability(write), "commits do not ask the policy"
 
 
 def test_a_policy_of_ones_own_decides_where_the_call_does_not() -> None:
