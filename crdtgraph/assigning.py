@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crdtgraph.buffer import fits, record_size
 from crdtgraph.durability import Durability, WriteKind
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
-from crdtgraph.largevalues import as_kept
+from crdtgraph.objects.format import as_kept
 from crdtgraph.planes import LEDGER
 from crdtgraph.reader import meta_namespace
 from crdtgraph.records import REF_NAMESPACE, Assign, Commit, check_name, encode_commit
@@ -224,8 +223,7 @@ class Assigner(Writer):
             policies,
             self.objects.get,
         )
-        named = tuple(replace(path, value=as_kept(path.value)) for path in settled)
-        return commit, MergeResult(_as_kept(commit).id, targets, tuple(conflicts), True, named)
+        return commit, MergeResult(_as_kept(commit).id, targets, tuple(conflicts), True, tuple(settled))
 
 
 def _as_kept(commit: Commit) -> Commit:

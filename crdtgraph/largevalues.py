@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from crdtgraph.errors import LocalError, NotFoundError
 from crdtgraph.ids import CommitId
-from crdtgraph.objects.format import INLINE_BYTES_MAX, Readable, reference_of
+from crdtgraph.objects.format import Readable, is_large
 from crdtgraph.objects.store import ObjectStore, shown
 from crdtgraph.planes import LEDGER, Plane
 from crdtgraph.records import OBJECT_SCHEME, Commit, Reference, Value
@@ -25,15 +25,6 @@ from crdtgraph.store import Store
 if TYPE_CHECKING:
     from crdtgraph.objects.collecting import Collected, Fold
     from crdtgraph.status import Status
-
-
-def as_kept(value: Value) -> Value:
-    """The value as a commit has it: the reference, if it is large. Nothing is stored. O(size)."""
-    return reference_of(value) if _is_large(value) else value
-
-
-def _is_large(value: Value) -> TypeGuard[bytes]:
-    return type(value) is bytes and len(value) > INLINE_BYTES_MAX
 
 
 class LargeValues(Replica):
@@ -147,7 +138,7 @@ class LargeValues(Replica):
             return changes
         found: dict[str, Value] | None = None
         for path, value in changes.items():
-            if _is_large(value):
+            if is_large(value):
                 found = dict(changes) if found is None else found
                 found[path] = self.objects.put(value)
             elif isinstance(value, Reference) and value.scheme == OBJECT_SCHEME:
@@ -162,7 +153,7 @@ class LargeValues(Replica):
 
     def _put_large(self, values: Iterable[Value]) -> None:
         """Keep the large ones of these values, whose commit has `as_kept` of them."""
-        for value in filter(_is_large, values):
+        for value in filter(is_large, values):
             self.objects.put(value)
 
     def _want_objects_of(self, commits: Iterable[Commit]) -> None:

@@ -18,10 +18,10 @@ from crdtgraph.divergence.records import (
 from crdtgraph.divergence.refs import RefSpread, differing_registers, ref_spreads
 from crdtgraph.divergence.sides import Sides
 from crdtgraph.ids import CommitId
+from crdtgraph.largevalues import LargeValues
 from crdtgraph.planes import LEDGER
 from crdtgraph.records import REF_NAMESPACE
 from crdtgraph.registers import Register
-from crdtgraph.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Divergence:
         return tuple(sorted(map(tuple, by_digest.values()), key=lambda group: (-len(group), group)))
 
 
-def compare(*replicas: Replica, plane: str = LEDGER) -> Divergence:
+def compare(*replicas: LargeValues, plane: str = LEDGER) -> Divergence:
     """Compare a plane of two or more replicas.
 
     For every two of them set operations over the commits of both (about 0.1 us each; none when both hold the same

@@ -17,7 +17,6 @@ from crdtgraph.divergence.records import latest_value
 from crdtgraph.divergence.refs import RefSpread, live_together
 from crdtgraph.divergence.sides import Sides
 from crdtgraph.ids import CommitId
-from crdtgraph.largevalues import LargeValues
 from crdtgraph.objects.format import ObjectCorruptError
 from crdtgraph.reader import meta_namespace
 from crdtgraph.records import Reference, Value
@@ -103,7 +102,7 @@ def conflicts_between(sides: Sides, targets: Sequence[CommitId], policies: Polic
 
 def _object(sides: Sides, reference: Reference) -> bytes | None:
     for replica in sides.replicas:
-        if isinstance(replica, LargeValues) and replica.has_object(reference):
+        if replica.has_object(reference):
             with suppress(ObjectCorruptError):
                 return replica.object(reference)
     return None

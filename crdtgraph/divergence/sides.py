@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from crdtgraph import ancestry
 from crdtgraph.errors import LocalError
 from crdtgraph.ids import CommitId
+from crdtgraph.largevalues import LargeValues
 from crdtgraph.planes import Plane
-from crdtgraph.replica import Replica
 
 Rank = tuple[int, int, CommitId]
 
@@ -25,7 +25,7 @@ class Sides:
     Raises LocalError when the replicas belong to different clusters.
     """
 
-    def __init__(self, replicas: Sequence[Replica], plane: str) -> None:
+    def __init__(self, replicas: Sequence[LargeValues], plane: str) -> None:
         first = replicas[0].cluster
         for replica in replicas:
             if replica.cluster != first:

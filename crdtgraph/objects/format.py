@@ -17,12 +17,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from crdtgraph.canonical import decode, encode
 from crdtgraph.errors import CorruptError, LocalError, NotFoundError, RemoteError
 from crdtgraph.limits import DELTA_BYTES_MAX
-from crdtgraph.records import OBJECT_SCHEME, Reference
+from crdtgraph.records import OBJECT_SCHEME, Reference, Value
 
 HASH_BYTES = 32
 INLINE_BYTES_MAX = 16 << 10
@@ -186,6 +186,16 @@ def reference_of(data: bytes) -> Reference:
     for chunk in chunks_of(data):
         builder.add(chunk)
     return builder.finish()[0]
+
+
+def is_large(value: Value) -> TypeGuard[bytes]:
+    """Whether a value is kept as an object, beside its commit."""
+    return type(value) is bytes and len(value) > INLINE_BYTES_MAX
+
+
+def as_kept(value: Value) -> Value:
+    """The value as a commit has it: the reference, if it is large. Nothing is stored. O(size)."""
+    return reference_of(value) if is_large(value) else value
 
 
 def _pieces(source: Readable | Iterable[bytes]) -> Iterable[bytes]:

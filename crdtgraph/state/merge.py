@@ -22,6 +22,7 @@ from typing import NamedTuple
 from crdtgraph.ancestry import merge_bases
 from crdtgraph.contents import Contents
 from crdtgraph.ids import CommitId
+from crdtgraph.objects.format import as_kept
 from crdtgraph.projection import Projection
 from crdtgraph.records import Commit, Value, ordered_changes
 from crdtgraph.state.difference import chains_apart, last_set
@@ -71,7 +72,10 @@ class MergeResult:
 
 
 class StateMerge(NamedTuple):
-    """The changes that turn the first side into the merge (None removes), and what was in dispute; ordered by path."""
+    """The changes that turn the first side into the merge (None removes), and what was in dispute; ordered by path.
+
+    A large value that a policy made is itself in the changes, and its reference in what was in dispute.
+    """
 
     changes: dict[str, Value]
     conflicts: list[PathConflict]
@@ -123,11 +127,13 @@ def merge_states(
         path, mine, other = dispute.path, dispute.ours, dispute.theirs
         value = latest[path] if path in latest else resolve(dispute, policy, load)
         if not isinstance(value, MergePolicy):
-            settled.append(SettledPath(path, policy.value if isinstance(policy, MergePolicy) else "function", value))
+            name = policy.value if isinstance(policy, MergePolicy) else "function"
+            settled.append(SettledPath(path, name, as_kept(value)))
             if value != mine:
                 changes[path] = value
         elif mine != other:
-            conflicts.append(PathConflict(path, dispute.base, mine, other))
+            # Of several heads the first may have come to a large value in an earlier step.
+            conflicts.append(PathConflict(path, dispute.base, as_kept(mine), other))
     return StateMerge(dict(sorted(changes.items())), conflicts, settled)
 
 

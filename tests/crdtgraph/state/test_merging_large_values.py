@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import crdtgraph
-from crdtgraph import Graph, LocalError, Reference, SettledPath, Value, compare
+from crdtgraph import Graph, LocalError, MergePolicy, PathConflict, Reference, SettledPath, Value, compare
 from crdtgraph.objects.format import INLINE_BYTES_MAX, ObjectMissingError, reference_of
 from crdtgraph.state.resolving import OPENED_BYTES_MAX
 from tests.crdtgraph.state.heads import conflicted, meet, opened
@@ -36,6 +36,18 @@ def test_a_policy_may_make_a_large_value_of_small_ones() -> None:
         assert merged.settled == (SettledPath("lines", "set-union", reference_of(union)),)
         assert two.get(merged.commit).changes == (("lines", reference_of(union)),)
         assert two.read(merged.commit, "lines") == one.read(merged.commit, "lines") == union
+
+
+def test_a_large_value_that_an_earlier_head_led_to_is_named_where_a_later_one_is_in_conflict(graph: Graph) -> None:
+    large = b"x" * (INLINE_BYTES_MAX + 1)
+
+    def policy(_path: str, _base: Value, ours: Value, _theirs: Value) -> Value | MergePolicy:
+        return large if ours == b"one" else MergePolicy.CONFLICT
+
+    conflicted(graph, {"a": b"base"}, {"a": b"one"}, {"a": b"two"}, {"a": b"three"})
+    merged = graph.merge("main", policies={"a": policy})
+    assert merged.conflicts == (PathConflict("a", b"base", reference_of(large), b"three"),)
+    assert graph.read(merged.commit, "a") == large
 
 
 def test_a_merge_that_may_not_be_written_puts_no_object(tmp_path: Path) -> None:
