@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import add
-from typing import NamedTuple
 
 from crdtgraph.canonical import INT64_MAX, INT64_MIN
 from crdtgraph.ids import CommitId
@@ -27,14 +26,6 @@ DOT_BYTES = 1 + 2 * INTEGER_BYTES
 """The most that CBOR needs for a parent link within a segment, for a 64-bit integer and for a pair of them."""
 
 
-class Mark(NamedTuple):
-    """How far a buffer was filled."""
-
-    lengths: tuple[int, ...]
-    records: int
-    bytes: int
-
-
 class Buffer:
     """Records of this writer that are in no segment yet.
 
@@ -49,6 +40,7 @@ class Buffer:
         self.start = start
         self._on_first = on_first
         self._places: dict[CommitId, int] = {}
+        # The length of `records`, for whom four lists are added up: every commit asks.
         self._count = 0
         self.bytes = 0
         self.since_us = self.first_stamp = 0
@@ -72,14 +64,15 @@ class Buffer:
         self._count += records
         self.bytes += canonical_bytes + records * RECORD_OVERHEAD_BYTES
 
-    def mark(self) -> Mark:
+    def mark(self) -> tuple[tuple[int, ...], int]:
         """How it is now, for `undo`."""
-        return Mark(self.records.lengths(), self._count, self.bytes)
+        return self.records.lengths(), self.bytes
 
-    def undo(self, mark: Mark) -> None:
+    def undo(self, mark: tuple[tuple[int, ...], int]) -> None:
         """Take back what was added since that mark."""
-        self.records.truncate(mark.lengths)
-        self._count, self.bytes = mark.records, mark.bytes
+        lengths, self.bytes = mark
+        self.records.truncate(lengths)
+        self._count = len(self.records)
 
     def append_count(self, count: Count) -> None:
         """Add a count that later ones of the same commit may be added up with; `grow` is to be called as well."""
