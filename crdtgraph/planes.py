@@ -229,7 +229,7 @@ class Plane(HeldSegments):
     # Segments of others
 
     def receive(self, segment: Segment, data: bytes) -> Update:
-        """Write, add and fold a verified segment that the document lacks and whose clock is next; its update."""
+        """Write, add and fold a verified segment that is the next of its writer; returns the update that adds it."""
         update = item_update(segment.key, data)
         self.on_foreign(segment)
         self._write(update, sync=False)

@@ -80,9 +80,7 @@ class SearchPlane(Plane):
     def add_commit(self, commit_id: CommitId, commit: Commit, stamp: int, size: int, records_max: int) -> None:
         """As for any plane; after one that wrote the buffer out some of what is left behind is tidied up."""
         super().add_commit(commit_id, commit, stamp, size, records_max)
-        if self._steps_due:
-            self._steps_due -= 1
-            self.advance()
+        self._tidy_up()
 
     def add_count(self, count: Count) -> None:
         """As for any plane; counts of one commit between two flushes are added up in one record."""
@@ -92,13 +90,14 @@ class SearchPlane(Plane):
                 self.flush(sync=False)
             return
         super().add_count(count)
-        if self._steps_due:
-            self._steps_due -= 1
-            self.advance()
+        self._tidy_up()
 
     def add(self, record: Assign | Discard) -> None:
-        """As for any plane, and the same."""
+        """As for any plane; after one that wrote the buffer out some of what is left behind is tidied up."""
         super().add(record)
+        self._tidy_up()
+
+    def _tidy_up(self) -> None:
         if self._steps_due:
             self._steps_due -= 1
             self.advance()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from crdtgraph import (
     Graph,
     LocalError,
     NotFoundError,
+    Search,
 )
 from crdtgraph.bulk import PROMOTE_STEP_ITEMS, promote_steps
 from crdtgraph.steps import run
@@ -41,18 +43,29 @@ def test_promoting_copies_a_commit_and_its_missing_ancestors_and_no_more(graph: 
     assert [each.problem for each in graph.fsck() if each.problem] == []
 
 
-def test_a_promotion_that_cannot_move_its_ref_copies_nothing(graph: Graph) -> None:
+def at_once(search: Search, commit: CommitId, ref: str | None = None) -> list[CommitId]:
+    return search.promote(commit, ref=ref)
+
+
+def in_steps(search: Search, commit: CommitId, ref: str | None = None) -> list[CommitId]:
+    return run(promote_steps(search._graph, commit, plane=search.plane, ref=ref))
+
+
+@pytest.mark.parametrize("promote", [at_once, in_steps])
+def test_a_promotion_that_cannot_move_its_ref_copies_nothing(
+    graph: Graph, promote: Callable[..., list[CommitId]]
+) -> None:
     root = graph.refs["main"]
     graph.commit(parents=[root], message="moved on", ref="main")
     search = graph.search("one")
     made = search.commit(parents=[root], message="beside")
     before = graph.digest()
     with pytest.raises(LocalError, match="does not descend"):
-        search.promote(made, ref="main")
+        promote(search, made, "main")
     with pytest.raises(LocalError, match="does not descend"):
         graph.set_ref("main", made)
     with pytest.raises(NotFoundError):
-        search.promote(CommitId(b"\2" * 32))
+        promote(search, CommitId(b"\2" * 32))
     assert graph.digest() == before
     assert made not in graph
 
@@ -81,19 +94,9 @@ def test_a_promotion_in_steps_is_the_same_in_bounded_ones(graph: Graph) -> None:
     assert graph.topological() == line
 
 
-def test_a_promotion_in_steps_that_cannot_be_copies_nothing(graph: Graph) -> None:
-    root = graph.refs["main"]
-    graph.commit(parents=[root], message="moved on", ref="main")
-    search = graph.search("one")
-    made = search.commit(parents=[root], message="beside")
-    before = graph.digest()
-    with pytest.raises(LocalError, match="does not descend"):
-        run(promote_steps(graph, made, plane=search.plane, ref="main"))
-    with pytest.raises(NotFoundError):
-        run(promote_steps(graph, CommitId(b"\2" * 32), plane=search.plane))
+def test_a_promotion_in_steps_from_no_search_is_not_found(graph: Graph) -> None:
     with pytest.raises(NotFoundError, match="no open search"):
-        run(promote_steps(graph, made, plane="search/none"))
-    assert graph.digest() == before
+        run(promote_steps(graph, graph.refs["main"], plane="search/none"))
 
 
 def test_a_search_that_is_closed_amid_a_promotion_ends_it(graph: Graph) -> None:
@@ -122,10 +125,9 @@ def test_what_cannot_be_kept_because_it_is_gone_changes_nothing(graph: Graph) ->
         search.commit(parents=[low], message="moves a ref", ref="best")
     with pytest.raises(NotFoundError, match="its content went"):
         search.commit(parents=[low], message="kept", durability=Durability.NORMAL)
-    with pytest.raises(NotFoundError, match="its content went"):
-        search.promote(low, ref="best")
-    with pytest.raises(NotFoundError, match="its content went"):
-        run(promote_steps(graph, low, plane=search.plane, ref="best"))
+    for promote in (at_once, in_steps):
+        with pytest.raises(NotFoundError, match="its content went"):
+            promote(search, low, "best")
     assert len(search) == before
     assert graph.digest() == digest
 
